@@ -1,0 +1,1 @@
+"""What every hook rests on: git, change sets, policy, findings, waivers, reports."""

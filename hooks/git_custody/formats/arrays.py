@@ -1,0 +1,139 @@
+"""NumPy's .npy: arrays of Python objects are pickles behind a header. One file may hold several arrays.
+
+The format is NumPy's NEP 1 as `numpy/lib/format.py` reads it (versions 1 to 3), without importing NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from git_custody.core.content import Content
+
+MAGIC = b"\x93NUMPY"
+HEADER_PARSED_AT_MOST = 65_536
+ARRAYS_AT_MOST = 1_000
+SEARCHED_FOR_NEXT = 1024 * 1024
+ITEM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2}
+ITEM_SIZES |= {"f": 4, "d": 8, "g": 16, "F": 8, "D": 16, "G": 32}
+
+
+class Array(NamedTuple):
+    """One array: where its data begin and end, and whether they are Python objects.
+
+    `end` is `None` where only NumPy could tell.
+    """
+
+    data_at: int
+    end: int | None
+    holds_objects: bool
+
+
+def arrays(content: Content) -> Iterator[Array]:
+    """Find the arrays of a file: several, where `numpy.save` wrote to one handle repeatedly."""
+    at = 0
+    for _ in range(ARRAYS_AT_MOST):
+        array = _array_at(content, at)
+        if array is None:
+            return
+        yield array
+        if array.end is not None:
+            at = array.end
+        else:
+            found = content.read_at(array.data_at, SEARCHED_FOR_NEXT).find(MAGIC)
+            if found < 0:
+                return
+            at = array.data_at + found
+
+
+def _array_at(content: Content, at: int) -> Array | None:
+    start = content.read_at(at, 12)
+    if len(start) < 10 or start[:6] != MAGIC:
+        return None
+    width = 2 if start[6] == 1 else 4
+    length = int.from_bytes(start[8 : 8 + width], "little")
+    data_at = at + 8 + width + length
+    header = content.read_at(at + 8 + width, min(length, HEADER_PARSED_AT_MOST))
+    described = _parsed(header) if length <= HEADER_PARSED_AT_MOST else None
+    if described is None:
+        # Too long or unusual to parse: the type code of objects stands in quotes, plainly or escaped.
+        return Array(data_at, None, any(sign in header for sign in (b"O'", b'O"', b"O8", b"object", b"\\")))
+    kind, shape = described.get("descr"), described.get("shape")
+    if _has_objects(kind):
+        return Array(data_at, None, True)
+    size = _item_size(kind)
+    if size is None or not isinstance(shape, tuple):
+        return Array(data_at, None, False)
+    for extent in shape:
+        if not isinstance(extent, int) or extent < 0:
+            return Array(data_at, None, False)
+        size *= extent
+    return Array(data_at, data_at + size, False)
+
+
+def _parsed(header: bytes) -> dict[object, object] | None:
+    import ast
+
+    text = header.decode("latin-1")
+    # Python 2 wrote long integers with an L, which NumPy still accepts.
+    for attempt in (text, text.replace("L,", ",").replace("L)", ")")):
+        try:
+            value = ast.literal_eval(attempt.strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def _has_objects(kind: object, depth: int = 0) -> bool:
+    if depth > 64:
+        return True
+    if isinstance(kind, str):
+        return "O" in kind or "object" in kind.lower()
+    if isinstance(kind, bytes):
+        return _has_objects(kind.decode("latin-1"))
+    if isinstance(kind, tuple):
+        return bool(kind) and _has_objects(kind[0], depth + 1)
+    if isinstance(kind, list):
+        return any(len(field) > 1 and _has_objects(field[1], depth + 1) for field in kind if isinstance(field, tuple))
+    if isinstance(kind, dict):
+        return any(_has_objects(value, depth + 1) for value in kind.values())
+    return False
+
+
+def _item_size(kind: object, depth: int = 0) -> int | None:
+    """Bytes per item of a dtype description; `None` where NumPy itself would have to be asked."""
+    if depth > 64:
+        return None
+    if isinstance(kind, str):
+        code = kind.lstrip("<>|=")
+        letter, digits = code[:1], code[1:].partition("[")[0]
+        if not digits:
+            return ITEM_SIZES.get(letter, 8 if letter in ("m", "M") else None)
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 12) or letter not in "?biufcSaUVmM":
+            return None
+        return int(digits) * (4 if letter == "U" else 1)
+    if isinstance(kind, tuple) and len(kind) == 2:
+        return _times(_item_size(kind[0], depth + 1), kind[1])
+    if isinstance(kind, list):
+        total = 0
+        for field in kind:
+            if not isinstance(field, tuple) or len(field) not in (2, 3):
+                return None
+            size = _item_size(field[1], depth + 1)
+            if len(field) == 3:
+                size = _times(size, field[2])
+            if size is None:
+                return None
+            total += size
+        return total
+    return None
+
+
+def _times(size: int | None, shape: object) -> int | None:
+    for extent in shape if isinstance(shape, tuple) else (shape,):
+        if size is None or not isinstance(extent, int) or extent < 0:
+            return None
+        size *= extent
+    return size

@@ -1,0 +1,711 @@
+"""Is it a pickle? A walk over its opcodes that keeps stack, mark and memo, and builds nothing.
+
+Python runs a pickle's opcodes while it reads them, so what follows a call does not matter; and opcodes
+are ordinary bytes, so text and random data begin with some. A walk therefore counts as a pickle only
+where the unpickler itself would have got that far: every operand there, every type possible. It leaves
+literals unread and ends as soon as the answer is known.
+
+The opcodes are those of CPython's ``Lib/pickletools.py`` (protocols 0 to 5), read as leniently as
+``Modules/_pickle.c`` and ``Lib/pickle.py`` read them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+from git_custody.core.content import Content
+
+OPCODES_TO_BELIEVE_A_PROTOCOL = 12
+OPCODES_PER_LOOK = 256
+MEMO_OPCODES_PER_LOOK = 8
+OPCODES_AT_MOST = 1_000_000
+EVIDENCE_FOR_AN_IMPORT = 4
+LINES_AT_MOST = 250_000
+OPCODES_FOR_THE_REASON = 10_000
+STACK_KEPT = 65_536
+NAME_AT_MOST = 1024
+TEXT_KEPT = 128
+FIRST_WINDOW = 4096
+WINDOW = 65_536
+LONGEST_FIXED_OPCODE = 16
+
+
+class Import(NamedTuple):
+    """A name that the pickle looks up. `opcode` and `offset` (from the content's start) say where."""
+
+    module: str
+    name: str
+    opcode: str
+    offset: int
+
+    @property
+    def dotted(self) -> str:
+        """Module and name, as in a program."""
+        return f"{self.module}.{self.name}"
+
+
+class Walk(NamedTuple):
+    """What a walk found.
+
+    `protocol` is the highest one declared (0 where none is). `call` is the import that loading calls,
+    `imported` one that it looks up; of several, the first that is not usual in checkpoints.
+    """
+
+    protocol: int
+    call: Import | None
+    imported: Import | None
+    opcodes: int
+
+
+# Kinds of stack item. Text is kept as `str` (for STACK_GLOBAL) and imports as `Import`.
+ANYTHING, NUMBER, NOTHING, TUPLE, CONTAINER, BYTES, LONG_TEXT = range(7)
+
+PUSH, COUNTED, LINE, FROM_MARK, OTHER = range(5)
+Spec = tuple[int, int, int]  # group, bytes of argument or of the length before it, kind pushed
+
+
+def _specs() -> list[Spec | None]:
+    table: list[Spec | None] = [None] * 256
+    for opcode, width, kind in (
+        (b"N", 0, NOTHING), (b"\x88", 0, NUMBER), (b"\x89", 0, NUMBER), (b")", 0, TUPLE),
+        (b"]", 0, CONTAINER), (b"}", 0, CONTAINER), (b"\x8f", 0, CONTAINER), (b"J", 4, NUMBER),
+        (b"K", 1, NUMBER), (b"M", 2, NUMBER), (b"G", 8, NUMBER), (b"\x97", 0, ANYTHING),
+    ):  # fmt: skip
+        table[opcode[0]] = (PUSH, width, kind)
+    for opcode, width, kind in (
+        (b"T", 4, LONG_TEXT), (b"U", 1, LONG_TEXT), (b"X", 4, LONG_TEXT), (b"\x8c", 1, LONG_TEXT),
+        (b"\x8d", 8, LONG_TEXT), (b"B", 4, BYTES), (b"C", 1, BYTES), (b"\x8e", 8, BYTES),
+        (b"\x96", 8, CONTAINER), (b"\x8a", 1, NUMBER), (b"\x8b", 4, NUMBER),
+    ):  # fmt: skip
+        table[opcode[0]] = (COUNTED, width, kind)
+    for byte in b"FILSVPcigp":
+        table[byte] = (LINE, 0, ANYTHING)
+    for byte in b"1tldeuo\x90\x91":
+        table[byte] = (FROM_MARK, 0, ANYTHING)
+    for byte in b"(.02QRabhjqrs\x80\x81\x82\x83\x84\x85\x86\x87\x92\x93\x94\x95\x98":
+        table[byte] = (OTHER, 0, ANYTHING)
+    return table
+
+
+SPECS = _specs()
+PUSH_STEPS = bytes(1 + spec[1] if spec and spec[0] == PUSH else 0 for spec in SPECS)
+PUSH_KINDS = bytes(spec[2] if spec else 0 for spec in SPECS)
+WIDTHS = {0x68: 1, 0x71: 1, 0x6A: 4, 0x72: 4, 0x80: 1, 0x82: 1, 0x83: 2, 0x84: 4, 0x95: 8}
+SIGNED_LENGTHS = frozenset(b"T\x8b")
+LETTERED_LENGTHS = frozenset(b"UC")  # a capital letter and any other make one of these
+UTF8_TEXTS = frozenset(b"X\x8c\x8d")
+TEXT_CONTROLS = b"\t\n\r\f\x1b"
+CONTROLS = bytes(range(32)) + b"\x7f"
+# The opcodes that an empty stack and memo allow: a file that begins otherwise is no pickle.
+FIRST_BYTES = frozenset(b"(NFILSVPcJKMGTUXBC)]}\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97")
+
+# What the pickles of data and models name anyway: not what a message should lead with.
+USUAL_MODULES = frozenset(
+    {
+        "torch",
+        "numpy",
+        "collections",
+        "copyreg",
+        "copy_reg",
+        "_codecs",
+        "joblib",
+        "sklearn",
+        "scipy",
+        "pandas",
+    }
+    | {
+        "datetime",
+        "decimal",
+        "pathlib",
+        "tensorflow",
+        "keras",
+        "jax",
+        "flax",
+        "xgboost",
+        "lightgbm",
+        "catboost",
+    }
+)
+USUAL_BUILTINS = frozenset(
+    (
+        "set",
+        "frozenset",
+        "list",
+        "dict",
+        "tuple",
+        "bytes",
+        "bytearray",
+        "object",
+        "int",
+        "float",
+        "complex",
+        "slice",
+    )
+)
+# Importable nearly everywhere that pickles are, beside the standard library.
+KNOWN_PACKAGES = frozenset(
+    {"__builtin__", "copy_reg", "nt", "numpy", "torch", "joblib", "sklearn", "scipy", "pandas", "tensorflow"}
+    | {"keras", "transformers", "cloudpickle", "dill", "lightgbm", "xgboost", "catboost", "pip", "setuptools"}
+)
+
+
+def walk(content: Content, start: int = 0) -> Walk | None:
+    """Walk `content` from `start`.
+
+    `None` where it is no pickle, or one of protocol 0 or 1 that can neither call nor import and does not
+    fill the content with at least one container.
+    """
+    return _Walker(content, start).run()
+
+
+class _Broken(Exception):
+    """The unpickler would stop here with an error."""
+
+
+class _Walker:
+    def __init__(self, content: Content, start: int) -> None:
+        self.content = content
+        self.window = content.read_at(start, FIRST_WINDOW)
+        self.at_end = len(self.window) < FIRST_WINDOW
+        self.base = start
+        self.at = 0
+        self.opcodes = 0
+        self.look_at = OPCODES_PER_LOOK
+        self.protocol = 0
+        self.containers = 0
+        self.imports: list[Import] = []
+        self.calls: list[Import] = []
+        self.found = False
+        self._new_stream()
+
+    def _new_stream(self) -> None:
+        self.stack: list[int | str | Import] = []
+        self.marks: list[int] = []
+        self.memo: dict[int, int | str | Import] = {}
+        self.deep = False  # more was pushed than is kept: running out of items proves nothing any more
+        self.stream_began = self.opcodes
+        self.memo_opcodes = 0
+        self.doubtful: Import | None = None  # an import that only looks like one until more is read
+        self.evidence = 0
+        self.firm = 0  # opcodes other than those that take any line, as a table may have on every row
+        self.literals = 0  # numbers and quoted or counted strings, which prose does not get right
+
+    def run(self) -> Walk | None:
+        if not self.window or self.window[0] not in FIRST_BYTES:
+            return None
+        try:
+            while self._stream():
+                pass
+        except _Broken:
+            pass
+        if not self.found:
+            return None
+        return Walk(self.protocol, _telling(self.calls), _telling(self.imports), self.opcodes)
+
+    # Reading
+
+    def _refill(self) -> None:
+        """Move the window on; leaves it short only at the end of the content."""
+        if len(self.stack) > STACK_KEPT:
+            dropped = len(self.stack) - STACK_KEPT // 2
+            del self.stack[:dropped]
+            self.marks = [mark - dropped for mark in self.marks if mark >= dropped]
+            self.deep = True
+        if len(self.marks) > STACK_KEPT:
+            del self.marks[: -STACK_KEPT // 2]
+            self.deep = True
+        self.base += self.at
+        self.at = 0
+        self.window = self.content.read_at(self.base, WINDOW)
+        while skipped := _length_of_repetition(self.window):
+            self.deep = True
+            self.base += skipped
+            self.window = self.content.read_at(self.base, WINDOW)
+        self.at_end = len(self.window) < WINDOW
+
+    def _line(self) -> bytes:
+        """Read the rest of the line; only its first 64 KiB where it is longer."""
+        end = self.window.find(b"\n", self.at)
+        if end >= 0:
+            line = self.window[self.at : end]
+            self.at = end + 1
+            return line
+        self.base += self.at
+        self.at = 0
+        self.at_end = False
+        self.window = kept = self.content.read_at(self.base, WINDOW)
+        while (end := self.window.find(b"\n")) < 0:
+            self.base += len(self.window)
+            self.window = self.content.read_at(self.base, 16 * WINDOW)
+            if not self.window:
+                raise _Broken
+        line = kept[:end] if kept is self.window else kept
+        self.at = end + 1
+        return line
+
+    # One stream
+
+    def _stream(self) -> bool:
+        """Walk to the next STOP; whether another stream may follow. Raises `_Broken`."""
+        specs, steps, kinds = SPECS, PUSH_STEPS, PUSH_KINDS
+        while True:
+            if len(self.window) - self.at < LONGEST_FIXED_OPCODE and not self.at_end:
+                self._refill()
+            window, at, stack = self.window, self.at, self.stack
+            end = len(window)
+            if at >= end:
+                raise _Broken
+            opcode = window[at]
+            if steps[opcode]:
+                # Plain pushes are most of what long pickles hold, and all of what padded ones do.
+                safe = end if self.at_end else end - LONGEST_FIXED_OPCODE + 1
+                last = min(safe, at + self.look_at - self.opcodes)
+                begin = len(stack)
+                while at < last and (step := steps[opcode := window[at]]):
+                    stack.append(kinds[opcode])
+                    at += step
+                if at > end:
+                    raise _Broken
+                self.at = at
+                self.opcodes += len(stack) - begin
+                self.firm += len(stack) - begin
+                if not self.containers:
+                    pushed = stack[begin:]
+                    self.containers = CONTAINER in pushed or TUPLE in pushed
+            elif opcode == 0x30 and stack and not self.marks:  # POP, inline: padding is made of it
+                stack.pop()
+                self.at = at + 1
+                self.opcodes += 1
+                self.firm += 1
+            else:
+                spec = specs[opcode]
+                if spec is None:
+                    raise _Broken
+                group, width, kind = spec
+                self.at = at + 1
+                self.opcodes += 1
+                if group == COUNTED:
+                    self._counted(opcode, at + 1, width, kind)
+                elif group == LINE:
+                    self._lined(opcode, self.base + at)
+                elif group == FROM_MARK:
+                    self._from_mark(opcode)
+                elif opcode == 0x28:  # MARK
+                    self.marks.append(len(stack))
+                elif opcode == 0x2E:  # STOP
+                    return self._stopped()
+                else:
+                    self._other(opcode, at)
+            if self.opcodes >= self.look_at:
+                self._look()
+
+    def _look(self) -> None:
+        """Believe that it is a pickle where that much consistency is no accident."""
+        if self.found:
+            raise _Broken
+        count = self.opcodes - self.stream_began
+        if (
+            (self.protocol >= 2 and count >= OPCODES_TO_BELIEVE_A_PROTOCOL)
+            or (count >= OPCODES_PER_LOOK and self.memo_opcodes >= MEMO_OPCODES_PER_LOOK)
+            or (self.opcodes > OPCODES_AT_MOST and self.firm > self.opcodes // 128)
+        ):
+            self._believe()
+        elif self.opcodes > LINES_AT_MOST and self.firm <= self.opcodes // 128:
+            # Nothing but lines: a table whose rows all begin with `c`, or imports as padding.
+            if self.imports and all(_is_known(imported.module) for imported in self.imports):
+                self._believe()
+            raise _Broken
+        else:
+            self.look_at = self.opcodes + OPCODES_PER_LOOK
+
+    def _believe(self) -> None:
+        if not self.found:
+            self.found = True
+            self.look_at = self.opcodes + OPCODES_FOR_THE_REASON
+
+    def _stopped(self) -> bool:
+        self._pop()
+        end = self.base + self.at
+        rest = self.content.read_at(end, 512)
+        complete = self.protocol >= 2 and self.opcodes - self.stream_began >= 3
+        if complete or (self.calls and self.doubtful is None):
+            self._believe()
+        elif self.imports:
+            # `cache`, `build`, `.venv` on three lines is a list of names, not an import of `ache.build`.
+            imported = self.doubtful or self.imports[0]
+            if _is_plain(imported) and (not rest.strip() or not self._may_be_prose()):
+                self._believe()
+        elif not rest and self.containers:
+            self._believe()
+        if not rest or rest[0] not in FIRST_BYTES:
+            return False
+        self._new_stream()
+        return True
+
+    # Stack, mark and memo
+
+    def _pop(self) -> int | str | Import:
+        stack = self.stack
+        if self.marks and self.marks[-1] >= len(stack):
+            raise _Broken
+        if stack:
+            return stack.pop()
+        if self.deep:
+            return ANYTHING
+        raise _Broken
+
+    def _top(self) -> int | str | Import:
+        item = self._pop()
+        self.stack.append(item)
+        return item
+
+    def _pop_mark(self) -> list[int | str | Import]:
+        if self.marks:
+            mark = self.marks.pop()
+        elif self.deep:
+            mark = 0
+        else:
+            raise _Broken
+        items = self.stack[mark:]
+        del self.stack[mark:]
+        return items
+
+    def _remember(self, key: int) -> None:
+        item = self._top()
+        if len(self.memo) < STACK_KEPT:
+            self.memo[key] = item
+        self._settled()
+
+    def _recall(self, key: int) -> None:
+        if key not in self.memo and not self.deep and len(self.memo) < STACK_KEPT:
+            raise _Broken
+        self.stack.append(self.memo.get(key, ANYTHING))
+        self._settled()
+
+    def _settled(self) -> None:
+        """One more opcode that text and random bytes do not get right."""
+        self.memo_opcodes += 1
+        self._count_evidence()
+
+    def _count_evidence(self) -> None:
+        self.firm += 1
+        if self.imports or self.calls:
+            self.evidence += 1
+            # Looked at less and less often: prose stays prose
+            often = self.evidence & (self.evidence - 1) == 0
+            if often and self.evidence >= EVIDENCE_FOR_AN_IMPORT and not self._may_be_prose():
+                self._believe()
+
+    def _may_be_prose(self) -> bool:
+        """Whether a writer of words might have put down what is here, before and behind."""
+        here = self.base + self.at
+        around = self.content.read_at(max(0, here - 512), min(here, 512) + 512)
+        return not self.literals and _reads_as_text(around)
+
+    # Imports and calls
+
+    def _import(self, module: str, name: str, opcode: str, offset: int) -> Import:
+        found = Import(module, name, opcode, offset)
+        if len(self.imports) < 64:
+            self.imports.append(found)
+        if self.protocol >= 2:
+            self._believe()
+        return found
+
+    def _call(self, target: int | str | Import, arguments: int | str | Import) -> None:
+        """REDUCE and its kin. Only `Lib/pickle.py`, which dill uses, takes other sequences than a tuple."""
+        if not _can_be_called(target) or arguments in (NUMBER, NOTHING):
+            raise _Broken
+        self.stack.append(ANYTHING)
+        if isinstance(target, Import):
+            if len(self.calls) < 64:
+                self.calls.append(target)
+            if target.opcode.startswith("EXT"):
+                self._count_evidence()
+            elif self.literals or (arguments in (TUPLE, CONTAINER) and (_is_plain(target) or not self._may_be_prose())):
+                self._believe()
+        self._count_evidence()
+
+    # Opcodes
+
+    def _counted(self, opcode: int, at: int, width: int, kind: int) -> None:
+        window = self.window
+        begin = at + width
+        if begin > len(window):
+            raise _Broken
+        length = int.from_bytes(window[at:begin], "little", signed=opcode in SIGNED_LENGTHS)
+        if length < 0:
+            raise _Broken
+        end = begin + length
+        item: int | str | Import = kind
+        if end <= len(window):
+            if kind == LONG_TEXT and length <= TEXT_KEPT:
+                try:
+                    # BINSTRING's encoding is the loader's choice; the C unpickler wants UTF-8 elsewhere.
+                    item = window[begin:end].decode(
+                        *(("utf-8", "surrogatepass") if opcode in UTF8_TEXTS else ("latin-1", "strict"))
+                    )
+                except UnicodeDecodeError:
+                    raise _Broken from None
+            self.at = end
+        else:
+            if not self.content.read_at(self.base + end - 1, 1):
+                raise _Broken
+            self.base += end
+            self.window = b""
+            self.at = 0
+        self.stack.append(item)
+        if opcode not in LETTERED_LENGTHS:
+            self.literals += 1
+        if kind != NUMBER:
+            self._count_evidence()
+
+    def _lined(self, opcode: int, offset: int) -> None:
+        line = self._line()
+        stack = self.stack
+        if opcode == 0x63 or opcode == 0x69:  # GLOBAL, INST
+            module, name = _text(line), _text(self._line())
+            if opcode == 0x63:
+                stack.append(self._global(module, name, "GLOBAL", offset))
+            else:
+                self._inst(module, name, offset)
+        elif opcode == 0x53:  # STRING
+            line = line.strip(b" \t\r")
+            if len(line) < 65_536 and (len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"'\""):
+                raise _Broken
+            stack.append(_text(line[1:-1]) if len(line) <= TEXT_KEPT else LONG_TEXT)
+            self.literals += 1
+            self._count_evidence()
+        elif opcode == 0x56:  # UNICODE
+            stack.append(_text(line) if len(line) <= TEXT_KEPT else LONG_TEXT)
+        elif opcode == 0x50:  # PERSID
+            stack.append(ANYTHING)
+        elif opcode == 0x67:  # GET
+            self._recall(_memo_key(line))
+        elif opcode == 0x70:  # PUT
+            self._remember(_memo_key(line))
+        else:
+            _check_number(line, real=opcode == 0x46)
+            stack.append(NUMBER)
+            self.literals += 1
+
+    def _global(self, module: str, name: str, opcode: str, offset: int) -> Import:
+        if not module or not name or len(module) > NAME_AT_MOST or len(name) > NAME_AT_MOST:
+            raise _Broken
+        found = self._import(module, name, opcode, offset)
+        if self.protocol < 2 and not _is_plain(found):
+            # Prose begins like this too; such a name has to be called.
+            self.imports.pop()
+        return found
+
+    def _inst(self, module: str, name: str, offset: int) -> None:
+        """Note a call without tuple: `(if` on one line and a word on the next are one by accident."""
+        arguments = self._pop_mark()
+        found = self._global(module, name, "INST", offset)
+        self.stack.append(ANYTHING)
+        if not _is_plain(found) and not self.literals:
+            raise _Broken
+        if len(self.calls) < 64:
+            self.calls.append(found)
+        if not self._may_be_prose() or (arguments and _is_known(module)):
+            self._believe()
+        else:
+            self.doubtful = found
+        self._count_evidence()
+
+    def _from_mark(self, opcode: int) -> None:
+        items = self._pop_mark()
+        stack = self.stack
+        if opcode == 0x74:  # TUPLE
+            stack.append(TUPLE)
+            self.containers += 1
+            self._count_evidence()
+        elif opcode in b"ld\x91":  # LIST, DICT, FROZENSET
+            if opcode == 0x64 and len(items) % 2 and not self.deep:
+                raise _Broken
+            stack.append(CONTAINER)
+            self.containers += 1
+            self._count_evidence()
+        elif opcode in b"eu\x90":  # APPENDS, SETITEMS, ADDITEMS
+            if opcode == 0x75 and len(items) % 2 and not self.deep:
+                raise _Broken
+            if not _can_be_filled(self._top()) and items:
+                raise _Broken
+            self._settled()
+        elif opcode == 0x6F:  # OBJ
+            if not items:
+                if not self.deep:
+                    raise _Broken
+                items = [ANYTHING]
+            target = items[0]
+            if isinstance(target, Import) and self._may_be_prose() and not (items[1:] and _is_known(target.module)):
+                # `(comparison`, `default`, `object` on three lines
+                self.stack.append(ANYTHING)
+                self.doubtful = target
+            else:
+                self._call(target, TUPLE)
+
+    def _other(self, opcode: int, at: int) -> None:
+        width = WIDTHS.get(opcode, 0)
+        argument = self.window[at + 1 : at + 1 + width]
+        if len(argument) < width:
+            raise _Broken
+        self.at = at + 1 + width
+        value = int.from_bytes(argument, "little")
+        stack = self.stack
+        if opcode == 0x30:  # POP, which takes a mark as well
+            if self.marks and self.marks[-1] >= len(stack):
+                self.marks.pop()
+            else:
+                self._pop()
+        elif opcode in b"qr":  # BINPUT, LONG_BINPUT
+            self._remember(value)
+        elif opcode == 0x94:  # MEMOIZE
+            self._remember(len(self.memo))
+        elif opcode in b"hj":  # BINGET, LONG_BINGET
+            self._recall(value)
+        elif opcode == 0x61:  # APPEND
+            self._pop()
+            if not _can_be_filled(self._top()):
+                raise _Broken
+            self._settled()
+        elif opcode == 0x73:  # SETITEM
+            self._pop()
+            self._pop()
+            if not _can_be_filled(self._top()):
+                raise _Broken
+            self._settled()
+        elif opcode in b"\x85\x86\x87":  # TUPLE1 to TUPLE3
+            for _ in range(opcode - 0x84):
+                self._pop()
+            stack.append(TUPLE)
+            self.containers += 1
+            self._count_evidence()
+        elif opcode in b"R\x81":  # REDUCE, NEWOBJ
+            arguments = self._pop()
+            self._call(self._pop(), arguments)
+        elif opcode == 0x92:  # NEWOBJ_EX
+            self._pop()
+            arguments = self._pop()
+            self._call(self._pop(), arguments)
+        elif opcode == 0x62:  # BUILD
+            self._pop()  # with None as state it does nothing, whatever it is done to
+            self._top()
+            self._count_evidence()
+        elif opcode == 0x93:  # STACK_GLOBAL
+            name, module = self._pop(), self._pop()
+            if not all(isinstance(item, str) or item in (ANYTHING, LONG_TEXT) for item in (name, module)):
+                raise _Broken
+            known = isinstance(module, str) and isinstance(name, str)
+            texts = (str(module), str(name)) if known else ("?", "?")
+            stack.append(self._import(*texts, "STACK_GLOBAL", self.base + at))
+        elif opcode == 0x80:  # PROTO
+            if value > 5:
+                raise _Broken
+            self.protocol = max(self.protocol, value)
+            if value >= 2 and not self.found:
+                self.look_at = max(self.opcodes, self.stream_began + OPCODES_TO_BELIEVE_A_PROTOCOL)
+        elif opcode in b"\x82\x83\x84":  # EXT1, EXT2, EXT4: names from the loader's copyreg registry
+            if value == 0:
+                raise _Broken
+            stack.append(Import("copyreg", f"extension {value}", f"EXT{width}", self.base + at))
+        elif opcode == 0x51:  # BINPERSID
+            self._pop()
+            stack.append(ANYTHING)
+        elif opcode == 0x32:  # DUP
+            stack.append(self._top())
+        elif opcode == 0x98:  # READONLY_BUFFER
+            self._top()
+        # FRAME needs nothing here: unpicklers differ in how they read it, and it changes no opcode.
+
+
+def _telling(imports: list[Import]) -> Import | None:
+    for found in imports:
+        root = found.module.partition(".")[0]
+        if root in ("builtins", "__builtin__") and found.name in USUAL_BUILTINS:
+            continue
+        if root not in USUAL_MODULES:
+            return found
+    return imports[0] if imports else None
+
+
+def _length_of_repetition(window: bytes) -> int:
+    """How many bytes of `window` only push, over and over: raw data and tables may, at any length."""
+    if len(window) < WINDOW:
+        return 0
+    if window[0] in b"VPISFL":  # opcodes that take a line; a table's first column may begin with one of them
+        end = window.rfind(b"\n") + 1
+        following = sum(window.count(b"\n%c" % letter, 0, end) for letter in b"VPISFL")
+        return end if end and following == window.count(b"\n", 0, end) - 1 else 0
+    for period in (1, 2, 3, 4, 5, 8, 9, 16):
+        if window[0] == window[period] and window[:-period] == window[period:]:
+            at = 0
+            while at < period:
+                step = PUSH_STEPS[window[at]] or (window[at] == 0x28)
+                if not step:
+                    return 0
+                at += step
+            return len(window) // period * period if at == period else 0
+    return 0
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "surrogateescape")
+
+
+def _is_plain(found: Import) -> bool:
+    """Whether both names could stand in an import statement (or name a nested or local function)."""
+    if found.module == "?" or found.opcode == "STACK_GLOBAL":
+        return True
+    module = all(part.isidentifier() for part in found.module.split("."))
+    name = found.name.replace("<locals>", "x").replace("<lambda>", "x")
+    return module and all(part.isidentifier() for part in name.split("."))
+
+
+def _is_known(module: str) -> bool:
+    root = module.partition(".")[0]
+    return root in sys.stdlib_module_names or root in KNOWN_PACKAGES
+
+
+def _can_be_called(item: int | str | Import) -> bool:
+    return isinstance(item, Import) or item == ANYTHING
+
+
+def _can_be_filled(item: int | str | Import) -> bool:
+    return isinstance(item, Import) or item in (ANYTHING, CONTAINER)
+
+
+def _reads_as_text(data: bytes) -> bool:
+    if data.translate(None, TEXT_CONTROLS) != data.translate(None, CONTROLS):
+        return False
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        cut = error.start > len(data) - 4 and len(data) >= 512
+        return cut or not any(0x80 <= byte < 0xA0 for byte in data)
+    return True
+
+
+def _memo_key(line: bytes) -> int:
+    # The C unpickler hands a C string to the number parser: a NUL ends it.
+    digits = line.partition(b"\0")[0].strip()
+    if not 0 < len(digits) <= 32:
+        raise _Broken
+    try:
+        return int(digits)
+    except ValueError:
+        raise _Broken from None
+
+
+def _check_number(line: bytes, real: bool) -> None:
+    digits = line.partition(b"\0")[0].strip()
+    if not digits:
+        raise _Broken
+    if real:
+        try:
+            float(digits)
+        except ValueError:
+            raise _Broken from None
+    elif digits[:1] not in b"+-0123456789" or digits.strip(b"0123456789abcdefABCDEFxXoO_+-lL"):
+        raise _Broken
