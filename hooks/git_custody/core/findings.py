@@ -1,0 +1,90 @@
+"""Rules, and the findings that they raise: plain data, with no opinion on how it is shown."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """One thing that can be wrong.
+
+    `title` and `why` are one sentence each; `fix` and `limits` are what `git custody explain` shows.
+    `level` is the LLMSVS level (1, 2 or 3) from which the rule is enforced. `since` is the policy
+    edition (``YYYY-MM``) that introduced it: under an older edition it only warns. A waiver for a rule
+    `about_content` has to name the digest that it admits.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+    level: int
+    title: str
+    why: str
+    fix: str
+    limits: str
+    waivable: bool = True
+    about_content: bool = False
+    since: str = "2026-12"
+
+
+class RepoPath(NamedTuple):
+    """A path from the repository's root, inside a command: shown from where the user stands."""
+
+    path: str
+
+
+class Slot(NamedTuple):
+    """What only a person can fill in: an upper-case word inside a command."""
+
+    name: str
+
+
+# A command as words. The word CUSTODY becomes `git custody`, or the program's absolute path where the
+# user's shell would not find it.
+CUSTODY = "git custody"
+Command = tuple["str | RepoPath | Slot", ...]
+
+
+class Finding(NamedTuple):
+    """One violation at one place.
+
+    `path` is from the repository's root, bytes that are not UTF-8 as surrogates. `member` names the
+    place inside a container (``archive/data.pkl``). `digest` is the sha256 of the content spoken of, for
+    waivers. `fix` holds one command per line to paste. `subject` tells apart findings of one rule on one
+    path in fingerprints: never a line number or a date. `warns` holds it back from blocking whatever
+    the mode. `unless` names rules that say it better: it is not shown where one of them found something on
+    the same path, or on the path that is given with the rule.
+    """
+
+    rule: Rule
+    path: str
+    message: str
+    line: int | None = None
+    member: str | None = None
+    found: str | None = None
+    fix: tuple[Command, ...] = ()
+    digest: str | None = None
+    subject: str = ""
+    warns: bool = False
+    unless: tuple[str | tuple[str, str], ...] = ()
+    waived_by: str | None = None
+    blocks: bool = True
+
+
+class NotJudged(NamedTuple):
+    """A path whose content could not be looked at, and why."""
+
+    path: str
+    reason: str
+
+
+class CannotJudge(Exception):
+    """Something needed for a verdict cannot be read, parsed or verified: exit code 2.
+
+    The message is one sentence for a person. `path` is from the repository's root, `line` is 1-based.
+    """
+
+    def __init__(self, message: str, path: str | None = None, line: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+        self.line = line

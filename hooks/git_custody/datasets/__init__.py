@@ -1,0 +1,1 @@
+"""Datasets: cards, licences, the audit log."""
