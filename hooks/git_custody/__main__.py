@@ -1,0 +1,5 @@
+"""`python -m git_custody`."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,395 @@
+"""Every dataset has a card that says what it is, where it is from, and under which licence.
+
+What it does
+    Looks at each dataset that a change adds, edits, renames or re-describes (in CI, at all of them) and
+    holds it against its data card: `<file>.datacard.yaml` beside a file, or `datacard.yaml` in a folder.
+    Cards are read from what is staged, never from the work tree.
+
+Why
+    LLMSVS 2.3, 2.5 and 2.7 ask that training data come from sources one can trust, that each source is
+    documented, and that licences are checked. A card beside the data, bound to it by digest, is the least
+    that lets anybody do so.
+
+Good
+    kind: data-card
+    version: 1
+    id: support-tickets
+    title: Support tickets of 2025, anonymised
+    source: {kind: public-download, url: "https://example.org/t.csv", retrieved: "2026-11-02", publisher: Example}
+    license: CC-BY-4.0
+    content: {digest: {sha256: 9f86d0…}, bytes: 1234, media_type: text/csv}
+
+Bad
+    title: TODO
+    license: unknown
+
+How to fix
+    `git custody add PATH` writes the card, asks for what only you know, and stages both.
+    `git custody card show PATH` prints a card; `git custody card update PATH` mends its digest.
+
+Limits
+    A card is a claim: nothing here proves that the licence or the source is true. Which files are datasets
+    is decided by folder, name and size (docs/assets.md), and by the policy's `datasets` globs.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import TYPE_CHECKING
+
+from .core import assets
+from .core.case import Hook
+from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
+from .datasets import survey as surveys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from .core.case import Case, Said
+    from .core.findings import Command
+    from .core.metadata import Document
+    from .datasets.survey import Dataset
+
+MISSING = Rule(
+    "missing-data-card", ("2.5", "2.3"), 1,
+    "A dataset has no data card.",
+    "Nobody can tell later where this data is from and whether it may be used.",
+    "Run `git custody add PATH`: it writes the card and asks for title, source, publisher and licence. If the file is "
+    "not a dataset, exclude it in `.custody/policy.yaml` under `datasets.exclude`.",
+    "Decided by folder, name and size; see docs/assets.md.",
+)  # fmt: skip
+INVALID = Rule(
+    "invalid-data-card", ("2.5", "2.7", "2.3"), 1,
+    "A data card is not valid.",
+    "A card that does not follow its schema cannot be relied on by people or tools.",
+    "Edit the card at the line that is named; `git custody card show PATH` prints what was read.",
+    "Only what the schema and the policy can tell; whether it is true is for a reviewer.",
+)  # fmt: skip
+HOLLOW = Rule(
+    "hollow-data-card", ("2.5",), 1,
+    "A field of a data card says nothing.",
+    "A placeholder passes for documentation while it documents nothing.",
+    "Write what the data is, in as few words as you like.",
+    "Only fields that people type; short but real words are left alone.",
+)  # fmt: skip
+ORPHAN = Rule(
+    "orphan-data-card", ("2.5",), 1,
+    "A data card speaks of a file that is not there.",
+    "A card that lost its data hides that the data was moved or removed.",
+    "Move the card with its data (`git custody card mv OLD NEW`); `git custody add` of the data's path stages what "
+    "is there, and removes the card when nothing is.",
+    "A card in a folder is an orphan when the folder tracks nothing but paperwork.",
+)  # fmt: skip
+DUPLICATE = Rule(
+    "duplicate-dataset-id", ("2.5", "2.6"), 1,
+    "Two data cards share one id.",
+    "The id ties a dataset to its audit log; two datasets in one log cannot be told apart.",
+    "Give the newer dataset an id of its own.",
+    "Ids are compared among the cards that are staged.",
+)  # fmt: skip
+MISMATCH = Rule(
+    "digest-mismatch", ("2.4", "2.5"), 1,
+    "The card records another content than the one that is staged.",
+    "What was reviewed and licensed is not what would be committed.",
+    "Run `git custody add PATH` after an edit that was meant; else restore the data.",
+    "The digest is that of the bytes git stores, or the one that a Git LFS pointer names.",
+    about_content=True,
+)  # fmt: skip
+AMBIGUOUS = Rule(
+    "ambiguous-asset-name", ("2.4",), 1,
+    "The name of an asset can be taken for another, or stands for something else.",
+    "On another machine this name can mean other bytes than the ones that were recorded.",
+    "Rename it; replace a link by the file that it points at.",
+    "Compares names without case and in Unicode normal form C.",
+)  # fmt: skip
+ATTRIBUTES = Rule(
+    "asset-attributes", ("2.4",), 1,
+    "A git attribute makes a checkout of this asset differ from what was recorded.",
+    "The digest is of the stored bytes; with this attribute nobody ever reads those.",
+    "Take the attribute off these paths in .gitattributes, e.g. with `data/** -text -ident !filter`.",
+    "Looks at working-tree-encoding, ident and filters other than lfs.",
+)  # fmt: skip
+RULES = (MISSING, INVALID, HOLLOW, ORPHAN, DUPLICATE, MISMATCH, AMBIGUOUS, ATTRIBUTES)
+
+_ATTRIBUTES = ("working-tree-encoding", "ident", "filter")
+_ID = rb"""(?m)^["']?id["']?[ \t]*:[ \t]*["']?([a-z0-9-]{2,40})["']?[ \t]*(?:#.*)?\r?$"""
+
+
+def check(case: Case) -> Iterator[Said]:
+    """Hold every dataset in question against its card."""
+    found = surveys.survey(case)
+    moved = surveys.moved(case, found)
+    for path in found.undocumented:
+        fix = add_again(case, path) if path in moved.values() else add_new(case, path)
+        misnamed = surveys.misnamed_card(found, path)
+        better = ((INVALID.name, misnamed),) if misnamed else ()
+        yield Finding(MISSING, path, "this dataset has no data card", fix=(fix,), unless=better)
+    for path, name in found.misnamed:
+        said = f"a data card has to be named {name.proper.rpartition('/')[2]}"
+        yield Finding(INVALID, path, said, fix=(("git", "mv", RepoPath(path), RepoPath(name.proper)),))
+    if len(found.datasets) > 1:  # git is asked once, not once for each
+        case.sizes(entry for dataset in found.datasets for entry in dataset.files.values() if entry.is_file)
+    for dataset in found.datasets:
+        yield from _card(case, dataset, moved.get(dataset.card))
+    yield from _duplicates(case, found.datasets)
+    yield from _names(case, found.datasets, found.undocumented)
+    yield from _attributes(case, found.datasets, found.undocumented)
+
+
+def add_new(case: Case, path: str, *extra: str | Slot) -> Command:
+    """The command that documents a new dataset, with a slot for each answer that the policy does not give."""
+    words: list[str | Slot | RepoPath] = [
+        CUSTODY,
+        "add",
+        "--title",
+        Slot("TITLE"),
+        "--source-url",
+        Slot("URL"),
+    ]
+    if case.policy.default_publisher is None:
+        words += ["--publisher", Slot("PUBLISHER")]
+    if case.policy.default_license is None:
+        words += ["--license", Slot("SPDX_ID")]
+    return (*words, *extra, RepoPath(path))
+
+
+def add_again(case: Case, path: str) -> Command:
+    """The command that records an edit."""
+    audited = case.policy.level == 3 or "check-dataset-audit-log" in case.policy.also
+    return (CUSTODY, "add", *(("--reason", Slot("REASON")) if audited else ()), RepoPath(path))
+
+
+# ---------------------------------------------------------------------- one card
+
+
+def _card(case: Case, dataset: Dataset, moved_to: str | None) -> Iterator[Said]:
+    entry = case.after[dataset.card]
+    if not dataset.files:
+        said = f"this card speaks of {dataset.path or 'the root folder'}, which is not tracked"
+        if moved_to is not None:
+            # Adding the file at its new place takes the card along.
+            yield Finding(ORPHAN, dataset.card, f"{said}: it is now {moved_to}")
+        else:
+            yield Finding(ORPHAN, dataset.card, said, fix=(add_again(case, dataset.path or "."),))
+        return
+    if not dataset.is_folder and len(dataset.files) > 1:
+        said = f"this card could speak of {' or '.join(dataset.files)}; only one of them may be tracked"
+        yield Finding(AMBIGUOUS, dataset.card, said, subject="two")
+        return
+    if not entry.is_file:
+        kind = "a symlink" if entry.mode == 0o120000 else "a submodule"
+        yield Finding(INVALID, dataset.card, f"a data card has to be a plain file, and this is {kind}")
+        return
+    if dataset.document is None:
+        yield CannotJudge("git does not have its content here; fetch it first", dataset.card)
+        return
+    for problem in dataset.document.problems:
+        fix = ((CUSTODY, "card", "update", RepoPath(dataset.card)),) if "conflict" in problem.message else ()
+        yield Finding(
+            INVALID,
+            dataset.card,
+            problem.message,
+            problem.line,
+            fix=fix,
+            subject=f"{problem.pointer} {problem.message}",
+        )
+    if isinstance(dataset.document.data, dict):
+        yield from _fields(case, dataset, dataset.document.data, dataset.document.lines)
+    # A card that lacks a title still binds the content that it records.
+    if _says_content(dataset.document):
+        yield from _content(case, dataset, dataset.document.data)
+
+
+def _says_content(document: Document) -> bool:
+    content = document.data.get("content") if isinstance(document.data, dict) else None
+    digest = content.get("digest") if isinstance(content, dict) else None
+    return isinstance(digest, dict) and not any(problem.pointer.startswith("/content") for problem in document.problems)
+
+
+def _fields(case: Case, dataset: Dataset, data: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Finding]:
+    from .datasets.hollow import hollow
+
+    source = data.get("source")
+    source = source if isinstance(source, dict) else {}
+    names = tuple(path.rpartition("/")[2] for path in dataset.files) if not dataset.is_folder else (
+        dataset.path.rpartition("/")[2],
+    )  # fmt: skip
+    typed = (
+        ("/title", data.get("title"), names),
+        ("/description", data.get("description"), names),
+        ("/source/publisher", source.get("publisher"), ()),
+    )
+    for pointer, value, file_names in typed:
+        reason = hollow(value, file_names=file_names) if isinstance(value, str) else None
+        if reason is not None:
+            said = f"{pointer[1:].replace('/', '.')} {reason}"
+            yield Finding(HOLLOW, dataset.card, said, lines.get(pointer), subject=pointer)
+    retrieved = source.get("retrieved")
+    if isinstance(retrieved, str) and _is_future(case, retrieved):
+        said = f"source.retrieved is {retrieved}, which lies in the future"
+        yield Finding(INVALID, dataset.card, said, lines.get("/source/retrieved"), subject="/source/retrieved")
+    expression = data.get("license")
+    if isinstance(expression, str):
+        yield from _license(case, dataset, expression, lines.get("/license"))
+
+
+def _is_future(case: Case, text: str) -> bool:
+    from datetime import date, timedelta
+
+    try:
+        # One day of grace: it is already tomorrow in another time zone.
+        return date.fromisoformat(text) > case.today + timedelta(days=1)
+    except ValueError:
+        return False  # said by the schema
+
+
+def _license(case: Case, dataset: Dataset, expression: str, line: int | None) -> Iterator[Finding]:
+    policy = case.policy
+    key = "\0".join((expression, *policy.licenses_allow, "", *policy.licenses_deny, "", *policy.licenses_review))
+    if case.verdict("license", key) == "ok":
+        return
+    from .datasets.licenses import check_license
+
+    verdict = check_license(expression, policy.licenses_allow, policy.licenses_deny, policy.licenses_review)
+    if verdict.status in ("ok", "review"):
+        case.remember("license", key, "ok")
+        return
+    yield Finding(INVALID, dataset.card, verdict.message, line, found=f"license: {expression}", subject="/license")
+
+
+def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]) -> Iterator[Said]:
+    try:
+        digest = surveys.digest(case, dataset)
+    except CannotJudge as error:
+        yield error
+        return
+    recorded = data["content"]["digest"]
+    path = dataset.shown_path
+    if digest is None:
+        return  # a link in the place of the file: said by its name
+    if digest != recorded:
+        (algorithm, actual), other = next(iter(digest.items())), next(iter(recorded.items()))  # type: ignore[attr-defined]
+        yield Finding(
+            MISMATCH, path, "its card records another content than the one that is staged",
+            found=f"{algorithm} {actual}, and in {dataset.card}: {other[0]} {other[1]}",
+            fix=(add_again(case, path),), digest=actual, subject=actual,
+            unless=("missing-audit-entry", "audit-heads-diverged"),
+        )  # fmt: skip
+    elif data["content"].get("bytes") not in (None, size := surveys.size(case, dataset)):
+        yield Finding(
+            MISMATCH, path, f"its card records {data['content']['bytes']} bytes, and it has {size}",
+            fix=((CUSTODY, "card", "update", RepoPath(path)),),
+            digest=next(iter(digest.values())), subject=str(size),
+        )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- among cards
+
+
+def _duplicates(case: Case, datasets: Iterable[Dataset]) -> Iterator[Finding]:
+    mine = {dataset.id for dataset in datasets if dataset.files} - {None}
+    if not mine:
+        return
+    by_id: dict[str, list[str]] = {}
+    for card, found in ids_of_all_cards(case).items():
+        by_id.setdefault(found, []).append(card)
+    for dataset in datasets:
+        twins = [card for card in by_id.get(dataset.id or "", ()) if card != dataset.card]
+        # The card that was there first keeps the id: only what the change brings is told to change.
+        settled = dataset.card not in case.changed and any(twin in case.changed for twin in twins)
+        if twins and not settled:
+            line = dataset.document.lines.get("/id") if dataset.document else None
+            said = f'the id "{dataset.id}" is also that of {twins[0]}'
+            yield Finding(DUPLICATE, dataset.card, said, line, subject=dataset.id or "")
+
+
+def ids_of_all_cards(case: Case) -> dict[str, str]:
+    """The dataset id of every data card in the judged state: card → id.
+
+    Read off the text where that is plain, through the parser where it is not: a repository may have
+    thousands of cards, and only the ids are of interest.
+    """
+    cards = {}
+    for path, entry in case.after.items():
+        if path.endswith("datacard.yaml") and entry.is_file:
+            name = assets.card_name(path)
+            if name is not None and name.kind == "data":
+                cards[path] = entry
+    raw = case.read_many(cards.values())
+    ids = {}
+    for path, entry in cards.items():
+        found = re.findall(_ID, raw.get(entry.oid, b""))
+        if len(found) == 1:
+            ids[path] = found[0].decode("ascii")
+        elif (document := case.document(entry, "data-card")) and isinstance(document.data, dict):
+            ids[path] = str(document.data.get("id"))
+    return ids
+
+
+def _names(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str]) -> Iterator[Finding]:
+    mine = {path: entry for dataset in datasets for path, entry in dataset.files.items()}
+    mine.update((path, case.after[path]) for path in undocumented)
+    cards = {dataset.card: case.after[dataset.card] for dataset in datasets}
+    mine.update((card, entry) for card, entry in cards.items() if entry.is_file)
+    if not mine:
+        return
+    folded: dict[str, list[str]] = {}
+    keys = {_fold(path) for path in mine}
+    for path in case.after:
+        key = _fold(path)
+        if key in keys:
+            folded.setdefault(key, []).append(path)
+    for path, entry in sorted(mine.items()):
+        twins = [twin for twin in folded[_fold(path)] if twin != path]
+        if twins:
+            yield Finding(
+                AMBIGUOUS,
+                path,
+                f"its name differs from {twins[0]} only by case or Unicode form",
+                subject="twin",
+            )
+        if "\n" in path or "\\" in path:
+            yield Finding(
+                AMBIGUOUS,
+                path,
+                "the name of an asset must not hold a line break or a backslash",
+                subject="name",
+            )
+        if (not entry.is_file and path not in undocumented) or entry.mode == 0o120000:
+            kind = "a symlink" if entry.mode == 0o120000 else "a submodule"
+            yield Finding(AMBIGUOUS, path, f"{kind} stands for content that is not recorded here", subject="link")
+
+
+def _fold(path: str) -> str:
+    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
+
+
+def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str]) -> Iterator[Finding]:
+    paths = {path for dataset in datasets for path in dataset.files} | set(undocumented)
+    if any(path.rpartition("/")[2] == ".gitattributes" for path in case.changed):
+        policy = case.policy
+        paths |= {p for p in case.after if assets.classify(p, policy.datasets, policy.models) in ("dataset", "model")}
+    if not paths or not any(path.rpartition("/")[2] == ".gitattributes" for path in case.after):
+        return
+    for path, values in sorted(case.attributes(sorted(paths), _ATTRIBUTES).items()):
+        for name, value in sorted(values.items()):
+            if value in ("unspecified", "unset") or (name, value) == ("filter", "lfs"):
+                continue
+            shown = name if value == "set" else f"{name}={value}"
+            yield Finding(
+                ATTRIBUTES,
+                path,
+                f"the git attribute {shown} makes its checkout differ from what is stored",
+                subject=name,
+            )
+
+
+HOOK = Hook("check-dataset-card", "datasets have a valid, honest data card", 1, RULES, check)
+
+
+def main() -> int:
+    """The hook's program."""
+    from .catalog import main_of
+
+    return main_of(HOOK.id)

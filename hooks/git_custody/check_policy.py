@@ -1,0 +1,321 @@
+"""The settings are valid, and no change quietly asks less of the repository than before.
+
+What it does
+    Reads `.custody/policy.yaml`, the waivers and the configuration of pre-commit and prek, as they are and as
+    they were before the change. Says what is not valid, what asks for less, and what stops our hooks. At
+    commit time a weakening is a warning, so that it is seen; in a range of commits it blocks.
+
+Why
+    All of LLMSVS chapter V2 rests on these few lines. Whoever can loosen them in passing, in the same pull
+    request as the model that they would have stopped, has no gate to pass.
+
+Good
+    version: 1
+    level: 2
+    also: [check-dataset-audit-log]
+
+Bad
+    version: 1
+    level: 0
+    also: [check-everything]
+
+How to fix
+    Correct what is named at the line that is named. A weakening that is meant needs a signature on every
+    commit that changes the file, by a key that `.custody/allowed_signers` at the base lists for `policy`:
+        policy,alice@example.org namespaces="git" ssh-ed25519 AAAA…
+    Without such a line, merge it past the check, as its owner.
+
+Limits
+    `SKIP=`, `--no-verify` and what the server does leave no trace in files. A hook taken from another
+    revision of the same repository is not compared. Globs are compared by the tracked files that they lose.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .core import assets, settings
+from .core.case import RUNNER_FILES, Hook
+from .core.findings import CannotJudge, Finding, RepoPath, Rule
+from .core.signers import SIGNERS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from .core.case import Case, Said
+    from .core.metadata import Document
+    from .core.policy import Policy
+    from .core.policy_change import Weakening
+    from .core.settings import State
+    from .core.waivers import Waiver
+
+_ALL = ("2.1", "2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.9", "2.10", "2.11", "2.12", "2.13", "2.14",
+        "2.15", "2.16", "2.17", "2.18")  # fmt: skip
+
+INVALID_POLICY = Rule(
+    "invalid-policy", _ALL, 1,
+    "The policy is not valid.",
+    "A setting that is not understood protects nothing, and nobody notices.",
+    "Correct `.custody/policy.yaml` at the line that is named.",
+    "What is valid may still be unwise.",
+    waivable=False,
+)  # fmt: skip
+WEAKENED = Rule(
+    "policy-weakened", _ALL, 1,
+    "The change asks for less than before.",
+    "Whoever relaxes the gate in the change that has to pass it has no gate.",
+    "Take it back, or have it committed and signed by somebody whom `.custody/allowed_signers` lists for "
+    "`policy`.",
+    "Compared are parsed values and the tracked files that lose coverage; a first policy weakens nothing.",
+    waivable=False,
+)  # fmt: skip
+DISABLED = Rule(
+    "hook-disabled", _ALL, 1,
+    "A hook of ours no longer runs as before.",
+    "A check that does not run finds nothing.",
+    "Restore the entry in the runner's configuration; exceptions belong in the policy or a waiver.",
+    "Only what files say: SKIP and --no-verify leave no trace, which is why CI checks ranges.",
+    waivable=False,
+)  # fmt: skip
+INVALID_WAIVER = Rule(
+    "invalid-waiver", _ALL, 1,
+    "A waiver is not valid.",
+    "An exception that is not understood excepts nothing, or more than was meant.",
+    "Correct the waiver at the line that is named; `git custody waive` writes valid ones.",
+    "Whether the reason is a good one is for a reviewer.",
+    waivable=False,
+)  # fmt: skip
+EXPIRED = Rule(
+    "waiver-expired", _ALL, 1,
+    "A waiver has expired.",
+    "An exception was granted for a time, and that time is over.",
+    "Mend what it excepts and remove it, or have it prolonged.",
+    "For `grace_days` its finding stays waived; after that it is back.",
+    waivable=False,
+)  # fmt: skip
+UNUSED = Rule(
+    "waiver-unused", _ALL, 1,
+    "A waiver waives nothing.",
+    "An exception that lies about waits for something to hide.",
+    "Remove it.",
+    "Only said where its rule was run on what it names.",
+    waivable=False,
+)  # fmt: skip
+RULES = (INVALID_POLICY, WEAKENED, DISABLED, INVALID_WAIVER, EXPIRED, UNUSED)
+
+_POLICY_NAMES = (
+    "policy.yaml",
+    "policy.yml",
+    "policy.json",
+    "policy.toml",
+    "policies.yaml",
+    "policies.yml",
+    "policy",
+)
+
+
+def check(case: Case) -> Iterator[Said]:
+    """Judge the settings as they are in the judged state, then what the change does to them."""
+    try:
+        after = settings.judged(case)
+    except CannotJudge as error:
+        yield error
+        return
+    yield from _policy(case, after)
+    for invalid in after.invalid:
+        yield Finding(INVALID_WAIVER, invalid.file, invalid.message, invalid.line, subject=invalid.message)
+    yield from _expired(case, after)
+    touched = [path for path in case.changed if path.startswith(assets.CUSTODY) or path.lower() in RUNNER_FILES]
+    if touched:
+        for finding in (*_weakened(case, after, touched), *_disabled(case, after.policy, touched)):
+            yield _weighed(case, finding)
+
+
+def _weighed(case: Case, finding: Finding) -> Finding:
+    """A weakening blocks in a range, unless it is signed."""
+    if finding.warns or not case.in_range:
+        return finding._replace(warns=True)
+    if _is_signed(case, finding.path):
+        return finding._replace(warns=True, found="every commit that changes it is signed for policy")
+    if settings.is_outdated(case, finding.path):
+        # A merge would keep what the base has tightened, but a change can be laid out so that it does not.
+        return finding._replace(found="the base has changed this file since: rebase the branch, then check again")
+    return finding
+
+
+def judge_waivers(case: Case, used: frozenset[str], ran: frozenset[str]) -> Iterator[Finding]:
+    """Say which waivers nothing needed, where that can be known. In a range they are the base's: not said."""
+    if case.in_range:
+        return
+    owners = {rule.name: hook for hook in case.hooks.values() if hook.id in ran for rule in hook.rules}
+    for waiver in case.settings.waivers:
+        hook = owners.get(waiver.rule)
+        if waiver.file in used or hook is None:
+            continue
+        named = len(ran) == 1 or hook.id in case.policy.also
+        if case.rules[waiver.rule].level > max(case.policy.level, hook.level if named else 0):
+            continue
+        in_change = waiver.file in case.changed
+        if case.is_whole or (in_change and (_is_judged(case, waiver) or not _exists(case, waiver))):
+            yield Finding(
+                UNUSED, waiver.file, f"this waiver waives nothing: {waiver.rule} finds nothing there",
+                fix=(("git", "rm", "-f", RepoPath(waiver.file)),), warns=not in_change,
+            )  # fmt: skip
+
+
+def _is_judged(case: Case, waiver: Waiver) -> bool:
+    return any(waiver.matches(path) for path in case.changed)
+
+
+def _exists(case: Case, waiver: Waiver) -> bool:
+    if waiver.is_glob:
+        return any(waiver.matches(path) for tree in (case.after, case.before) for path in tree)
+    return any(
+        path == waiver.path or path.startswith(waiver.path.rstrip("/") + "/")
+        for tree in (case.after, case.before)
+        for path in tree
+    )
+
+
+# ---------------------------------------------------------------------- as it is
+
+
+def _policy(case: Case, after: State) -> Iterator[Finding]:
+    if after.document is not None:
+        for problem in after.document.problems:
+            yield Finding(INVALID_POLICY, assets.POLICY, problem.message, problem.line, subject=problem.message)
+        lines = after.document.lines
+        for number, hook in enumerate(after.policy.also):
+            if hook not in case.hooks and not after.document.problems:
+                said = f"also names {hook}, and this version of git-custody has {', '.join(case.hooks)}"
+                yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get(f"/also/{number}"), subject=said)
+        for section, coverage in (("datasets", after.policy.datasets), ("models", after.policy.models)):
+            for key, globs in (("include", coverage.include), ("exclude", coverage.exclude)):
+                for number, glob in enumerate(globs):
+                    if not assets.is_glob(glob):
+                        said = f'{section}.{key} holds "{glob}", which is not a gitignore-style glob'
+                        line = lines.get(f"/{section}/{key}/{number}")
+                        yield Finding(INVALID_POLICY, assets.POLICY, said, line, subject=said)
+    # Where there is a policy, one beside it under another name is only looked for when it is new.
+    everywhere = case.is_whole or case.in_range or not after.policy.exists
+    state = (case.after if case.is_whole else case.settings_after) if everywhere else {}
+    fresh = (path for path, change in case.changed.items() if change.after is not None)
+    for path in sorted(path for path in {*state, *fresh} if _is_misspelled(path)):
+        said = f"nothing reads this file: the policy has to be named {assets.POLICY}"
+        move = () if after.policy.exists else (("git", "mv", RepoPath(path), RepoPath(assets.POLICY)),)
+        yield Finding(INVALID_POLICY, path, said, fix=move, subject="name")
+
+
+def _is_misspelled(path: str) -> bool:
+    folder, _, name = path.lower().rpartition("/")
+    return folder == ".custody" and name in _POLICY_NAMES and path != assets.POLICY
+
+
+def _expired(case: Case, after: State) -> Iterator[Finding]:
+    for waiver in after.waivers:
+        if waiver.expires < case.today:
+            from datetime import timedelta
+
+            end = waiver.expires + timedelta(days=after.policy.grace_days)
+            still = f"it still holds until {end}" if case.today <= end else "it waives nothing any more"
+            yield Finding(
+                EXPIRED, waiver.file, f"this waiver of {waiver.rule} expired on {waiver.expires}: {still}",
+                fix=(("git", "rm", "-f", RepoPath(waiver.file)),), warns=waiver.file not in case.changed,
+            )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- what the change does
+
+
+def _weakened(case: Case, after: State, touched: Collection[str]) -> Iterator[Finding]:
+    base = settings.at_base(case)
+    if not base.policy.exists:
+        return  # a first policy has nothing to weaken
+    if assets.POLICY in touched:
+        if not after.policy.exists:
+            yield Finding(WEAKENED, assets.POLICY, "the policy is removed, so that the defaults are all that is asked")
+        elif after.document is not None and isinstance(after.document.data, dict):
+            yield from _less(case, base.policy, after.policy, after.document)
+    from .core.policy_change import widened
+
+    changed = [waiver for waiver in after.waivers if waiver.file in touched]
+    for waiver, said in widened(base.waivers, changed):
+        yield Finding(WEAKENED, waiver.file, said)
+    added = [line for line in after.signers if line not in base.signers]
+    if added and SIGNERS in touched:
+        said = "allowed_signers gains a line" if len(added) == 1 else f"allowed_signers gains {len(added)} lines"
+        yield Finding(WEAKENED, SIGNERS, said, found=added[0].decode("utf-8", "replace")[:80])
+
+
+def _less(case: Case, base: Policy, after: Policy, document: Document) -> Iterator[Finding]:
+    from .core.policy_change import uncovered, weakenings
+
+    levels = {hook.id: hook.level for hook in case.hooks.values()}
+    grouped: dict[str, list[Weakening]] = {}
+    for weakening in weakenings(base, after, levels):
+        grouped.setdefault(weakening.pointer, []).append(weakening)
+    for pointer, group in grouped.items():
+        items = [weakening.item for weakening in group if weakening.item]
+        said = group[0].message + (f" {_some(items)}" if items else "")
+        yield Finding(WEAKENED, assets.POLICY, said, _line(document, pointer), subject=pointer)
+    lost = uncovered(case.after, case.before, base, after, case.sizes)
+    for kind in ("dataset", "model"):
+        paths = [path for path, was in lost if was == kind]
+        if paths:
+            one = len(paths) == 1
+            files = "1 tracked file no longer counts" if one else f"{len(paths)} tracked files no longer count"
+            said = f"{files} as a {kind}: {_some(paths)}"
+            yield Finding(WEAKENED, assets.POLICY, said, _line(document, f"/{kind}s"), subject=f"{kind} left")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _line(document: Document, pointer: str) -> int | None:
+    while pointer and pointer not in document.lines:
+        pointer = pointer.rpartition("/")[0]
+    return document.lines.get(pointer) if pointer else None
+
+
+def _disabled(case: Case, policy: Policy, touched: Collection[str]) -> Iterator[Finding]:
+    for path in touched:
+        if path not in RUNNER_FILES and case.changed[path].after is not None and path.lower() in RUNNER_FILES:
+            said = f"its name differs from {path.lower()} only by case, and some systems take one for the other"
+            yield Finding(DISABLED, path, said, subject="twin")
+    if not any(path in RUNNER_FILES for path in touched):
+        return
+    from .core.runner_config import stopped
+
+    ids = {*case.hooks, "custody"}
+
+    def replaced(hook_id: str, others: Collection[str]) -> bool:
+        if hook_id == "custody":
+            return set(case.hooks) <= set(others)
+        return "custody" in others and (policy.level >= case.hooks[hook_id].level or hook_id in policy.also)
+
+    before = settings.runner_configs(case, case.settings_at_base)
+    for item in stopped(before, settings.runner_configs(case, case.settings_after), ids, replaced):
+        yield Finding(DISABLED, item.path, item.message, item.line, subject=item.key, warns=item.remark)
+
+
+def _is_signed(case: Case, path: str) -> bool:
+    """Whether all who changed a file in the range sign for the policy, by the keys that the base lists."""
+    from .core.signers import for_role
+
+    try:
+        allowed = for_role(settings.settings_bytes(case, SIGNERS, case.settings_at_base) or b"", "policy")
+    except CannotJudge:
+        return False
+    return bool(allowed) and case.is_signed(path, allowed)
+
+
+HOOK = Hook("check-policy", "settings are valid, and nothing weakens them unseen", 1, RULES, check, judge_waivers)
+
+
+def main() -> int:
+    """The hook's program."""
+    from .catalog import main_of
+
+    return main_of(HOOK.id)

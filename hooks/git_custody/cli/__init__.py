@@ -1,0 +1,95 @@
+"""`git custody VERB`: one module per verb, imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Callable, Sequence
+
+VERBS = {
+    "init": "set up a repository: policy, hooks, CI",
+    "adopt": "bring an existing repository under custody, with a dated list of what is owed",
+    "add": "git add that also does the paperwork: card, audit entry, everything staged",
+    "check": "judge what is staged, the whole index, or a range of commits",
+    "card": "make, mend, show or move a data card",
+    "audit": "write, merge, repair, show or verify the audit log",
+    "waive": "write a dated, reasoned, owned exception",
+    "waivers": "list the exceptions, and when they expire",
+    "explain": "say what a rule, a hook or a requirement is about",
+    "doctor": "prove that the gate stands: hooks installed, nothing skipped, a bad file blocked",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """`git custody` and `git-custody`: the exit code is 0, 1 (findings) or 2 (cannot judge)."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        sys.stdout.write(usage())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        from .. import __version__
+
+        sys.stdout.write(f"git-custody {__version__}\n")
+        return 0
+    if words[0] not in VERBS:
+        from ..core.metadata import nearest
+        from ..core.report import plain
+
+        near = nearest(words[0], VERBS)
+        sys.stderr.write(
+            f'git-custody: there is no command "{plain(words[0])}"'
+            + (f'; did you mean "{near}"?' if near else f". There are: {', '.join(VERBS)}")
+            + "\n"
+        )
+        return 2
+    verb: Callable[[Sequence[str]], int] = import_module(f"{__name__}.{words[0]}").main
+    code = run(lambda: verb(words[1:]))
+    if argv is not None:
+        return code
+    from ..core.runner import leave
+
+    return leave(code)
+
+
+def run(verb: Callable[[], int]) -> int:
+    """Run a verb; bad input ends in one sentence and exit code 2, never in a traceback."""
+    from ..core.findings import CannotJudge
+    from ..core.report import plain, sentence
+
+    try:
+        return verb()
+    except CannotJudge as error:
+        place = plain(error.path) + (f":{error.line}" if error.line else "") + ": " if error.path else ""
+        sys.stderr.write(f"git-custody: {place}{sentence(error.message)}\n")
+    except KeyboardInterrupt:
+        sys.stderr.write("git-custody: stopped\n")
+    except BrokenPipeError:
+        sys.stderr.close()
+    return 2
+
+
+def usage() -> str:
+    """What there is to call, a line each."""
+    lines = [f"    {verb:<9} {said}\n" for verb, said in VERBS.items()]
+    return (
+        "usage: git custody VERB [-h] ...\n\n"
+        "Keeps the chain of custody of models and data in git.\n\n"
+        + "".join(lines)
+        + "\nStart with: git custody init, git custody add PATH, git custody check, git custody explain RULE\n"
+    )
+
+
+def parser(verb: str, description: str) -> ArgumentParser:
+    """An argument parser for one verb. Words that begin a longer option are not options."""
+    from argparse import ArgumentParser, RawDescriptionHelpFormatter
+
+    return ArgumentParser(
+        prog=f"git custody {verb}",
+        description=description,
+        allow_abbrev=False,
+        formatter_class=RawDescriptionHelpFormatter,
+    )

@@ -1,0 +1,194 @@
+"""Which tracked paths are assets, and which cards speak of them.
+
+Everything here is decided from paths, sizes and the policy alone. The lists are contract: docs/assets.md
+shows them, and a test keeps the two in step.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+
+    from .git import Entry
+
+CUSTODY = ".custody/"
+AUDIT = ".custody/audit/"
+WAIVERS = ".custody/waivers/"
+POLICY = ".custody/policy.yaml"
+
+DATA_FOLDERS = ("data/", "datasets/")
+# Outside of the data folders, these count from this size on.
+SIZE_FLOOR = 64 * 1024
+DATA_SUFFIXES = (
+    ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow", ".feather", ".avro", ".orc", ".tfrecord",
+)  # fmt: skip
+COMPRESSIONS = (".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".br", ".Z")
+PASSED_FOLDERS = ("test", "tests", "doc", "docs", "example", "examples", "fixtures")
+MODEL_SUFFIXES = (
+    ".safetensors", ".gguf", ".ggml", ".onnx", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".keras",
+    ".h5", ".hdf5", ".tflite", ".mlmodel", ".pb", ".pte", ".pt2", ".nemo", ".mar", ".skops", ".ubj", ".cbm",
+    ".engine", ".llamafile", ".pdparams", ".t7",
+)  # fmt: skip
+# What lies in a data folder without being data.
+CODE_SUFFIXES = (
+    ".py", ".pyi", ".pyx", ".r", ".rmd", ".jl", ".sh", ".bash", ".ps1", ".bat", ".sql", ".js", ".mjs", ".ts", ".c",
+    ".cc", ".cpp", ".h", ".hpp", ".java", ".go", ".rs", ".rb", ".pl", ".scala", ".kt", ".lua", ".cs", ".swift",
+)  # fmt: skip
+PROSE_SUFFIXES = (".md", ".rst", ".adoc", ".tex", ".org")
+CONFIG_SUFFIXES = (".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".lock", ".mk", ".cmake")
+NOTEBOOK_SUFFIXES = (".ipynb",)
+CONFIG_NAMES = ("makefile", "dockerfile", "snakefile", "codeowners", "cmakelists.txt", "requirements.txt")
+DOCUMENT_PREFIXES = ("readme", "license", "licence", "copying", "notice", "changelog", "authors", "citation")
+
+_NOT_DATA = CODE_SUFFIXES + PROSE_SUFFIXES + CONFIG_SUFFIXES + NOTEBOOK_SUFFIXES
+_CARD = r"(?:^|[./])(data|model)card\.ya?ml$"
+
+
+class CardName(NamedTuple):
+    """What a card's path says: its kind ("data" or "model"), the file or folder that it speaks of, and
+    whether it is spelled as it must be. `folder` is "" for the root, else without trailing slash.
+    """
+
+    kind: str
+    subject: str
+    is_folder: bool
+    well_named: bool
+    proper: str
+
+
+def card_name(path: str) -> CardName | None:
+    """What kind of card this path is, None for everything else. `.yml` and other cases count, badly named."""
+    if not path.endswith(("l", "L")):
+        return None
+    match = re.search(_CARD, path, re.IGNORECASE)
+    if match is None:
+        return None
+    folder, _, name = path.rpartition("/")
+    stem = name[: match.start(1) - len(path) + len(name)]
+    kind = match[1].lower()
+    proper = f"{folder}/{stem}{kind}card.yaml" if folder else f"{stem}{kind}card.yaml"
+    if not stem:
+        return CardName(kind, folder, True, path == proper, proper)
+    subject = f"{folder}/{stem[:-1]}" if folder else stem[:-1]
+    return CardName(kind, subject, False, path == proper, proper)
+
+
+def is_paperwork(path: str) -> bool:
+    """Whether a path holds metadata of an asset rather than an asset: cards, BOMs, signatures, `.custody/`."""
+    return (
+        path.startswith(CUSTODY)
+        or card_name(path) is not None
+        or path.endswith((".cdx.json", ".sig", ".sigstore.json"))
+    )
+
+
+def sidecar(path: str, kind: str = "data") -> str:
+    """Where the card of a file lies beside it; a `.dvc` file stands for the file that it names."""
+    return f"{path.removesuffix('.dvc')}.{kind}card.yaml"
+
+
+def folder_cards(path: str, kind: str = "data") -> Iterator[str]:
+    """Where the cards of the folders above a path may lie, the nearest first."""
+    folder = path
+    while folder:
+        folder = folder.rpartition("/")[0]
+        yield f"{folder}/{kind}card.yaml" if folder else f"{kind}card.yaml"
+
+
+def cards_over(path: str, entries: Container[str], kind: str = "data") -> tuple[str, ...]:
+    """The cards that cover a path, the nearest first: its own, and those of all folders above it."""
+    own = (sidecar(path, kind),) if sidecar(path, kind) in entries else ()
+    return own + tuple(card for card in folder_cards(path, kind) if card in entries)
+
+
+def possible_cards(paths: Iterable[str]) -> list[str]:
+    """Wherever a card that covers one of the paths could lie, sorted."""
+    cards = {card for path in paths for kind in ("data", "model") for card in folder_cards(path, kind)}
+    return sorted(cards | {sidecar(path, kind) for path in paths for kind in ("data", "model")})
+
+
+class Coverage:
+    """The dataset and model globs of a policy: gitignore-style, case-sensitive; `include` adds to what
+    counts without a policy, `exclude` takes away.
+    """
+
+    def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> None:
+        self.include = tuple(include)
+        self.exclude = tuple(exclude)
+        self._included = _matcher(self.include)
+        self._excluded = _matcher(self.exclude)
+
+    def included(self, path: str) -> bool:
+        """Whether a glob of the policy includes the path."""
+        return self._included(path)
+
+    def excluded(self, path: str) -> bool:
+        """Whether a glob of the policy excludes the path."""
+        return self._excluded(path)
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
+    if not globs:
+        return lambda path: False
+    from pathspec import GitIgnoreSpec
+
+    # What is no glob matches nothing; check-policy says so.
+    spec = GitIgnoreSpec.from_lines(glob for glob in globs if is_glob(glob))
+    return lambda path: bool(spec.match_file(path))
+
+
+def is_glob(text: str) -> bool:
+    """Whether a text can be read as a gitignore-style glob, and in bounded time: ``!`` or ``[z-a]`` cannot.
+
+    Matching is by backtracking, so each wildcard more multiplies the time that a hostile file name can cost.
+    """
+    segments = text.split("/")
+    if segments.count("**") > 3 or any(segment.count("*") > 2 for segment in segments):
+        return False
+    from pathspec import GitIgnoreSpec
+
+    try:
+        GitIgnoreSpec.from_lines([text])
+    except (ValueError, re.error):
+        return False
+    return True
+
+
+def classify(path: str, datasets: Coverage, models: Coverage) -> str | None:
+    """What a path is by its name: "dataset", "large dataset" (only from `SIZE_FLOOR` bytes on), "model", or None.
+
+    A card decides before any name does: ask `cards_over` first. Sizes are those of the content, for a
+    pointer the size that it states.
+    """
+    if is_paperwork(path):
+        return None
+    if datasets.included(path) and not datasets.excluded(path):
+        return "dataset"
+    if models.included(path) and not models.excluded(path):
+        return "model"
+    name = path.rpartition("/")[2].lower()
+    plain = name.removesuffix(".dvc")
+    if plain.endswith(MODEL_SUFFIXES):
+        return None if models.excluded(path) else "model"
+    if datasets.excluded(path):
+        return None
+    if path.startswith(DATA_FOLDERS):
+        ordinary = name.startswith((".", *DOCUMENT_PREFIXES)) or plain.endswith(_NOT_DATA) or plain in CONFIG_NAMES
+        return None if ordinary else "dataset"
+    for compression in COMPRESSIONS:
+        plain = plain.removesuffix(compression.lower())
+    if not plain.endswith(DATA_SUFFIXES):
+        return None
+    folders = path.split("/")[:-1]
+    if any(folder in PASSED_FOLDERS or folder.startswith(".") for folder in folders):
+        return None
+    return "large dataset"
+
+
+def files_under(folder: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """What a folder's digest covers: every tracked path below it but paperwork. Keys are full paths."""
+    prefix = folder + "/" if folder else ""
+    return {p: e for p, e in entries.items() if p.startswith(prefix) and not is_paperwork(p)}

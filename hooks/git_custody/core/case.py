@@ -1,0 +1,318 @@
+"""What a check gets to see: a change set and the state it ends in, as data.
+
+Everything here is looked up by object id in the judged tree or index, when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import assets
+from .changes import introduced
+from .digests import POINTER_SIZE, Pointer, pointer
+from .findings import CannotJudge, Finding, NotJudged, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from .cache import Cache
+    from .changes import ChangeSet
+    from .content import Content
+    from .git import Change, Entry, Git
+    from .metadata import Document
+    from .policy import Policy
+    from .waivers import InvalidWaiver, Waiver
+
+# What a check may say. `CannotJudge` is said, not raised, so that the other findings are not lost.
+Said = Finding | NotJudged | CannotJudge
+
+# Above this many, reading the whole index is quicker than asking for the cards of a change by name.
+MANY_CARDS = 200
+
+
+class Hook(NamedTuple):
+    """One hook: what it is called, what it does in a few words, its own level, its rules and its check.
+
+    `judge_waivers` speaks after all others: it gets the case, the waivers that were used, and the ids of
+    the hooks that ran.
+    """
+
+    id: str
+    title: str
+    level: int
+    rules: tuple[Rule, ...]
+    check: Callable[[Case], Iterator[Said]]
+    judge_waivers: Callable[[Case, frozenset[str], frozenset[str]], Iterator[Finding]] | None = None
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The LLMSVS requirements that the rules serve, in order."""
+        found = {number for rule in self.rules for number in rule.requirements}
+        return tuple(sorted(found, key=lambda number: [int(part) for part in number.split(".")]))
+
+
+class Settings(NamedTuple):
+    """The policy and the waivers of a tree, parsed; `tree` None is the index. `entries` are the files that
+    were looked up for it: `.custody/`, and the cards that can concern the change.
+    """
+
+    tree: str | None
+    entries: Mapping[str, Entry]
+    policy: Policy
+    document: Document | None
+    waivers: tuple[Waiver, ...]
+    invalid_waivers: tuple[InvalidWaiver, ...]
+
+
+class Case:
+    """One thing to judge. Checks read its attributes and never keep state in it."""
+
+    def __init__(
+        self,
+        git: Git,
+        cache: Cache,
+        change_set: ChangeSet,
+        settings: Settings,
+        hooks: Sequence[Hook],
+        today: date | None = None,
+    ) -> None:
+        self._git = git
+        self._cache = cache
+        self._sha256: dict[str, str | None] = {}
+        self._sizes: dict[str, int] = {}
+        self.change_set = change_set
+        self.settings = settings
+        self.policy = settings.policy
+        self._hooks = hooks
+        self._today = today
+
+    @cached_property
+    def hooks(self) -> Mapping[str, Hook]:
+        """All hooks there are, by id."""
+        return {hook.id: hook for hook in self._hooks}
+
+    @cached_property
+    def rules(self) -> Mapping[str, Rule]:
+        """All rules there are, by name."""
+        return {rule.name: rule for hook in self._hooks for rule in hook.rules}
+
+    @property
+    def today(self) -> date:
+        """The day on which this is judged."""
+        if self._today is None:
+            from datetime import date
+
+            self._today = date.today()
+        return self._today
+
+    # ------------------------------------------------------------------ states
+
+    @cached_property
+    def after(self) -> Mapping[str, Entry]:
+        """Everything in the state that is judged: path → entry."""
+        return self._git.entries(self.change_set.tree)
+
+    @cached_property
+    def before(self) -> Mapping[str, Entry]:
+        """Everything in the state that the change starts from."""
+        return self._git.entries(self.change_set.forks[0])
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is judged, not only what the change touches."""
+        return self.change_set.mode == "index"
+
+    @property
+    def in_range(self) -> bool:
+        """Whether this is the strict judgement of a range: what weakens the gate blocks."""
+        return self.change_set.mode == "range"
+
+    @cached_property
+    def changed(self) -> Mapping[str, Change]:
+        """The net change, by path."""
+        return {change.path: change for change in self.change_set.changes}
+
+    @cached_property
+    def touches_assets(self) -> bool:
+        """Whether anything that is judged can concern a dataset or a model; answered without reading the
+        whole index where that is possible.
+        """
+        if self.is_whole:
+            return True
+        paths = list(self.changed)
+        if any(assets.is_paperwork(p) or p.rpartition("/")[2] == ".gitattributes" for p in paths):
+            return True
+        if any(assets.classify(p, self.policy.datasets, self.policy.models) for p in paths):
+            return True
+        cards = assets.possible_cards(paths)
+        if self.settings.tree == self.change_set.tree and len(cards) <= MANY_CARDS:
+            return any(card in self.settings.entries for card in cards)
+        return any(card in self.after for card in cards)
+
+    # ------------------------------------------------------------------ content
+
+    def read(self, entry: Entry, limit: int = 1024 * 1024) -> bytes | None:
+        """The bytes of a small file, None when git does not have it here; `CannotJudge` above `limit`."""
+        return self._git.read(entry.oid, limit)
+
+    def read_many(self, entries: Iterable[Entry]) -> dict[str, bytes]:
+        """The bytes of many small files, by object id; what is absent or above 1 MiB is left out."""
+        oids = {entry.oid for entry in entries}
+        found = {}
+        for blob in self._git.blobs((oid, False) for oid in oids):
+            if blob.content is not None and blob.content.size <= 1024 * 1024:
+                found[blob.oid] = blob.content.read_at(0, blob.content.size)
+        return found
+
+    def document(self, entry: Entry, schema: str) -> Document | None:
+        """A metadata file, parsed and held against its schema; None when git does not have it here."""
+        return read_document(self._git, self._cache, entry.oid, schema)
+
+    @cached_property
+    def introduced(self) -> Sequence[tuple[str, Entry]]:
+        """What is judged by content: pairs of path and entry."""
+        return introduced(self._git, self.change_set, self.after if self.is_whole else {})
+
+    def contents(self, pairs: Sequence[tuple[str, Entry]]) -> Iterator[tuple[str, Entry, Content | None, str | None]]:
+        """Read files one after the other: path, entry, content (None: absent) and sha256.
+
+        The sha256 is only worked out for what may be an asset, while the bytes are at hand, and remembered.
+        A content is valid until the next one is taken.
+        """
+        policy = self.policy
+        hashed = [
+            entry.oid not in self._sha256 and assets.classify(path, policy.datasets, policy.models) is not None
+            for path, entry in pairs
+        ]
+        wanted = ((entry.oid, wants) for (_, entry), wants in zip(pairs, hashed, strict=True))
+        for (path, entry), blob in zip(pairs, self._git.blobs(wanted), strict=True):
+            if blob.sha256 is not None:
+                self._remember(entry.oid, blob.content, blob.sha256)
+            yield path, entry, blob.content, self._sha256.get(entry.oid)
+
+    def sha256(self, entries: Iterable[Entry]) -> dict[str, str | None]:
+        """The content digest of files, by object id: that of the bytes that git stores, or the one that a
+        pointer names. None where git does not have the object here.
+        """
+        oids = {entry.oid for entry in entries}
+        missing = [oid for oid in sorted(oids) if oid not in self._sha256]
+        known = self._cache.known("sha256", missing)
+        self._sha256.update(known)
+        for blob in self._git.blobs((oid, True) for oid in missing if oid not in known):
+            self._remember(blob.oid, blob.content, blob.sha256)
+        return {oid: self._sha256[oid] for oid in oids}
+
+    def _remember(self, oid: str, content: Content | None, sha256: str | None) -> None:
+        if content is not None and content.size < POINTER_SIZE and (found := as_pointer(content)):
+            sha256 = found.sha256
+        self._sha256[oid] = sha256
+        if sha256 is not None:
+            self._cache.put("sha256", oid, sha256)
+
+    def sizes(self, entries: Iterable[Entry]) -> dict[str, int]:
+        """The size in bytes of files' content, by object id: for a pointer, the size that it states."""
+        oids = sorted({entry.oid for entry in entries})
+        missing = [oid for oid in oids if oid not in self._sizes]
+        if missing:
+            sizes = self._git.sizes(missing)
+            small = [oid for oid, size in sizes.items() if size < POINTER_SIZE]
+            for blob in self._git.blobs((oid, False) for oid in small):
+                if blob.content is not None and (found := as_pointer(blob.content)):
+                    sizes[blob.oid] = found.size
+            self._sizes.update(sizes)
+        return {oid: self._sizes[oid] for oid in oids if oid in self._sizes}
+
+    def verdict(self, kind: str, oid: str) -> str | None:
+        """What was said of an object before, where that is remembered."""
+        return self._cache.get(kind, oid)
+
+    def verdicts(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
+        """What was said of many objects before."""
+        return self._cache.known(kind, oids)
+
+    def remember(self, kind: str, oid: str, text: str) -> None:
+        """Keep what was said of an object for the next run."""
+        self._cache.put(kind, oid, text)
+
+    def local_object(self, found: Pointer) -> Content | None:
+        """The content that a Git LFS pointer names, from the local store, when it is there and its digest is right."""
+        return self._git.lfs_object(found)
+
+    # ------------------------------------------------------------------ git's own settings and history
+
+    def attributes(self, paths: Sequence[str], names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """The git attributes of paths in the judged state: path → name → value."""
+        return self._git.attributes(self.change_set.tree, paths, names)
+
+    @cached_property
+    def published(self) -> tuple[tuple[str, Mapping[str, Entry]], ...]:
+        """The audit logs that may only grow: pairs of what they are called, and their files.
+
+        In a range: those of the merge bases. Before a commit: what the upstream branch shares with HEAD,
+        or HEAD where there is no upstream, and every other parent of a merge.
+        """
+        change_set = self.change_set
+        if self.in_range:
+            names = [(fork, fork[:10]) for fork in change_set.forks]
+        elif change_set.base is None:
+            names = []
+        else:
+            upstream = self._git.upstream()
+            shared = self._git.merge_bases(change_set.base, upstream) if upstream else ()
+            names = [(fork, "the upstream branch") for fork in shared] or [(change_set.base, "HEAD")]
+            names += [(parent, f"merged commit {parent[:10]}") for parent in change_set.parents]
+        return tuple((said, self._git.entries(name, [assets.AUDIT])) for name, said in names)
+
+    def is_signed(self, path: str, signers: bytes) -> bool:
+        """Whether every commit of the range that changes a path has a good SSH signature by one of `signers`, the
+        text of an allowed_signers file, and there is one at all.
+        """
+        commits = self._git.changing(self.change_set.commits, path)
+        return bool(commits) and all(self._git.signed_by(commit, signers) for commit in commits)
+
+    @cached_property
+    def settings_at_base(self) -> Mapping[str, Entry]:
+        """The settings files before the change: in a range, those at the tip of the base."""
+        return self._settings(self.change_set.base or self._git.empty_tree)
+
+    @cached_property
+    def settings_after(self) -> Mapping[str, Entry]:
+        """The settings files in the judged state."""
+        return self._settings(self.change_set.tree)
+
+    def _settings(self, tree: str | None) -> Mapping[str, Entry]:
+        return self._git.entries(tree, [assets.CUSTODY.rstrip("/"), *RUNNER_FILES])
+
+
+# Where runners look for the hooks to run (prek reads TOML, too).
+RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml")
+
+
+def as_pointer(content: Content) -> Pointer | None:
+    """The Git LFS pointer that a content is, or None."""
+    return pointer(content.read_at(0, POINTER_SIZE)) if content.size < POINTER_SIZE else None
+
+
+def read_document(git: Git, cache: Cache, oid: str, schema: str) -> Document | None:
+    """Parse an object as a metadata file; an object seen before is not parsed again."""
+    known = cache.get(schema, oid)
+    if known is not None:
+        import json
+
+        from .documents import Document, Problem
+
+        data, lines, problems = json.loads(known)
+        return Document(data, lines, tuple(Problem(*problem) for problem in problems))
+    from .metadata import load
+
+    raw = git.read(oid)
+    if raw is None:
+        return None
+    document = load(raw, schema)
+    if not document.problems:
+        import json
+
+        cache.put(schema, oid, json.dumps([document.data, dict(document.lines), []]))
+    return document

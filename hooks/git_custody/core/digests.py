@@ -1,0 +1,65 @@
+"""Content digests, and the pointers that stand for content."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .content import Content
+
+Digest = dict[str, str]
+
+
+class Pointer(NamedTuple):
+    """A Git LFS pointer: the sha256 (hex) and the size in bytes of the content that it stands for."""
+
+    sha256: str
+    size: int
+
+
+# Canonical pointers only (git-lfs docs/spec.md): keys sorted, one space, one newline, nothing else.
+_POINTER = (
+    rb"version https://git-lfs\.github\.com/spec/v1\n"
+    rb"oid sha256:([0-9a-f]{64})\n"
+    rb"size (0|[1-9][0-9]{0,18})\n"
+)
+POINTER_SIZE = 1024
+
+
+def pointer(data: bytes) -> Pointer | None:
+    """The Git LFS pointer that these bytes are, None when they are anything else."""
+    match = re.fullmatch(_POINTER, data) if len(data) < POINTER_SIZE and data[:8] == b"version " else None
+    return Pointer(match[1].decode("ascii"), int(match[2])) if match else None
+
+
+def sha256_of(content: Content) -> str:
+    """The sha256 (hex) of a content, read in pieces of 1 MiB."""
+    import hashlib
+
+    whole = hashlib.sha256()
+    for offset in range(0, content.size, 1024 * 1024):
+        whole.update(content.read_at(offset, 1024 * 1024))
+    return whole.hexdigest()
+
+
+def dir_hash(files: Mapping[str, str]) -> str:
+    """The in-toto `dirHash` (Go's dirhash Hash1, in hex) of a folder.
+
+    `files` maps each path, from the folder, to the sha256 (hex) of its content. It is the sha256 over the
+    lines ``<sha256>  <path>\\n``, ordered by the bytes of the path
+    (https://github.com/in-toto/attestation/blob/main/spec/v1/digest_set.md).
+    """
+    import hashlib
+
+    whole = hashlib.sha256()
+    for path in sorted(files, key=lambda p: p.encode("utf-8", "surrogateescape")):
+        whole.update(f"{files[path]}  {path}\n".encode("utf-8", "surrogateescape"))
+    return whole.hexdigest()
+
+
+def short(digest: Mapping[str, str] | None) -> str:
+    """A digest for a sentence: its first twelve digits."""
+    return next(iter(digest.values()))[:12] if digest else "nothing"

@@ -1,0 +1,153 @@
+"""The maintainer's settings: `.custody/policy.yaml`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .assets import Coverage
+from .digests import POINTER_SIZE, pointer
+from .findings import CannotJudge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .git import Entry
+    from .metadata import Document
+
+_UNITS = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+}
+
+
+class Policy(NamedTuple):
+    """What a repository asks for. Field by field as in the file (docs/policy.md)."""
+
+    level: int = 1
+    also: tuple[str, ...] = ()
+    mode: str = "block"
+    edition: str = "9999-12"
+    requires: str = ""
+    grace_days: int = 14
+    datasets: Coverage = Coverage()
+    models: Coverage = Coverage()
+    licenses_allow: tuple[str, ...] = ()
+    licenses_deny: tuple[str, ...] = ()
+    licenses_review: tuple[str, ...] = ()
+    trusted_sources: tuple[str, ...] = ()
+    absent_changed: str = "block"
+    absent_unchanged: str = "allow"
+    plain_blob_max: int = 10 * 10**6
+    content_scan_max: int = 200 * 10**6
+    default_publisher: str | None = None
+    default_license: str | None = None
+    exists: bool = False
+
+
+def read_settings(path: str, entries: Mapping[str, Entry], read: Callable[[str], bytes | None]) -> bytes | None:
+    """The bytes of a settings file, None when there is none.
+
+    Raises `CannotJudge` for a symlink, a gitlink or a pointer in its place, or in the place of its folder:
+    what it stands for is not what was reviewed, and it must never mean "defaults".
+    """
+    folder = path.rpartition("/")[0]
+    entry = entries.get(path)
+    if entry is None:
+        if folder in entries:
+            raise CannotJudge(f"{folder} has to be a folder of plain files, and is {_kind(entries[folder])}", folder)
+        return None
+    if not entry.is_file:
+        raise CannotJudge(f"it has to be a plain file, and is {_kind(entry)}", path)
+    data = read(entry.oid)
+    if data is None:
+        raise CannotJudge("git does not have its content here; fetch it first", path)
+    if len(data) < POINTER_SIZE and (pointer(data) or data.startswith(b"version https://git-lfs")):
+        raise CannotJudge("it has to be a plain file, and is a Git LFS pointer", path)
+    return data
+
+
+def _kind(entry: Entry) -> str:
+    return {0o120000: "a symlink", 0o160000: "a submodule"}.get(entry.mode, "a file")
+
+
+def read_policy(document: Document | None) -> Policy:
+    """The policy that a parsed file asks for; what is not valid in it counts as not written.
+
+    The problems of the document are findings of `check-policy`, and they always block: so this reading
+    only has to be as strict as the defaults, never stricter.
+    """
+    if document is None:
+        return Policy()
+    data = document.data if isinstance(document.data, dict) else {}
+    policy = Policy(
+        level=_one_of(data, "level", (1, 2, 3), 1),
+        also=_words(data.get("also")),
+        mode=_one_of(data, "mode", ("block", "warn"), "block"),
+        edition=_text(data, "edition", Policy().edition) or Policy().edition,
+        requires=_text(data, "requires", "") or "",
+        grace_days=_whole(data.get("grace_days"), 14),
+        datasets=_coverage(data.get("datasets")),
+        models=_coverage(data.get("models")),
+        licenses_allow=_words(_section(data, "licenses").get("allow")),
+        licenses_deny=_words(_section(data, "licenses").get("deny")),
+        licenses_review=_words(_section(data, "licenses").get("review")),
+        trusted_sources=tuple(
+            source["match"]
+            for source in _section(data, "sources").get("trusted") or ()
+            if isinstance(source, dict) and isinstance(source.get("match"), str)
+        ),
+        absent_changed=_one_of(_section(data, "absent_content"), "changed", ("block", "allow"), "block"),
+        absent_unchanged=_one_of(_section(data, "absent_content"), "unchanged", ("block", "allow"), "allow"),
+        plain_blob_max=_size(_section(data, "sizes").get("plain_blob_max"), Policy().plain_blob_max),
+        content_scan_max=_size(_section(data, "sizes").get("content_scan_max"), Policy().content_scan_max),
+        default_publisher=_text(_section(data, "defaults"), "publisher", None),
+        default_license=_text(_section(data, "defaults"), "license", None),
+        exists=True,
+    )
+    # A policy that could not be read must not soften anything.
+    return policy._replace(mode="block") if document.problems else policy
+
+
+def _one_of(data: Mapping[str, Any], key: str, allowed: tuple[Any, ...], default: Any) -> Any:
+    return data.get(key) if data.get(key) in allowed else default
+
+
+def _text(data: Mapping[str, Any], key: str, default: str | None) -> str | None:
+    value = data.get(key)
+    return value if isinstance(value, str) and value else default
+
+
+def _whole(value: object, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
+
+
+def _section(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = data.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _words(value: object) -> tuple[str, ...]:
+    return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()
+
+
+def _coverage(value: object) -> Coverage:
+    section = value if isinstance(value, dict) else {}
+    return Coverage(_words(section.get("include")), _words(section.get("exclude")))
+
+
+def _size(value: object, default: int) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        digits = value.strip().rstrip("BKMGikmgb ")
+        unit = value.strip()[len(digits) :].strip()
+        if digits.isascii() and digits.isdigit() and unit in _UNITS:
+            return int(digits) * _UNITS[unit]
+    return default

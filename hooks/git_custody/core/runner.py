@@ -1,0 +1,268 @@
+"""From arguments to an exit code: change set → settings → checks → findings → waivers → report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from . import assets, waivers
+from .cache import Cache
+from .case import MANY_CARDS, Case, Settings, read_document
+from .changes import Request, decide, of_parent
+from .findings import CannotJudge, Finding, NotJudged
+from .git import Git, decode
+from .policy import read_policy, read_settings
+from .report import Report, as_json, as_text, fingerprint, standpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import date
+
+    from .case import Hook, Said
+
+STRICTEST = 3
+
+
+def judge(
+    git: Git,
+    cache: Cache,
+    request: Request,
+    hooks: Sequence[Hook],
+    chosen: Sequence[Hook],
+    environment: Mapping[str, str],
+    today: date | None = None,
+) -> Report:
+    """Judge what was asked for.
+
+    `hooks` are all there are (waivers and policies name them), `chosen` those to run. One chosen hook is
+    enforced at its own level or the policy's, whichever is higher; several at the policy's, plus `also`.
+
+    Raises `CannotJudge` when it cannot even be said what is judged, or settings cannot be trusted.
+    """
+    change_set = decide(git, request, environment)
+    cards = assets.possible_cards(change.path for change in change_set.changes)
+    nearby = cards if len(cards) <= MANY_CARDS and change_set.mode == "staged" else []
+    settings = read_all_settings(git, cache, change_set.policy_tree, hooks, nearby)
+    notes: list[str] = []
+    if change_set.mode == "range" and not settings.policy.exists and change_set.policy_tree != change_set.tree:
+        settings = read_all_settings(git, cache, change_set.tree, hooks)
+        if settings.policy.exists:
+            notes.append("first-policy: the base has no policy, so that of the head was used")
+    _require_version(settings)
+    case = Case(git, cache, change_set, settings, hooks, today)
+    findings, not_judged, errors = _collect(case, chosen, request)
+    if any(finding.blocks for finding in findings) and change_set.parents:
+        findings = _settle(findings, git, cache, case, hooks, chosen, request)
+    active = settings.waivers
+    used: set[str] = set()
+    if active:
+        findings, used = waivers.apply(findings, active, case.today, settings.policy.grace_days)
+    for hook in chosen:
+        # What was left out could have needed the waiver.
+        if hook.judge_waivers is not None and not request.paths and not errors:
+            late = hook.judge_waivers(case, frozenset(used), frozenset(h.id for h in chosen))
+            findings += [_weigh(f, case) for f in late if _in_scope(f.path, request)]
+    findings = _without_echoes(findings)
+    findings.sort(key=lambda f: (f.path, f.line or 0, f.rule.name, f.message))
+    return Report(
+        change_set.mode, change_set.base, change_set.head, change_set.said,
+        tuple(findings), tuple(not_judged), tuple(errors), tuple(notes),
+    )  # fmt: skip
+
+
+def read_all_settings(
+    git: Git, cache: Cache, tree: str | None, hooks: Sequence[Hook], also: Sequence[str] = ()
+) -> Settings:
+    """The policy and waivers of a tree, or of the index (None), looked up together with other paths."""
+    entries = git.entries(tree, [assets.CUSTODY.rstrip("/"), *also])
+    document = None
+    if read_settings(assets.POLICY, entries, git.read) is not None:
+        document = read_document(git, cache, entries[assets.POLICY].oid, "policy")
+    documents = {}
+    for path, entry in entries.items():
+        if path.startswith(assets.WAIVERS) or path == assets.WAIVERS.rstrip("/"):
+            if read_settings(path, entries, git.read) is not None:
+                found = read_document(git, cache, entry.oid, "waiver")
+                if found is not None:
+                    documents[path] = found
+    valid: tuple[waivers.Waiver, ...] = ()
+    invalid: tuple[waivers.InvalidWaiver, ...] = ()
+    if documents:
+        rules = {rule.name: rule for hook in hooks for rule in hook.rules}
+        valid, invalid = waivers.read_waivers(documents, rules)
+    return Settings(tree, entries, read_policy(document), document, valid, invalid)
+
+
+def _require_version(settings: Settings) -> None:
+    from .. import __version__
+
+    wanted = settings.policy.requires.removeprefix(">=")
+    if wanted and _numbers(wanted) > _numbers(__version__):
+        raise CannotJudge(
+            f"the policy requires git-custody {settings.policy.requires}, and this is {__version__}: "
+            "update it (pre-commit autoupdate, or pip install -U git-custody)",
+            assets.POLICY,
+        )
+
+
+def _numbers(version: str) -> list[int]:
+    numbers = [int(part) for part in version.split(".")[:3] if part.isdigit()]
+    return numbers + [0] * (3 - len(numbers))
+
+
+def _collect(
+    case: Case, chosen: Sequence[Hook], request: Request
+) -> tuple[list[Finding], list[NotJudged], list[CannotJudge]]:
+    findings: list[Finding] = []
+    not_judged: list[NotJudged] = []
+    errors: list[CannotJudge] = []
+    for hook in chosen:
+        level = _level(hook, case.policy.level, case.policy.also, alone=len(chosen) == 1)
+        for said in _say(hook, case):
+            if isinstance(said, CannotJudge):
+                errors.append(said)
+            elif not _in_scope(said.path, request):
+                continue
+            elif isinstance(said, NotJudged):
+                not_judged.append(said)
+            elif said.rule.level <= level:
+                findings.append(_weigh(said, case))
+    unique = {(e.path, e.line, e.message): e for e in errors}
+    return list(dict.fromkeys(findings)), list(dict.fromkeys(not_judged)), list(unique.values())
+
+
+def _say(hook: Hook, case: Case) -> Iterator[Said]:
+    try:
+        yield from hook.check(case)
+    except CannotJudge as error:
+        yield error
+
+
+def _level(hook: Hook, level: int, also: Sequence[str], *, alone: bool) -> int:
+    if alone or hook.id in also:
+        return max(level, hook.level)
+    return level
+
+
+def _weigh(finding: Finding, case: Case) -> Finding:
+    """Whether a finding blocks. What is wrong with the policy or the waivers never only warns because the
+    policy says so.
+    """
+    soft = finding.rule.waivable and (case.policy.mode == "warn" or finding.rule.since > case.policy.edition)
+    return finding._replace(blocks=not finding.warns and not soft)
+
+
+def _without_echoes(findings: list[Finding]) -> list[Finding]:
+    said = {(f.path, f.rule.name): False for f in findings if f.waived_by is None}
+    said.update({(f.path, f.rule.name): True for f in findings if f.blocks})
+
+    def is_echo(finding: Finding) -> bool:
+        better = ((finding.path, u) if isinstance(u, str) else (u[1], u[0]) for u in finding.unless)
+        # What only warns must not hide what blocks.
+        return any(said[place] or not finding.blocks for place in better if place in said)
+
+    return [finding for finding in findings if not is_echo(finding)]
+
+
+def _in_scope(path: str, request: Request) -> bool:
+    return not request.paths or any(path == p or path.startswith(p + "/") or not p for p in request.paths)
+
+
+def _settle(
+    findings: list[Finding],
+    git: Git,
+    cache: Cache,
+    case: Case,
+    hooks: Sequence[Hook],
+    chosen: Sequence[Hook],
+    request: Request,
+) -> list[Finding]:
+    """In a merge, only what differs from every parent blocks: what one of them brings as it is was judged there."""
+    brought: set[str] = set()
+    parents = (case.change_set.base, *case.change_set.parents)
+    for parent in parents:
+        if parent is not None:
+            its = Case(git, cache, of_parent(git, case.change_set, parent), case.settings, hooks, case.today)
+            brought.update(fingerprint(f) for f in _collect(its, chosen, request)[0])
+    return [f._replace(blocks=False, warns=True) if fingerprint(f) in brought else f for f in findings]
+
+
+# ---------------------------------------------------------------------- entry points
+
+
+def check(
+    request: Request,
+    hooks: Sequence[Hook],
+    chosen: Sequence[Hook],
+    *,
+    format: str = "text",
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """Judge, print the report and give the exit code; bad input never ends in a traceback."""
+    environment = os.environ if environment is None else environment
+    cache = Cache.of_user(environment)
+    prefix, root = "", os.getcwd()
+    try:
+        with Git() as git:
+            prefix, root = git.prefix, git.root
+            scoped = request._replace(paths=tuple(rooted(path, git) for path in request.paths))
+            report = judge(git, cache, scoped, hooks, chosen, environment)
+    except CannotJudge as error:
+        report = Report("none", None, None, "nothing", (), errors=(error,))
+    except Exception as error:  # fail closed, with a sentence: whoever is blocked can do nothing with a traceback
+        report = Report("none", None, None, "nothing", (), errors=(_unexpected(error),))
+    finally:
+        cache.close()
+    if format == "text" and report.is_silent:
+        return report.exit_code
+    stand = standpoint(prefix, environment, root)
+    show(as_json(report, stand) if format == "json" else as_text(report, stand))
+    return report.exit_code
+
+
+def rooted(path: str, git: Git) -> str:
+    """A path given by hand, from the root of the repository."""
+    full = os.path.normpath(os.path.join(git.root, git.prefix, decode(os.fsencode(path))))
+    inside = os.path.relpath(full, git.root).replace(os.sep, "/")
+    if inside == ".." or inside.startswith("../"):
+        raise CannotJudge(f'"{path}" lies outside of the repository')
+    return "" if inside == "." else inside
+
+
+def show(text: str) -> None:
+    """Print what was already escaped; a terminal that lacks a character shows its escape."""
+    if text:
+        reconfigure = getattr(sys.stdout, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _unexpected(error: Exception) -> CannotJudge:
+    if isinstance(error, OSError):
+        return CannotJudge(f"the system said: {error.strerror or error}")
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    place = f" ({os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno})" if last else ""
+    return CannotJudge(f"git-custody itself failed{place}, please report it: {type(error).__name__}: {error}")
+
+
+def leave(code: int) -> int:
+    """End the process at once: taking the interpreter apart costs as much as a tenth of a whole run."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def hook_main(load: Callable[[], tuple[Sequence[Hook], Hook]]) -> int:
+    """The body of a single hook's program. It takes no options: a file name must never be one."""
+    if len(sys.argv) > 1:
+        sys.stderr.write("this hook takes no arguments: its settings are in .custody/policy.yaml\n")
+        return 2
+    hooks, chosen = load()
+    return leave(check(Request(), hooks, [chosen]))

@@ -1,0 +1,164 @@
+"""Which datasets are in question in a case, and the cards that speak of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core import assets
+from ..core.digests import dir_hash
+from ..core.findings import CannotJudge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..core.assets import CardName
+    from ..core.case import Case
+    from ..core.digests import Digest
+    from ..core.git import Entry
+    from ..core.metadata import Document
+
+
+class Dataset(NamedTuple):
+    """A card and what it speaks of.
+
+    `path` is the asset's: the file, or the folder. `files` are the tracked files behind it, by full path;
+    none for an orphan. `document` is None when the card is not a plain file that git has here.
+    """
+
+    card: str
+    path: str
+    is_folder: bool
+    document: Document | None
+    files: Mapping[str, Entry]
+
+    @property
+    def id(self) -> str | None:
+        """The dataset id that the card states, when it states a valid one."""
+        data = self.document.data if self.document else None
+        found = data.get("id") if isinstance(data, dict) else None
+        return found if isinstance(found, str) and is_id(found) else None
+
+    @property
+    def shown_path(self) -> str:
+        """The path for findings: that of the asset, of the card for the root folder."""
+        return self.path or self.card
+
+
+class Survey(NamedTuple):
+    """What is in question: cards that have to fit, files without a card, cards that are not spelled as they
+    must be. `touched` are the paths of datasets that the change itself adds, edits, moves or re-describes.
+    """
+
+    datasets: tuple[Dataset, ...]
+    undocumented: tuple[str, ...]
+    misnamed: tuple[tuple[str, CardName], ...]
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is a dataset id: 2 to 40 characters from a-z, 0-9 and -."""
+    return 2 <= len(text) <= 40 and all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in text)
+
+
+def survey(case: Case) -> Survey:
+    """The datasets that the change concerns, or all of them when the whole index is judged."""
+    if not case.touches_assets:
+        return Survey((), (), ())
+    cards: dict[str, None] = {}
+    files: dict[str, None] = {}
+    misnamed: list[tuple[str, CardName]] = []
+    for path in case.after if case.is_whole else case.changed:
+        name = assets.card_name(path)
+        if name is None:
+            if not assets.is_paperwork(path):
+                cards.update(dict.fromkeys(assets.cards_over(path, case.after)))
+                files[path] = None
+        elif name.kind == "data":
+            if path not in case.after:
+                files.update(dict.fromkeys(spoken_of(name, case.after)))
+            elif name.well_named:
+                cards[path] = None
+            else:
+                misnamed.append((path, name))
+    return Survey(
+        tuple(dataset(case, card) for card in sorted(cards)),
+        tuple(_undocumented(case, sorted(path for path in files if path in case.after))),
+        tuple(sorted(misnamed)),
+    )
+
+
+def moved(case: Case, found: Survey) -> dict[str, str]:
+    """The cards in question whose file is gone, and where a file without a card now has its content."""
+    places = {case.after[path]: path for path in found.undocumented}
+    gone = (d for d in found.datasets if not d.files and not d.is_folder and d.path in case.before)
+    return {d.card: places[case.before[d.path]] for d in gone if case.before[d.path] in places}
+
+
+def misnamed_card(found: Survey, path: str) -> str | None:
+    """The card that would speak of a file, were it spelled as it must be."""
+    for card, name in found.misnamed:
+        if path == name.subject or (name.is_folder and path.startswith(name.subject + "/")):
+            return card
+    return None
+
+
+def spoken_of(name: CardName, entries: Mapping[str, Entry]) -> Iterator[str]:
+    """The paths among `entries` that a card of this name speaks of."""
+    if name.is_folder:
+        yield from assets.files_under(name.subject, entries)
+    else:
+        yield from (path for path in (name.subject, name.subject + ".dvc") if path in entries)
+
+
+def _undocumented(case: Case, paths: list[str]) -> Iterator[str]:
+    large: list[str] = []
+    for path in paths:
+        # A model card excuses nothing here: it would be a way to leave the data card out.
+        if assets.cards_over(path, case.after):
+            continue
+        kind = assets.classify(path, case.policy.datasets, case.policy.models)
+        if kind == "dataset":
+            yield path
+        elif kind == "large dataset":
+            large.append(path)
+    if large:
+        sizes = case.sizes(case.after[path] for path in large)
+        # An object that is not here has no size that could excuse it.
+        yield from (p for p in large if sizes.get(case.after[p].oid, assets.SIZE_FLOOR) >= assets.SIZE_FLOOR)
+
+
+def dataset(case: Case, card: str) -> Dataset:
+    """The dataset that a card in the judged state speaks of."""
+    name = assets.card_name(card)
+    assert name is not None
+    entry = case.after[card]
+    document = case.document(entry, "data-card") if entry.is_file else None
+    if name.is_folder:
+        return Dataset(card, name.subject, True, document, assets.files_under(name.subject, case.after))
+    files = {path: case.after[path] for path in spoken_of(name, case.after)}
+    return Dataset(card, next(iter(files), name.subject), False, document, files)
+
+
+def digest(case: Case, found: Dataset) -> Digest | None:
+    """The content digest of a dataset as it is in the judged state; None when it has no files.
+
+    Raises `CannotJudge` when git does not have an object that is needed.
+    """
+    if not found.files:
+        return None
+    plain = {path: entry for path, entry in found.files.items() if entry.mode != 0o160000}
+    known = case.sha256(plain.values())
+    for path, entry in plain.items():
+        if known[entry.oid] is None:
+            raise CannotJudge("git does not have its content here, so its digest cannot be checked; fetch it", path)
+    if not found.is_folder:
+        path, entry = next(iter(found.files.items()))
+        sha256 = known.get(entry.oid)
+        return {"sha256": sha256} if sha256 else None
+    start = len(found.path) + 1 if found.path else 0
+    return {"dirHash": dir_hash({path[start:]: known[entry.oid] or "" for path, entry in plain.items()})}
+
+
+def size(case: Case, found: Dataset) -> int:
+    """The bytes of a dataset's content."""
+    sizes = case.sizes(found.files.values())
+    return sum(sizes.get(entry.oid, 0) for entry in found.files.values())

@@ -1,0 +1,171 @@
+"""Blocks pickles, by content, under any name or wrapping.
+
+What it does
+    Reads the bytes of every file that a change brings and asks what they are, not what they are called:
+    pickles of protocol 2 and later; those of protocols 0 and 1 that import or call something, or hold a
+    container and fill the file; PyTorch's zip, legacy and tar files; NumPy files with arrays of Python
+    objects; joblib files; all of it also inside zip and tar, and compressed with gzip, bzip2, xz, lzma or
+    zlib. A broken pickle counts once it calls something, because Python runs a pickle while it reads it.
+
+Why
+    LLMSVS 2.10. A pickle is a program: `torch.load`, `joblib.load`, `numpy.load(allow_pickle=True)` and
+    `pandas.read_pickle` run it, and whoever made the file chose what it does. Weights and data need no
+    program: formats that hold nothing but tensors or values load faster and run nothing.
+
+Good
+    models/encoder.safetensors, saved by `safetensors.torch.save_file(model.state_dict(), ...)`
+
+Bad
+    models/encoder.bin, saved by `torch.save(model.state_dict(), ...)`, whatever its suffix
+
+How to fix
+    Take the file out of the commit (`git rm --cached -f PATH`), keep it out (`.gitignore`), and save the
+    weights again as safetensors, arrays with `numpy.save(..., allow_pickle=False)`, other data as JSON, CSV
+    or Parquet. `git custody add PATH` shows how.
+
+Limits
+    A pickle in the middle of another file (a database's values, a text with a comment before it, an
+    encoded string) is not looked for; nor inside encrypted members, lz4, Zstandard, 7z and RAR files. Text
+    that is also a stream of opcodes of protocol 0 is taken for text where it breaks off before its end and
+    calls a module that is not known, or calls without arguments (`(ios\\nabort\\n`), and where it only
+    looks a name up and then goes on as text (a `.gitignore` that begins `cache`, `build`, `.venv` does).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .core.case import Hook, as_pointer
+from .core.digests import sha256_of
+from .core.findings import Finding, NotJudged, RepoPath, Rule
+from .core.git import GITLINK
+from .formats.recognise import Verdict, recognise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .core.case import Case, Said
+    from .core.content import Content
+
+PICKLE_WEIGHTS = Rule(
+    name="pickle-weights",
+    requirements=("2.10",),
+    level=1,
+    title="Models and data must not be pickles.",
+    why="loading a pickle runs code chosen by whoever made the file",
+    fix="Save weights as safetensors, arrays with numpy.save(…, allow_pickle=False), other data as JSON, CSV or "
+    "Parquet, and commit that file instead. `git custody add PATH` says what can be done with the file.",
+    limits="A pickle in the middle of another file, inside an encrypted archive, or packed with lz4, Zstandard, "
+    "7z or RAR is not looked for.",
+    about_content=True,
+)
+CONTENT_ABSENT = Rule(
+    name="content-absent",
+    requirements=("2.10", "2.3"),
+    level=1,
+    title="Content that a rule has to look at is not here.",
+    why="a pointer can stand for anything; what is not read cannot be passed",
+    fix="Fetch the content (`git lfs pull`), or set `absent_content` in the policy.",
+    limits="A Git LFS object counts once its digest has been checked against the pointer.",
+    about_content=True,
+)
+RULES = (PICKLE_WEIGHTS, CONTENT_ABSENT)
+
+
+def check(case: Case) -> Iterator[Said]:
+    """Look at every file that the change brings; at every file when the whole index is judged."""
+    # A symlink's blob, too: where there are no symlinks (core.symlinks=false) it is checked out as a file.
+    pairs = [(path, entry) for path, entry in case.introduced if entry.mode != GITLINK]
+    ordinary: set[str] = set()
+    if case.is_whole:
+        ordinary = set(case.verdicts(PICKLE_WEIGHTS.name, {entry.oid for _, entry in pairs}))
+        pairs = [(path, entry) for path, entry in pairs if entry.oid not in ordinary]
+    for path, entry, content, sha256 in case.contents(pairs):
+        if entry.oid in ordinary:
+            continue
+        if content is None:
+            yield from _absent(case, path, "git does not have its content here", None)
+        elif (found := as_pointer(content)) is not None:
+            behind = case.local_object(found)
+            if behind is None:
+                yield from _absent(case, path, "it is a Git LFS pointer, and its content is not here", found.sha256)
+            else:
+                yield from _findings(case, path, entry.oid, behind, found.sha256)
+        else:
+            clean = True
+            for finding in _findings(case, path, entry.oid, content, sha256):
+                clean = False
+                yield finding
+            if clean:
+                ordinary.add(entry.oid)
+                if case.is_whole:
+                    case.remember(PICKLE_WEIGHTS.name, entry.oid, "")
+
+
+def _absent(case: Case, path: str, reason: str, sha256: str | None) -> Iterator[Said]:
+    changed = not case.is_whole or path in case.changed
+    if (case.policy.absent_changed if changed else case.policy.absent_unchanged) == "block":
+        fetch = ("git", "lfs", "pull") if sha256 else ("git", "fetch", "--refetch")
+        yield Finding(CONTENT_ABSENT, path, f"{reason}, so nothing can be said of it", fix=(fetch,), digest=sha256)
+    yield NotJudged(path, reason)
+
+
+def _findings(case: Case, path: str, oid: str, content: Content, sha256: str | None) -> Iterator[Finding]:
+    from .formats.explain_pickle import call_in
+
+    for finding in findings_for(path, content, sha256, call_in):
+        there = case.changed.get(path)
+        if case.in_range and (there is None or there.after is None or there.after.oid != oid):
+            said = finding.message + "; a commit in this range brings it, even if a later one takes it away"
+            base = case.change_set.forks[0]
+            yield finding._replace(message=said, fix=(("git", "rebase", "-i", base),), subject=oid)
+        else:
+            yield finding._replace(subject=oid)
+
+
+def findings_for(
+    path: str, content: Content, sha256: str | None, explain: Callable[[bytes], str | None] | None = None
+) -> Iterator[Finding]:
+    """One finding where `content` (the file at `path`, whose digest is `sha256`) is or holds pickles.
+
+    `explain` (such as `formats.explain_pickle.call_in`) is asked for the words of the message where the
+    file's own opcodes name no call; it never changes whether there is a finding.
+    """
+    pickles = [verdict for verdict in recognise(content, name=path) if verdict.kind == "pickle"]
+    if not pickles:
+        return
+    shown = next((verdict for verdict in pickles if verdict.calls), pickles[0])
+    yield Finding(
+        PICKLE_WEIGHTS,
+        path,
+        _message(shown, explain),
+        member=shown.member,
+        found=shown.evidence or shown.what,
+        fix=(("git", "rm", "--cached", "-f", RepoPath(path)),),
+        digest=sha256 or sha256_of(content),
+    )
+
+
+def _message(verdict: Verdict, explain: Callable[[bytes], str | None] | None) -> str:
+    subject = "this file is" if "NumPy" in verdict.what or "joblib" in verdict.what else "these weights are"
+    what = verdict.what
+    if what.startswith("a pickle (protocol"):
+        what = "a pickle" + what[what.index(")") + 1 :]
+    calls = verdict.calls
+    if calls is None and explain is not None and not verdict.imports:
+        calls = explain(verdict.pickle_bytes())
+    if calls:
+        return f"{subject} {what}, and loading it calls {calls}"
+    if verdict.imports:
+        return f"{subject} {what}, and loading it imports {verdict.imports}"
+    return f"{subject} {what}"
+
+
+HOOK = Hook("forbid-pickle-weights", "no pickles, by content, under any name", 1, RULES, check)
+
+
+def main() -> int:
+    """The hook's program."""
+    from .catalog import main_of
+
+    return main_of(HOOK.id)
