@@ -1,0 +1,230 @@
+"""`git custody adopt`: an existing repository comes under custody, with a dated list of what is owed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ..core import assets, worktree
+from ..core.findings import CannotJudge
+from ..scaffold.baseline import DAYS, OWED, planned
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from ..core.case import Hook
+    from ..core.findings import Command
+    from ..core.git import Git
+    from ..core.report import Standpoint
+    from ..scaffold.baseline import Plan
+
+_ABOUT = """\
+Bring what is there under custody: a card for each dataset, as few as can be, an audit entry that records its
+content, and a waiver with a date for everything that is owed. What comes after that is judged in full.
+Only while no policy is committed; run again later, it removes the waivers whose findings are gone.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Show the plan, and carry it out: 0 when nothing blocks afterwards."""
+    from ..catalog import load_all
+    from ..core.git import Git
+    from ..core.report import standpoint
+    from . import parser
+
+    arguments = parser("adopt", _ABOUT)
+    arguments.add_argument("--dry-run", action="store_true", help="only show the plan")
+    arguments.add_argument("--yes", action="store_true", help="do not ask")
+    given = arguments.parse_args(argv)
+    hooks = load_all()
+    with Git() as git:
+        if git.is_bare:
+            raise CannotJudge("this repository has no work tree: run adopt in a clone of it")
+        stand = standpoint(git.prefix, os.environ, git.root)
+        based = _base_with_policy(git)
+        if based is not None:
+            return _shrink(git, hooks, based, stand, dry_run=given.dry_run, yes=given.yes)
+        return _adopt(git, hooks, stand, dry_run=given.dry_run, yes=given.yes)
+
+
+def _base_with_policy(git: Git) -> str | None:
+    """What has a policy already: HEAD, its upstream, or origin's default branch; None when nothing has."""
+    for said, commit in (
+        ("HEAD", git.head()),
+        ("the upstream branch", git.upstream()),
+        ("the default branch", git.find_commit("refs/remotes/origin/HEAD")),
+    ):
+        if commit is not None and assets.POLICY in git.entries(commit, [assets.POLICY]):
+            return said
+    return None
+
+
+def _agreed(*, dry_run: bool, yes: bool) -> bool:
+    """Whether to go on; asks on a terminal. Raises `CannotJudge` where nobody can be asked."""
+    if dry_run or yes:
+        return yes and not dry_run
+    if not sys.stdin.isatty():
+        raise CannotJudge("nobody can be asked here: look at the plan, then run git custody adopt --yes")
+    sys.stdout.write("Write and stage this? [y/N] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+# ---------------------------------------------------------------------- for the first time
+
+
+def _adopt(git: Git, hooks: Sequence[Hook], stand: Standpoint, *, dry_run: bool, yes: bool) -> int:
+    from datetime import date
+
+    from ..core.report import as_text
+    from ..core.runner import show
+    from ..datasets.audit_entries import Actor
+    from ..scaffold.whole_index import judge_index
+
+    actor = Actor(*git.author())
+    today = date.today()
+    plan = planned(git, hooks, actor, today)
+    show(_told(plan, today))
+    if not plan.files:
+        show("There is nothing to adopt.\n")
+    elif not _agreed(dry_run=dry_run, yes=yes):
+        show("Nothing was changed.\n")
+        return 0
+    else:
+        _carry_out(git, plan)
+        show(f"{len(plan.files)} files written and staged.\n")
+    report = judge_index(git, hooks) if plan.files else plan.after
+    if plan.debts:
+        show(_owed(plan, today, stand))
+    blocking = tuple(finding for finding in report.findings if finding.blocks)
+    if blocking or report.errors:
+        show("This has to be mended by hand:\n" + as_text(report._replace(findings=blocking), stand))
+    return report.exit_code
+
+
+def _carry_out(git: Git, plan: Plan) -> None:
+    """Write and stage everything; refuses before the first file when one is in the way."""
+    for path, data in plan.files.items():
+        present = worktree.read_file(git.root, path)
+        if present is not None and present != data:
+            raise CannotJudge(
+                "it is in the work tree and not staged: stage it or move it away; nothing was changed", path
+            )
+    for path, data in plan.files.items():
+        worktree.write_file(git.root, path, data)
+    git.add(list(plan.files), ignored=True)
+    # A filter for *.json or *.yaml must not touch what was planned: an entry's name is the hash of its bytes.
+    entries = git.entries(None)
+    planned = {entries[path].oid: path for path in plan.files if path in entries}
+    staged = {}
+    for blob in git.blobs((oid, False) for oid in planned):
+        if blob.content is not None:
+            staged[planned[blob.oid]] = blob.content.read_at(0, blob.content.size)
+    git.put_all(
+        {path: data for path, data in plan.files.items() if path.startswith(assets.AUDIT) and staged.get(path) != data}
+    )
+
+
+_SHOWN = 40
+
+
+def _told(plan: Plan, today: date) -> str:
+    from ..core.report import plain
+
+    lines = []
+    if assets.POLICY in plan.files:
+        lines.append(f"    {assets.POLICY}: level 1, and the audit log of datasets")
+    for found, dataset_id in plan.cards[:_SHOWN]:
+        covers = f"{len(found.files)} files" if found.is_folder else plain(found.path)
+        lines.append(f'    {plain(found.card)}: dataset "{dataset_id}", {covers}')
+    if len(plan.cards) > _SHOWN:
+        lines.append(f"    ... and {len(plan.cards) - _SHOWN} more cards")
+    if plan.entries:
+        lines.append(f"    {_count(plan.entries, 'audit entry', 'audit entries')}: what is there today")
+    if plan.debts:
+        end = today + timedelta(days=DAYS)
+        lines.append(f"    {_count(len(plan.debts), 'waiver', 'waivers')}: what is owed, until {end}")
+    return "".join(line + "\n" for line in ["Plan:", *lines]) if lines else ""
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _owed(plan: Plan, today: date, stand: Standpoint) -> str:
+    from ..core.findings import CUSTODY, RepoPath, Slot
+    from ..core.report import command_line, plain, sentence
+
+    lines = [f"Owed until {today + timedelta(days=DAYS)}:"]
+    made = {found.card: found.path for found, _ in plan.cards}
+    for debt in sorted(plan.debts, key=lambda debt: debt.findings[0].path):
+        first = debt.findings[0]
+        said = "; ".join(dict.fromkeys(sentence(finding.message) for finding in debt.findings))
+        if first.path in made:
+            fields = [finding.message.split('"')[1] for finding in debt.findings if '" is missing' in finding.message]
+            said = f"{', '.join(fields)} to be written" if len(fields) == len(debt.findings) else said
+        lines.append(f"    {plain(first.path)}: {first.rule.name}: {said}")
+        fix = first.fix
+        if first.rule.name == "invalid-data-card" and first.path in made:
+            words: Command = (
+                "--title",
+                Slot("TITLE"),
+                "--source-url",
+                Slot("URL"),
+                "--publisher",
+                Slot("PUBLISHER"),
+            )
+            known = b"\nlicense: " in plan.files[first.path]
+            words += () if known else ("--license", Slot("SPDX_ID"))
+            fix = ((CUSTODY, "add", *words, RepoPath(made[first.path])),)
+        lines += [f"        fix  {command_line(command, stand)}" for command in fix]
+    return "".join(line + "\n" for line in lines)
+
+
+# ---------------------------------------------------------------------- again
+
+
+def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, dry_run: bool, yes: bool) -> int:
+    """Remove the waivers of the baseline whose findings are gone, and say what is left to do."""
+    from datetime import date
+
+    from ..core.cache import Cache
+    from ..core.report import as_text, plain
+    from ..core.runner import read_all_settings, show
+    from ..scaffold.whole_index import judge_index
+    from .waivers import rows
+
+    report = judge_index(git, hooks)
+    settings = read_all_settings(git, Cache(None), None, hooks)
+    baseline = [
+        row for row in rows(settings.waivers, report.findings, date.today()) if row.waiver.reason.startswith(OWED)
+    ]
+    gone = [row.waiver.file for row in baseline if not row.used]
+    show(f"{_capital(based)} has a policy, so no new debt is taken on.\n")
+    for file in gone:
+        show(f"    {plain(file)}: paid, to be removed\n")
+    if gone and _agreed(dry_run=dry_run, yes=yes):
+        for file in gone:
+            git.drop([file])
+            if worktree.is_file(git.root, file):
+                worktree.remove_file(git.root, file)
+        show(f"{_count(len(gone), 'waiver', 'waivers')} removed; the removal is staged.\n")
+        report = judge_index(git, hooks)
+    left = [row for row in baseline if row.used]
+    for row in left:
+        waiver = row.waiver
+        show(f"    {plain(waiver.path)}: {waiver.rule} is owed until {waiver.expires} ({row.days} days)\n")
+    blocking = tuple(finding for finding in report.findings if finding.blocks)
+    if blocking or report.errors:
+        show("What blocks now:\n" + as_text(report._replace(findings=blocking), stand))
+    elif not left:
+        show("Nothing is owed.\n")
+    return report.exit_code
+
+
+def _capital(text: str) -> str:
+    """The text with its first letter as a capital."""
+    return text[:1].upper() + text[1:]

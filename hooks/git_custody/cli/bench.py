@@ -1,0 +1,184 @@
+"""Where commands work: planned on a copy of the index, then written all at once."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core import assets, worktree
+from ..core.findings import CannotJudge
+from ..core.report import plain, sentence
+from .answers import Asker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..core.cache import Cache
+    from ..core.case import Case, Hook
+    from ..core.git import Git
+    from .answers import Answers
+
+_SHOWN = 20
+
+
+class Change(NamedTuple):
+    """One file to be written (`data` None: removed), and how it is told."""
+
+    path: str
+    data: bytes | None
+    told: str
+
+
+@contextmanager
+def opened() -> Iterator[tuple[Git, Git, Cache, Sequence[Hook]]]:
+    """The repository, its copy with a scratch index, the cache, and all hooks.
+
+    Raises `CannotJudge` where there is no work tree.
+    """
+    from ..catalog import load_all
+    from ..core.cache import Cache
+    from ..core.git import Git
+
+    cache = Cache.of_user(os.environ)
+    try:
+        with Git() as git:
+            if git.is_bare:
+                raise CannotJudge("this repository has no work tree, so there is nothing to add to")
+            with git.scratch() as scratch:
+                yield git, scratch, cache, load_all()
+    finally:
+        cache.close()
+
+
+class Bench:
+    """A repository, what is going to be changed in it, and what that concerns.
+
+    `case` is the scratch index, `head` is HEAD. Nothing but `finish` changes the repository.
+    """
+
+    def __init__(self, git: Git, scratch: Git, cache: Cache, hooks: Sequence[Hook], asker: Asker | None = None) -> None:
+        from ..core.session import open_head, open_index
+
+        self.git = git
+        self.scratch = scratch
+        self.cache = cache
+        self.hooks = hooks
+        self.asker = asker or Asker()
+        self.changes: dict[str, Change] = {}
+        self.concerned: list[str] = []
+        self.case: Case = open_index(scratch, cache, hooks)
+        self.head = open_head(git, cache, self.case)
+        self.real = {change.path: change.after for change in git.merged(git.empty_tree)}
+        # Cards that moved with their data, and ids that were given away in this run.
+        self._moved: set[str] = set()
+        self.taken: set[str] = set()
+
+    def reopen(self) -> None:
+        """Look at the scratch index again."""
+        from ..core.session import open_index
+
+        self.case = open_index(self.scratch, self.cache, self.hooks)
+
+    def demand(
+        self, verb: Sequence[str], answers: Answers, words: Sequence[str], paths: Sequence[str],
+        after: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Raise `CannotJudge` when answers are missing, with the whole command that gives them."""
+        from ..core.report import command_line, standpoint
+
+        command = self.asker.demand(verb, answers, words, paths)
+        if command is not None:
+            line = command_line((*command, *after), standpoint(self.git.prefix, os.environ, self.git.root))
+            raise CannotJudge(
+                f"nothing was changed, because these answers are missing: {self.asker.missing}; run: {line}"
+            )
+
+    def finish(self, staged: Sequence[str] = ()) -> list[str]:
+        """Stage `staged` as `git add` does, write and stage all changes; give what was done, a line each.
+
+        Raises `CannotJudge`, saying what was done before, when something cannot be written.
+        """
+        done: list[str] = []
+        try:
+            for path in self.changes:
+                worktree.read_file(self.git.root, path)  # refuses what could not be written
+            if staged:
+                before = {change.path: change.after for change in self.git.merged(self.git.empty_tree)}
+                self.git.add(staged)
+                after = {change.path: change.after for change in self.git.merged(self.git.empty_tree)}
+                paths = sorted(path for path in {**before, **after} if before.get(path) != after.get(path))
+                done += _few([f"staged   {plain(path)}" for path in paths if path not in self.changes])
+            self._write(done)
+        except CannotJudge as error:
+            told = ", ".join(" ".join(line.split()) for line in done)
+            so_far = f"; done before that: {told}" if done else "; nothing was changed"
+            raise CannotJudge(error.message + so_far, error.path, error.line) from None
+        return done
+
+    def _write(self, done: list[str]) -> None:
+        """Write new files, stage them, and only then remove old ones; `done` grows by what was done."""
+        root = self.git.root
+        new = {change.path: change.data for change in self.changes.values() if change.data is not None}
+        for path, data in new.items():
+            worktree.write_file(root, path, data)
+            done.append(f"wrote    {plain(path)} ({sentence(self.changes[path].told)})")
+        self.git.add(list(new), ignored=True)
+        entries = {path: data for path, data in new.items() if path.startswith(assets.AUDIT)}
+        if entries:
+            # A filter for *.json must not touch an entry: its bytes are what its name is the hash of.
+            there = self.git.entries(None, list(entries))
+            other = [path for path in entries if path not in there or self.git.read(there[path].oid) != new[path]]
+            self.git.put_all({path: entries[path] for path in other})
+        gone = [change for change in self.changes.values() if change.data is None]
+        self.git.drop([change.path for change in gone])
+        for change in gone:
+            # What a person wrote and did not commit is nowhere else: it stays in the work tree.
+            ours = change.path.startswith(assets.AUDIT) or change.path in self._moved
+            if ours or worktree.read_file(root, change.path) == self._committed(change.path):
+                worktree.remove_file(root, change.path)
+            done.append(f"removed  {plain(change.path)} ({sentence(change.told)})")
+
+    def _staged(self, path: str) -> bytes | None:
+        """What the real index has at a path."""
+        entry = self.real.get(path)
+        return self.git.read(entry.oid) if entry is not None and entry.is_file else None
+
+    def _committed(self, path: str) -> bytes | None:
+        entry = self.head.after.get(path)
+        return self.git.read(entry.oid) if entry is not None and entry.is_file else None
+
+
+def _few(lines: list[str]) -> list[str]:
+    return lines if len(lines) <= _SHOWN else [*lines[: _SHOWN - 1], f"... and {len(lines) - _SHOWN + 1} more"]
+
+
+def report(
+    bench: Bench,
+    done: Sequence[str],
+    paths: Sequence[str],
+    *,
+    nothing: str = "nothing to do",
+    quiet: bool = False,
+) -> int:
+    """Print what was done and what is still owed for these paths; give the exit code."""
+    from ..core.changes import Request
+    from ..core.report import as_text, standpoint
+    from ..core.runner import judge, show
+
+    git = bench.git
+    lines = list(done) or ([] if quiet else [nothing])
+    code = 0
+    try:
+        request = Request(staged=True, paths=tuple(dict.fromkeys([*paths, *bench.concerned])))
+        judged = judge(git, bench.cache, request, bench.hooks, bench.hooks, os.environ)
+    except CannotJudge as error:
+        place = f"{plain(error.path)}: " if error.path else ""
+        lines.append(f"what is still owed cannot be told yet: {place}{sentence(error.message)}")
+    else:
+        code = judged.exit_code
+        text = as_text(judged, standpoint(git.prefix, os.environ, git.root)).splitlines()
+        if text:
+            lines += ["still owed:", *(f"  {line}" for line in text[:-1])]
+    show("".join(line + "\n" for line in lines))
+    return code

@@ -1,0 +1,194 @@
+"""`git custody card`: make, mend, show or move a data card."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..core import assets, worktree
+from ..core.findings import CannotJudge
+from ..core.report import plain, sentence
+from ..datasets import survey as surveys
+from . import parser
+from .answers import Answers, add_options, add_reason, checked, from_options, reason_of
+from .desk import Desk, opened, report
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator, Sequence
+
+    from ..core.git import Entry
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do to a card what the first argument says; the exit code is 0, 1 (something is owed) or 2."""
+    arguments = parser("card", "Make, mend, show or move a data card.")
+    verbs = arguments.add_subparsers(dest="verb", metavar="VERB", required=True)
+    new = verbs.add_parser("new", help="describe a file or folder that has no card yet", allow_abbrev=False)
+    add_options(new)
+    new.add_argument("path", metavar="PATH", help="the file, or the folder that is one dataset")
+    update = verbs.add_parser("update", help="make cards fit their content, or change fields", allow_abbrev=False)
+    add_options(update, reason=False)
+    update.add_argument("paths", nargs="+", metavar="PATH", help="a dataset or its card")
+    show = verbs.add_parser("show", help="print what a card says and whether it fits", allow_abbrev=False)
+    show.add_argument("paths", nargs="+", metavar="PATH", help="a dataset or its card")
+    move = verbs.add_parser("mv", help="move data and card together", allow_abbrev=False)
+    add_reason(move)
+    move.add_argument("old", metavar="OLD")
+    move.add_argument("new", metavar="NEW")
+    given = arguments.parse_args(argv)
+    with opened() as (git, scratch, cache, hooks):
+        desk = Desk(git, scratch, cache, hooks)
+        return {"new": _new, "update": _update, "show": _show, "mv": _move}[given.verb](desk, given)
+
+
+def _new(desk: Desk, given: Namespace) -> int:
+    from ..core.runner import rooted
+    from .add import add
+
+    answers = checked(from_options(given), desk.case.policy, desk.case.today)
+    folder = os.path.isdir(worktree.full_path(desk.git.root, rooted(given.path, desk.git)))
+    return add(desk, [given.path], answers, as_one=folder, verb=("card", "new"), only_new=True)
+
+
+def _update(desk: Desk, given: Namespace) -> int:
+    answers = checked(from_options(given), desk.case.policy, desk.case.today)
+    cards = cards_of(desk, given.paths)
+    if answers.describe and len(cards) > 1:
+        raise CannotJudge("fields can be set on one card at a time; nothing was changed")
+    for card in cards:
+        desk.update(card, answers, log=False, keep_id=False)
+    return report(desk, desk.finish(), [], nothing="nothing to do: what is staged fits")
+
+
+def cards_of(desk: Desk, names: Sequence[str]) -> list[str]:
+    """The cards that the user's words mean, taken up from the work tree: themselves, or a dataset's nearest.
+
+    Raises `CannotJudge` for a path that has none.
+    """
+    from ..core.runner import rooted
+
+    paths = [rooted(name, desk.git) for name in names]
+    near = [card for path in paths for card in (path, *desk.cards_near(path))]
+    if any(not path or os.path.isdir(worktree.full_path(desk.git.root, path)) for path in paths):
+        near += [f"{path}/datacard.yaml" if path else "datacard.yaml" for path in paths]
+    desk.take_up(card for card in near if _is_card(card) and worktree.is_file(desk.git.root, card))
+    return list(dict.fromkeys(_card_of(desk, path) for path in paths))
+
+
+def _is_card(path: str) -> bool:
+    name = assets.card_name(path)
+    return name is not None and name.kind == "data" and name.well_named
+
+
+def _card_of(desk: Desk, path: str) -> str:
+    after = desk.case.after
+    if _is_card(path):
+        if path not in after:
+            raise CannotJudge("there is no such card", path)
+        return path
+    inner = f"{path}/datacard.yaml" if path else "datacard.yaml"
+    over = (inner,) if inner in after else assets.cards_over(path, after)
+    if not over:
+        raise CannotJudge("it has no data card; to make one: git custody add", path or ".")
+    return over[0]
+
+
+# ---------------------------------------------------------------------- show
+
+
+def _show(desk: Desk, given: Namespace) -> int:
+    from ..core.runner import show
+
+    code = 0
+    lines: list[str] = []
+    for card in cards_of(desk, given.paths):
+        fits, told = _told(desk, card)
+        code = max(code, 0 if fits else 1)
+        lines += told
+    show("".join(line + "\n" for line in lines))
+    return code
+
+
+def _told(desk: Desk, card: str) -> tuple[bool, list[str]]:
+    found = surveys.dataset(desk.case, card)
+    lines = [plain(card)]
+    if found.document is None:
+        raise CannotJudge("a data card has to be a plain file that git has here", card)
+    lines += [f"    line {p.line or 1}: {sentence(p.message)}" for p in found.document.problems]
+    data = found.document.data if isinstance(found.document.data, dict) else {}
+    lines += [f"    {name + ' ':<18}{sentence(value)}" for name, value in _flat(data)]
+    if not found.files:
+        return False, [*lines, f"    it speaks of {plain(found.path or '.')}, which is not tracked"]
+    digest = surveys.digest(desk.case, found)
+    content = data.get("content")
+    recorded = content.get("digest") if isinstance(content, dict) else None
+    ((algorithm, digits),) = (digest or {"content": "a link, which has no digest"}).items()
+    count = f" ({len(found.files)} files)" if found.is_folder else ""
+    if digest is not None and digest == recorded:
+        lines.append(f"    what is staged{count} fits this card")
+        return not found.document.problems, lines
+    return False, [*lines, f"    what is staged does not fit this card: {algorithm} {digits}"]
+
+
+def _flat(data: dict[str, object], above: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in data.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield above + str(key), "" if value is None else str(value)
+
+
+# ---------------------------------------------------------------------- mv
+
+
+def _move(desk: Desk, given: Namespace) -> int:
+    from ..core.runner import rooted
+
+    git = desk.git
+    old, new = rooted(given.old, git), rooted(given.new, git)
+    if os.path.isdir(worktree.full_path(git.root, new)):
+        new = f"{new}/{old.rpartition('/')[2]}" if new else old.rpartition("/")[2]
+    after = desk.case.after
+    if old not in after and f"{old}.dvc" in after:
+        old, new = f"{old}.dvc", new if new.endswith(".dvc") else f"{new}.dvc"
+    if old.endswith(".dvc") and old.rpartition("/")[2] != new.rpartition("/")[2]:
+        raise CannotJudge("a .dvc file names its data: rename both with dvc move, then run git custody add", old)
+    if not any(path == old or path.startswith(old + "/") for path in after):
+        raise CannotJudge("git does not track it, so there is nothing to move", old)
+    if worktree.exists(git.root, new):
+        raise CannotJudge("something is there already; nothing was changed", new)
+    answers = checked(Answers(reason=reason_of(given)), desk.case.policy, desk.case.today)
+    moves = [(old, new)]
+    if old in after and assets.sidecar(old) in after:
+        moves.append((assets.sidecar(old), assets.sidecar(new)))
+    pairs = {
+        path: (there + path[len(here) :], entry)
+        for path, entry in after.items() for here, there in moves
+        if path == here or path.startswith(here + "/")
+    }  # fmt: skip
+    _plan(desk, pairs)
+    affected = {card for path in pairs for card in assets.cards_over(path, desk.case.after)}
+    affected |= {card for path, _ in pairs.values() for card in assets.cards_over(path, desk.case.after)}
+    affected |= {path for path, _ in pairs.values() if _is_card(path)}
+    for card in sorted(affected):
+        desk.update(card, answers)
+    desk.demand(("card", "mv"), answers, (), [old, new])
+    for here, there in moves:
+        worktree.make_folder(git.root, there)
+        git.move(here, there)
+    done = [f"moved    {plain(here)} to {plain(there)}" for here, there in moves]
+    try:
+        done += desk.finish()
+    except CannotJudge as error:
+        raise CannotJudge(f"{error.message}; {old} was moved before", error.path, error.line) from None
+    return report(desk, done, [new, old])
+
+
+def _plan(desk: Desk, pairs: dict[str, tuple[str, Entry]]) -> None:
+    """Move the entries in the scratch index; cards as they are in the work tree."""
+    desk.scratch.relocate(pairs)
+    for path, (there, _) in pairs.items():
+        if _is_card(path) and (text := worktree.read_file(desk.git.root, path)) is not None:
+            desk.scratch.put(there, text)
+    desk.reopen()

@@ -1,0 +1,288 @@
+"""Where the paperwork of datasets is done: cards and what their logs lack."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..core import assets, worktree
+from ..core.findings import CannotJudge
+from ..core.report import plain
+from ..datasets import cards as card_texts
+from ..datasets import survey as surveys
+from ..datasets.audit_log import heads, read_log
+from .answers import FETCHED, Answers, wrong_license, wrong_text, wrong_url
+from .bench import Change, opened, report
+from .ledger import AUDIT_HOOK, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..core.digests import Digest
+    from ..datasets.survey import Dataset
+
+__all__ = ["AUDIT_HOOK", "Change", "Desk", "opened", "report"]
+
+
+class Desk(Ledger):
+    """Cards and audit entries to be written."""
+
+    # ------------------------------------------------------------------ cards as they are in the work tree
+
+    def take_up(self, cards: Iterable[str]) -> None:
+        """Put cards of the work tree into the scratch index: what the user wrote is what is worked on.
+
+        Conflicts in what the tool wrote are settled. Raises `CannotJudge` for others.
+        """
+        texts = {}
+        for card in dict.fromkeys(cards):
+            text = worktree.read_file(self.git.root, card)
+            if text is not None:
+                try:
+                    texts[card] = card_texts.without_conflicts(text)
+                except CannotJudge as error:
+                    raise CannotJudge(error.message, card, error.line) from None
+        entries = {card: entry for card in texts if (entry := self.case.after.get(card)) and entry.is_file}
+        known = self.case.read_many(entries.values())
+        texts = {c: t for c, t in texts.items() if c not in entries or known.get(entries[c].oid) != t}
+        if texts:
+            self.scratch.put_all(texts)
+            self.reopen()
+
+    def take_up_conflicts(self) -> None:
+        """Put the cards into the scratch index whose merge conflicts are about nothing but the content."""
+        for card in sorted(self.scratch.unmerged()):
+            name = assets.card_name(card)
+            if name is not None and name.kind == "data" and worktree.is_file(self.git.root, card):
+                with suppress(CannotJudge):
+                    self.take_up([card])
+
+    def cards_near(self, path: str) -> Iterator[str]:
+        """The cards in the work tree that may speak of a path: its own, and those of folders."""
+        for card in (assets.sidecar(path), *assets.folder_cards(path)):
+            if worktree.is_file(self.git.root, card):
+                yield card
+
+    def refuse_undecided(self, dataset_id: str) -> None:
+        """Raise `CannotJudge` when a dataset only seems to be gone, because its card is unmerged."""
+        from ..check_dataset_card import ids_of_all_cards
+
+        undecided = self.scratch.unmerged()
+        for card, found in ids_of_all_cards(self.head).items() if undecided else ():
+            if found == dataset_id and card in undecided:
+                self.take_up([card])  # says where the conflict is
+                raise CannotJudge("its merge conflict is not resolved: mend it, then run git custody add on it", card)
+
+    def refuse_unmerged(self, card: str) -> None:
+        """Raise `CannotJudge` when what a card speaks of is unmerged."""
+        name = assets.card_name(card)
+        undecided = sorted(self.scratch.unmerged() - {card})
+        prefix = "" if name is None or not name.subject else f"{name.subject}/"
+        for path in undecided:
+            mine = name is not None and (
+                path.startswith(prefix) and not assets.is_paperwork(path) if name.is_folder
+                else path in (name.subject, f"{name.subject}.dvc")
+            )  # fmt: skip
+            if mine:
+                raise CannotJudge("its merge conflict is not resolved: mend it, then run git custody add on it", path)
+
+    # ------------------------------------------------------------------ one dataset
+
+    def new_card(self, path: str, is_folder: bool, answers: Answers) -> None:
+        """Write the card of a dataset that has none, and what its log needs."""
+        files = assets.files_under(path, self.case.after) if is_folder else {path: self.case.after[path]}
+        card = (f"{path}/datacard.yaml" if path else "datacard.yaml") if is_folder else assets.sidecar(path)
+        found = surveys.Dataset(card, path, is_folder, None, files)
+        digest = self._digest(found)
+        if digest is None:
+            return
+        moved = self._card_of_moved(digest)
+        if moved is not None:
+            old, text = moved
+            self._moved.add(old)
+            self._remove_card(old)
+            self._card(found, text, digest, answers, f"moved here from {plain(old)}")
+            return
+        dataset_id = answers.id or self._id_for(path or os.path.basename(self.git.root))
+        if answers.id is not None and answers.id in self._ids():
+            raise CannotJudge(f'the id "{answers.id}" is that of another dataset; choose another one', card)
+        self.taken.add(dataset_id)
+        names = [file.rpartition("/")[2] for file in files] if not is_folder else [path.rpartition("/")[2]]
+        shown = plain(path or ".")
+        title = answers.title
+        if title is None:
+            title = self.asker.answer("title", f"title of {shown}", None, lambda text: wrong_text(text, names))
+        elif (fault := wrong_text(title, names)) is not None:
+            raise CannotJudge(f"--title {fault}; nothing was changed")
+        source = self._source(answers)
+        policy = self.case.policy
+        spdx = answers.license or self.asker.answer(
+            "license",
+            "licence, as an SPDX id",
+            policy.default_license,
+            lambda text: wrong_license(text, policy),
+        )
+        text = card_texts.render_card(
+            id=dataset_id, title=title, source=source, license=spdx, digest=digest,
+            bytes=surveys.size(self.case, found),
+            media_type=None if is_folder else card_texts.media_type(path.removesuffix(".dvc")),
+        )  # fmt: skip
+        self.changes[card] = Change(card, text, f"card made, id {dataset_id}")
+        self.concerned += [card, path]
+        self.record(dataset_id, path or ".", digest, answers.reason, at_head=lambda: self.state_in_head(found))
+
+    def _source(self, answers: Answers) -> card_texts.Source:
+        url, kind = answers.source_url, answers.source_kind
+        if url is None and (kind is None or kind in FETCHED):
+            said = self.asker.answer(
+                "source-url", 'where it was fetched from (URL), or "original"', None,
+                lambda text: None if text == "original" and kind is None else wrong_url(text),
+            )  # fmt: skip
+            if said == "original" and kind is None:
+                kind = "original"
+            else:
+                url, kind = said, kind or "public-download"
+        publisher = answers.publisher or self.asker.answer(
+            "publisher", "who published or made it", self.case.policy.default_publisher, wrong_text
+        )
+        retrieved = answers.retrieved or (self.case.today.isoformat() if url is not None else None)
+        return card_texts.Source(kind or "public-download", publisher, url, retrieved)
+
+    def update(
+        self, card: str, answers: Answers, *, log: bool = True, op: str | None = None, keep_id: bool = True
+    ) -> None:
+        """Make a card fit its dataset, with the fields that were given, and record what its log lacks."""
+        self.refuse_unmerged(card)
+        found = surveys.dataset(self.case, card)
+        entry = self.case.after[card]
+        if not entry.is_file:
+            raise CannotJudge("a data card has to be a plain file", card)
+        if not found.files:
+            self._remove_card(card)
+            if log and found.id is not None:
+                self.deleted(found.id, answers.reason)
+            return
+        digest = self._digest(found)
+        text = self.case.read(entry)
+        if text is None:
+            raise CannotJudge("git does not have its content here; fetch it first", card)
+        if digest is not None:
+            self._card(found, text, digest, answers, None, log=log, op=op, keep_id=keep_id)
+
+    def _card(
+        self, found: Dataset, text: bytes, digest: Digest, answers: Answers, told: str | None, *,
+        log: bool = True, op: str | None = None, keep_id: bool = True,
+    ) -> None:  # fmt: skip
+        card = found.card
+        try:
+            data = card_texts.fields_of(text)
+            fields = answers.fields()
+            source = data.get("source")
+            source = source if isinstance(source, dict) else {}
+            if answers.source_url not in (None, source.get("url")):
+                fields.setdefault("source.retrieved", self.case.today.isoformat())
+                if source.get("kind") in (None, "original", "synthetic", "derived"):
+                    fields.setdefault("source.kind", "public-download")
+            if keep_id and answers.id not in (None, data.get("id")):
+                raise CannotJudge(
+                    f'this dataset has the id "{data.get("id")}"; to change it: git custody card update --id'
+                )
+            edited = card_texts.with_fields(text, fields) if fields else text
+            content = data.get("content")
+            known = isinstance(content, dict) and "media_type" in content
+            media = None if known or found.is_folder else card_texts.media_type(found.path.removesuffix(".dvc"))
+            edited = card_texts.with_content(edited, digest, surveys.size(self.case, found), media)
+            dataset_id = card_texts.fields_of(edited).get("id")
+        except CannotJudge as error:
+            raise CannotJudge(error.message, card, error.line) from None
+        if edited != worktree.read_file(self.git.root, card) or edited != self._staged(card):
+            self.changes[card] = Change(card, edited, f"card {told or 'updated'}")
+        self.concerned += [card, found.path]
+        if log and isinstance(dataset_id, str) and surveys.is_id(dataset_id):
+            self.record(
+                dataset_id, found.path or ".", digest, answers.reason, op=op,
+                at_head=lambda: self.state_in_head(found, dataset_id),
+            )  # fmt: skip
+
+    def gone(self, dataset_id: str, reason: str | None) -> None:
+        """Record where a dataset went whose card HEAD has, and the index has not at that place."""
+        from ..check_dataset_card import ids_of_all_cards
+
+        card = next((card for card, found in ids_of_all_cards(self.case).items() if found == dataset_id), None)
+        if card is None and dataset_id not in self.taken:
+            self.deleted(dataset_id, reason)
+        elif card is not None and card not in self.changes:
+            self.update(card, Answers(reason=reason))
+
+    def deleted(self, dataset_id: str, reason: str | None) -> None:
+        """Record that a dataset is gone."""
+        self.refuse_undecided(dataset_id)
+        state = self.id_in_head(dataset_id)
+        path = state.path if state is not None else self.last_path(dataset_id)
+        if path is not None:
+            self.record(dataset_id, path, None, reason, at_head=lambda: state)
+
+    # ------------------------------------------------------------------ what a card needs
+
+    def _digest(self, found: Dataset) -> Digest | None:
+        for path in found.files:
+            if any("\udc80" <= character <= "\udcff" for character in path):
+                raise CannotJudge(
+                    "its name is not UTF-8, so no card or audit entry can speak of it: rename it first; "
+                    "nothing was changed",
+                    path,
+                )
+            if "\n" in path or "\\" in path:
+                raise CannotJudge(
+                    "the name of a dataset must not hold a line break or a backslash: rename it first; "
+                    "nothing was changed",
+                    path,
+                )
+        if any(not entry.is_file for entry in found.files.values()):
+            self.concerned += [found.card, *found.files]
+            return None  # a link: what is owed will say so
+        return surveys.digest(self.case, found)
+
+    def _remove_card(self, card: str) -> None:
+        told = "card removed, because its data are gone"
+        self.changes[card] = Change(card, None, told)
+        self.concerned.append(card)
+
+    def _card_of_moved(self, digest: Digest) -> tuple[str, bytes] | None:
+        """The card of a dataset with this content whose place is empty now: it has moved."""
+        for case in (self.case, self.head):
+            for card, entry in case.after.items():
+                name = assets.card_name(card)
+                if name is None or name.kind != "data" or not name.well_named or not entry.is_file:
+                    continue
+                if card in self.changes or (case is self.head and card in self.case.after):
+                    continue
+                if next(iter(surveys.spoken_of(name, self.case.after)), None) is not None:
+                    continue
+                document = case.document(entry, "data-card")
+                data = document.data if document is not None else None
+                if document is None or document.problems or not isinstance(data, dict):
+                    continue
+                if data["content"]["digest"] != digest or data["id"] in self.taken:
+                    continue
+                text = case.read(entry)
+                if text is not None and (case is self.case or data["id"] not in self._ids()):
+                    self.taken.add(data["id"])
+                    return card, text
+        return None
+
+    def _ids(self) -> set[str]:
+        from ..check_dataset_card import ids_of_all_cards
+
+        return set(ids_of_all_cards(self.case).values()) | self.taken
+
+    def _id_for(self, path: str) -> str:
+        """The id whose log ends at this path, else a new one that neither a card nor a log has."""
+        mine = self._ids()
+        logs = {p.removeprefix(assets.AUDIT).partition("/")[0] for p in self.case.after if p.startswith(assets.AUDIT)}
+        for dataset_id in sorted(logs - mine):
+            log = read_log(dataset_id, self.files_in(self.case, dataset_id))
+            if any(log.entries[head].path == path for head in heads(log)):
+                return dataset_id
+        return card_texts.propose_id(path, mine | logs)

@@ -1,0 +1,155 @@
+"""`git custody init`: policy, hooks, CI and ignore rules for a repository, without harm to what is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core import assets, worktree
+from ..scaffold import ci_files, files, runner_entry
+from ..scaffold.files import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..core.case import Hook
+    from ..core.git import Git
+
+HOME = "https://github.com/git-custody/git-custody"
+_ABOUT = """\
+Set up this repository: .custody/policy.yaml, an entry in .pre-commit-config.yaml, CI files, and exceptions
+in .gitignore where it would keep cards out. Nothing is overwritten, and nothing is staged.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write what is missing, and say for each file what was done."""
+    from .. import __version__
+    from ..catalog import load_all
+    from ..core.findings import CannotJudge
+    from ..core.git import Git
+    from ..core.runner import show
+    from . import parser
+
+    arguments = parser("init", _ABOUT)
+    arguments.add_argument(
+        "--hooks-repo", default=HOME, metavar="URL|PATH", help=f"where the hooks come from; default: {HOME}"
+    )
+    arguments.add_argument("--rev", default=f"v{__version__}", help=f"their tag or commit; default: v{__version__}")
+    arguments.add_argument(
+        "--ci", choices=("github", "gitlab", "none"), help="default: by the remote's host, both when unknown"
+    )
+    arguments.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    given = arguments.parse_args(argv)
+    hooks = load_all()
+    with Git() as git:
+        if git.is_bare:
+            raise CannotJudge("this is a bare repository: run init in a work tree")
+        entry = runner_entry.Entry(given.hooks_repo, given.rev)
+        steps = [policy(git, hooks, dry_run=given.dry_run)]
+        steps.append(_runner(git, hooks, entry, dry_run=given.dry_run))
+        steps += _ci(git, given.ci, dry_run=given.dry_run)
+        ignored = _ignored(git, dry_run=given.dry_run)
+        steps += [ignored] if ignored else []
+    show(files.told(steps, dry_run=given.dry_run))
+    if not given.dry_run:
+        show(_next(git, steps))
+    return 0
+
+
+def policy(git: Git, hooks: Sequence[Hook], *, dry_run: bool) -> Step:
+    """Write the first policy, unless there is one."""
+    if worktree.exists(git.root, assets.POLICY) or assets.POLICY in git.entries(None, [assets.POLICY]):
+        return Step(assets.POLICY, "left alone", "there is a policy")
+    if not dry_run:
+        from ..scaffold.policy_file import first_policy
+
+        files.create(git.root, assets.POLICY, first_policy(hooks))
+    return Step(assets.POLICY, "wrote", "level 1, and the audit log of datasets")
+
+
+def _runner(git: Git, hooks: Sequence[Hook], entry: runner_entry.Entry, *, dry_run: bool) -> Step:
+    present = [name for name in runner_entry.NAMES if worktree.exists(git.root, name)]
+    if not present and worktree.exists(git.root, "prek.toml"):
+        said = "prek reads this file first; add these lines yourself"
+        lines = (
+            "[[repos]]",
+            f'repo = "{entry.repo}"',
+            f'rev = "{entry.rev}"',
+            'hooks = [{ id = "custody" }]',
+        )
+        return Step("prek.toml", "left alone", said, lines)
+    if not present:
+        name = runner_entry.NAMES[0]
+        if not dry_run:
+            files.create(git.root, name, runner_entry.new(entry))
+        return Step(name, "wrote", "runs our hooks before commits, merges and pushes")
+    name = present[0]
+    raw = files.read(git.root, name)
+    if raw is None:
+        return Step(name, "left alone", "it is not a plain file; add these lines yourself", ("repos:", *entry.lines()))
+    ours = {hook.id for hook in hooks} | {runner_entry.UMBRELLA}
+    extended = runner_entry.extend(raw, entry, ours)
+    if extended.text is None:
+        return Step(name, "left alone", extended.note, extended.to_add)
+    if not dry_run:
+        worktree.write_file(git.root, name, extended.text)
+    only_prek = name.endswith(".yml")
+    return Step(name, "extended", "prek reads it; pre-commit only reads .pre-commit-config.yaml" if only_prek else "")
+
+
+def _ci(git: Git, choice: str | None, *, dry_run: bool) -> Iterator[Step]:
+    from .. import __version__
+
+    if choice is None:
+        choice = ci_files.host(git.setting("remote.origin.url"))
+    if choice in ("github", None):
+        yield _new(git, ci_files.GITHUB, ci_files.github_workflow(__version__), dry_run=dry_run)
+    if choice in ("gitlab", None):
+        job = ci_files.gitlab_job(__version__)
+        raw = files.read(git.root, ci_files.GITLAB)
+        if raw == job.encode("utf-8"):
+            yield Step(ci_files.GITLAB, "left alone", "it is there already")
+        elif not worktree.exists(git.root, ci_files.GITLAB):
+            yield _new(git, ci_files.GITLAB, job, dry_run=dry_run)
+        else:
+            yield _new(git, ci_files.GITLAB_INCLUDED, job, dry_run=dry_run)
+            if raw is not None and ci_files.GITLAB_INCLUDED.encode("ascii") in raw:
+                yield Step(ci_files.GITLAB, "left alone", "it names the file above already")
+            else:
+                yield Step(ci_files.GITLAB, "left alone", "add these lines yourself", ci_files.INCLUDE)
+
+
+def _new(git: Git, path: str, text: str, *, dry_run: bool) -> Step:
+    if worktree.exists(git.root, path):
+        return Step(path, "left alone", "it is there already")
+    if not dry_run:
+        files.create(git.root, path, text.encode("utf-8"))
+    return Step(path, "wrote", "make this job a required check")
+
+
+def _ignored(git: Git, *, dry_run: bool) -> Step | None:
+    from ..core.assets import Coverage, classify
+    from ..scaffold.ignore_rules import extend
+
+    folders = set(assets.DATA_FOLDERS)
+    anywhere = Coverage()
+    for path in git.entries(None):
+        if classify(path, anywhere, anywhere) is not None:
+            folders.add(path.rpartition("/")[0] + "/" if "/" in path else "")
+    return extend(git, sorted(folders)[:500], dry_run=dry_run)
+
+
+def _next(git: Git, steps: Sequence[Step]) -> str:
+    from ..core.report import quote
+
+    written = [step.path for step in steps if step.outcome != "left alone"]
+    lines = ["", "next:"]
+    if written:
+        force = "-f " if git.ignored(written) else ""
+        lines.append(f"    git add {force}" + " ".join(quote(path) for path in written))
+    lines += [
+        "    pre-commit install    (or: prek install)",
+        "    git custody doctor",
+        "    git custody adopt     (when there are models or data already)",
+    ]
+    return "\n".join(lines) + "\n"

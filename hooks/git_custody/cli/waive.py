@@ -1,0 +1,147 @@
+"""`git custody waive`: one dated, reasoned, owned exception, written and staged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core import assets, worktree
+from ..core.findings import CannotJudge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+
+    from ..core.digests import Digest
+    from ..core.findings import Rule
+    from ..core.git import Entry, Git
+    from ..core.waivers import Waiver
+
+HORIZON = 366
+_ABOUT = """\
+Write an exception from one rule, for one path, until a day: .custody/waivers/<name>.yaml, staged.
+For rules about content it holds for the content that is staged, and for no other.
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the waiver; whatever would not be valid is refused before anything is written."""
+    from datetime import date
+
+    from ..catalog import load_all
+    from ..core.cache import Cache
+    from ..core.git import Git
+    from ..core.report import plain
+    from ..core.runner import read_all_settings, rooted, show
+    from ..scaffold import files
+    from ..scaffold.waiver_file import waiver_name, waiver_text
+    from . import parser
+
+    arguments = parser("waive", _ABOUT)
+    arguments.add_argument("rule", metavar="RULE", help="the rule's name, as findings print it")
+    arguments.add_argument("path", metavar="PATH", help="the path that the finding names")
+    arguments.add_argument("--reason", required=True, metavar="TEXT", help="why this is accepted for now")
+    arguments.add_argument("--expires", required=True, metavar="YYYY-MM-DD", help=f"at most {HORIZON} days ahead")
+    arguments.add_argument("--owner", metavar="NAME", help="who answers for it; default: you, as git knows you")
+    arguments.add_argument("--digest", metavar="HEX", help="the content that is admitted; default: what is staged")
+    given = arguments.parse_args(argv)
+    hooks = load_all()
+    rules = {rule.name: rule for hook in hooks for rule in hook.rules}
+    rule = _rule(given.rule, rules)
+    expires = _expiry(given.expires, date.today())
+    if not given.reason.strip():
+        raise CannotJudge("the reason is empty: say why this is accepted for now (--reason TEXT)")
+    with Git() as git:
+        entries = git.entries(None)
+        path = _tracked(rooted(given.path, git), given.path, entries)
+        digest = _digest(git, rule, path, entries, given.digest)
+        owner = given.owner or git.author()[0]
+        text = waiver_text(rule.name, path, given.reason.strip(), owner, expires, digest, rules)
+        _refuse_twin(read_all_settings(git, Cache(None), None, hooks).waivers, rule.name, path, digest)
+        name = waiver_name(rule.name, path, digest, _Taken(git.root, entries))
+        files.create(git.root, name, text)
+        git.add([name], ignored=True)
+        show(f"{plain(name)} written and staged: {rule.name} is waived for {plain(path)} until {expires}\n")
+    return 0
+
+
+class _Taken:
+    """The names that are in use, in the index or in the work tree."""
+
+    def __init__(self, root: str, entries: Mapping[str, Entry]) -> None:
+        self._root = root
+        self._entries = entries
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and (path in self._entries or worktree.exists(self._root, path))
+
+
+def _rule(name: str, rules: Mapping[str, Rule]) -> Rule:
+    if name not in rules:
+        from ..core.metadata import nearest
+
+        near = nearest(name, rules)
+        raise CannotJudge(f'there is no rule "{name}"' + (f'; did you mean "{near}"?' if near else ""))
+    if not rules[name].waivable:
+        raise CannotJudge(f"{name} cannot be waived: mend what it found instead (git custody explain {name})")
+    return rules[name]
+
+
+def _expiry(text: str, today: date) -> date:
+    from datetime import date, timedelta
+
+    try:
+        expires = date.fromisoformat(text)
+    except ValueError:
+        expires = None
+    # Newer Pythons read weeks and days without hyphens, too.
+    if expires is None or expires.isoformat() != text:
+        raise CannotJudge(f'"{text}" is not a day; write --expires like {today + timedelta(days=90)}')
+    if expires < today:
+        raise CannotJudge(f"{expires} is in the past; today is {today}")
+    if (expires - today).days > HORIZON:
+        raise CannotJudge(
+            f"{expires} is more than {HORIZON} days ahead; the latest is {today + timedelta(days=HORIZON)}"
+        )
+    return expires
+
+
+def _tracked(path: str, written: str, entries: Mapping[str, Entry]) -> str:
+    if path in entries or (path and any(other.startswith(path + "/") for other in entries)):
+        return path
+    if not path or any(sign in path for sign in "*?["):
+        raise CannotJudge(f'"{written}" is not one tracked path: a waiver is for a single file or dataset')
+    raise CannotJudge(f'"{written}" is not tracked; stage it first, or check its spelling')
+
+
+def _refuse_twin(waivers: Sequence[Waiver], rule: str, path: str, digest: Digest | None) -> None:
+    from ..scaffold.waiver_file import literal
+
+    wanted = next(iter(digest.values())) if digest else None
+    for waiver in waivers:
+        if (waiver.rule, waiver.path, waiver.digest) == (rule, literal(path), wanted):
+            raise CannotJudge(f"it waives this already, until {waiver.expires}: edit it", waiver.file)
+
+
+def _digest(git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], given: str | None) -> Digest | None:
+    folder = path not in entries
+    kind = "dirHash" if folder else "sha256"
+    if given is not None:
+        if len(given) != 64 or given.strip("0123456789abcdef"):
+            raise CannotJudge("--digest has to be 64 digits from 0-9 and a-f, as in the finding")
+        return {kind: given}
+    if not rule.about_content:
+        return None
+    from ..core.case import as_pointer
+    from ..core.digests import dir_hash
+
+    wanted = assets.files_under(path, entries) if folder else {path: entries[path]}
+    found: dict[str, str] = {}
+    plain = [(name, entry) for name, entry in wanted.items() if entry.mode != 0o160000]
+    for (name, _), blob in zip(plain, git.blobs((entry.oid, True) for _, entry in plain), strict=True):
+        if blob.content is None or blob.sha256 is None:
+            raise CannotJudge("git does not have its content here; fetch it first", name)
+        pointer = as_pointer(blob.content)
+        found[name.removeprefix(path + "/")] = pointer.sha256 if pointer else blob.sha256
+    if not found:
+        raise CannotJudge("there is no content here that a waiver could name", path)
+    return {kind: dir_hash(found) if folder else next(iter(found.values()))}

@@ -1,0 +1,107 @@
+"""`git custody waivers`: the exceptions there are, and when they expire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from ..core.findings import Finding
+    from ..core.waivers import InvalidWaiver, Waiver
+
+
+class Row(NamedTuple):
+    """One waiver, the days that are left (negative: expired), and whether any finding needs it."""
+
+    waiver: Waiver
+    days: int
+    used: bool
+
+
+def main(argv: Sequence[str]) -> int:
+    """List the waivers that are staged, the one that expires first on top; 1 when one is not valid."""
+    from datetime import date
+
+    from ..catalog import load_all
+    from ..core.cache import Cache
+    from ..core.git import Git
+    from ..core.runner import read_all_settings, show
+    from ..scaffold.whole_index import judge_index
+    from . import parser
+
+    arguments = parser("waivers", "List the exceptions that are staged, and when they expire.")
+    arguments.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    given = arguments.parse_args(argv)
+    hooks = load_all()
+    with Git() as git:
+        settings = read_all_settings(git, Cache(None), None, hooks)
+        findings = judge_index(git, hooks).findings if settings.waivers else ()
+        grace = settings.policy.grace_days
+    listed = rows(settings.waivers, findings, date.today())
+    invalid = settings.invalid_waivers
+    show(_json(listed, invalid) if given.format == "json" else _text(listed, invalid, grace))
+    return 1 if invalid else 0
+
+
+def rows(waivers: Sequence[Waiver], findings: Sequence[Finding], today: date) -> list[Row]:
+    """The waivers by expiry, held against the findings of the whole index."""
+    listed = [Row(w, (w.expires - today).days, any(w.covers(f) for f in findings)) for w in waivers]
+    return sorted(listed, key=lambda row: (row.waiver.expires, row.waiver.file))
+
+
+def _text(listed: Sequence[Row], invalid: Sequence[InvalidWaiver], grace: int) -> str:
+    from ..core.report import plain, sentence
+
+    lines = []
+    for row in listed:
+        waiver = row.waiver
+        mark = "" if row.used else "; unused: nothing needs it any more"
+        lines.append(f"{waiver.expires}  {waiver.rule}  {plain(waiver.path)}")
+        lines.append(f"            {_left(row.days, grace)}{mark}")
+        lines.append(f"            {plain(waiver.owner)}: {plain(waiver.reason)}")
+        lines.append(f"            {plain(waiver.file)}")
+    for item in invalid:
+        place = plain(item.file) + (f":{item.line}" if item.line else "")
+        lines.append(f"{place}: not valid, waives nothing: {sentence(item.message)}")
+    if not lines:
+        lines.append("There are no waivers.")
+    return "".join(line + "\n" for line in lines)
+
+
+def _left(days: int, grace: int) -> str:
+    if days >= 0:
+        return f"{days} day{'' if days == 1 else 's'} left"
+    if -days <= grace:
+        return f"expired {-days} day{'' if days == -1 else 's'} ago; its finding is back in {grace + days + 1}"
+    return f"expired {-days} days ago; its finding is back"
+
+
+def _json(listed: Sequence[Row], invalid: Sequence[InvalidWaiver]) -> str:
+    import json
+
+    from ..core.report import plain, sentence
+
+    shown = {
+        "schema_version": 1,
+        "waivers": [
+            {
+                "file": plain(row.waiver.file),
+                "rule": row.waiver.rule,
+                "path": plain(row.waiver.path),
+                "digest": row.waiver.digest,
+                "reason": plain(row.waiver.reason),
+                "owner": plain(row.waiver.owner),
+                "expires": row.waiver.expires.isoformat(),
+                "days_left": row.days,
+                "expired": row.days < 0,
+                "used": row.used,
+            }
+            for row in listed
+        ],
+        "invalid": [
+            {"file": plain(item.file), "line": item.line, "message": sentence(item.message)} for item in invalid
+        ],
+    }
+    return json.dumps(shown, indent=2) + "\n"

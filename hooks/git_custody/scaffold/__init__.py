@@ -1,0 +1,1 @@
+"""What `init` and `adopt` write into a repository, and how they do it without harm to what is there."""

@@ -1,0 +1,186 @@
+"""What adopting a repository comes to: cards, first audit entries, and waivers for what is owed."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core import assets, worktree
+from ..core.findings import CannotJudge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from ..core.case import Case, Hook
+    from ..core.findings import Finding
+    from ..core.git import Git
+    from ..core.report import Report
+    from ..datasets.audit_entries import Actor
+    from .adoption import Group
+
+DAYS = 180
+OWED = "owed since "
+_REASON = "Adopted as it was found"
+# Waiving one finding can bring out another on the same path, that had been held back for it.
+_ROUNDS = 4
+
+
+class Debt(NamedTuple):
+    """Something that is owed: the waiver's file, and the findings that it is for."""
+
+    file: str
+    findings: tuple[Finding, ...]
+
+
+class Plan(NamedTuple):
+    """What adopting comes to.
+
+    `files` are to be written, `cards` are those among them with their dataset ids, `entries` is the number of
+    datasets that get their first audit entry, `after` what `git custody check --all` then says.
+    """
+
+    files: dict[str, bytes]
+    cards: tuple[tuple[Group, str], ...]
+    entries: int
+    debts: tuple[Debt, ...]
+    after: Report
+
+
+def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
+    """Try everything in an index of its own first, so that the plan is what will come of it."""
+    from ..core.cache import Cache
+    from ..datasets.survey import survey
+    from .adoption import group
+    from .policy_file import first_policy
+    from .whole_index import judge_index, open_whole
+
+    cache = Cache.of_user(os.environ)
+    with git.sandbox(staged=True) as (sandbox, _):
+        try:
+            files: dict[str, bytes] = {}
+            if assets.POLICY not in sandbox.entries(None, [assets.POLICY]):
+                # One that is not staged yet is the user's, and is what they want to be judged by.
+                files[assets.POLICY] = worktree.read_file(git.root, assets.POLICY) or first_policy(hooks)
+                sandbox.put_all(files)
+            case = open_whole(sandbox, cache, hooks)
+            groups = group(survey(case).undocumented, case.after)
+            made = [(found, *card) for found, card in _cards(case, groups) if card is not None]
+            sandbox.put_all({found.card: text for found, _, text in made})
+            entries = dict(_entries(open_whole(sandbox, cache, hooks), actor))
+            sandbox.put_all(entries)
+        finally:
+            cache.close()
+        debts: list[Debt] = []
+        waivers: dict[str, bytes] = {}
+        for _ in range(_ROUNDS):
+            report = judge_index(sandbox, hooks)
+            new = dict(_waivers(sandbox, hooks, report, actor, today, debts))
+            if not new:
+                break
+            sandbox.put_all(new)
+            waivers.update(new)
+    files.update({found.card: text for found, _, text in made})
+    cards = tuple((found, dataset_id) for found, dataset_id, _ in made)
+    return Plan({**files, **entries, **waivers}, cards, len(entries), tuple(debts), report)
+
+
+def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[str, bytes] | None]]:
+    """For each group its dataset id and the text of its card; None for what cannot have one."""
+    from ..check_dataset_card import ids_of_all_cards
+    from ..datasets import survey as surveys
+    from ..datasets.cards import media_type, propose_id, with_content, with_fields
+
+    taken = set(ids_of_all_cards(case).values())
+    taken |= {path.removeprefix(assets.AUDIT).partition("/")[0] for path in case.after if path.startswith(assets.AUDIT)}
+    entries = [case.after[path] for found in groups for path in found.files]
+    # git is asked once for all, and what it says is remembered by the case.
+    case.sizes(entries)
+    case.sha256(entry for entry in entries if entry.mode != 0o160000)
+    for found in groups:
+        covered = (
+            assets.files_under(found.path, case.after) if found.is_folder else {found.path: case.after[found.path]}
+        )
+        dataset = surveys.Dataset(found.card, found.path, found.is_folder, None, covered)
+        digest = surveys.digest(case, dataset)
+        if digest is None or any("\udc80" <= c <= "\udcff" for c in found.path):
+            yield found, None
+            continue
+        dataset_id = propose_id(found.path, taken)
+        taken.add(dataset_id)
+        usual = case.policy.default_license
+        text = (
+            f"# Owed: title, source{'' if usual else ', license'}. Write them here, or `git custody add`.\n"
+            f"kind: data-card\nversion: 1\nid: {dataset_id}\n"
+        ).encode("ascii")
+        text = with_fields(text, {"license": usual}) if usual else text
+        media = None if found.is_folder else media_type(found.path.removesuffix(".dvc"))
+        yield found, (dataset_id, with_content(text, digest, surveys.size(case, dataset), media))
+
+
+def _entries(case: Case, actor: Actor) -> Iterator[tuple[str, bytes]]:
+    """The first audit entry of every dataset that has a card and no log: path and bytes."""
+    from datetime import datetime, timezone
+
+    from .. import __version__
+    from ..datasets import survey as surveys
+    from ..datasets.audit_entries import EntryError, Tool, entry_id, entry_path, render
+    from ..datasets.audit_log import Log
+    from ..datasets.audit_plan import next_entry
+
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    tool = Tool("git-custody", __version__)
+    logged = {path.removeprefix(assets.AUDIT).partition("/")[0] for path in case.after if path.startswith(assets.AUDIT)}
+    for dataset in surveys.survey(case).datasets:
+        if dataset.id is None or dataset.id in logged:
+            continue
+        logged.add(dataset.id)
+        digest = surveys.digest(case, dataset)
+        if digest is None:
+            continue
+        try:
+            entry = next_entry(
+                Log(dataset.id, {}, {}, ()),
+                op="adopt",
+                path=dataset.path or ".",
+                digest=digest,
+                reason=_REASON,
+                actor=actor,
+                time=now,
+                tool=tool,
+            )
+        except EntryError:
+            continue  # a path that no entry can name: its own finding says so
+        yield entry_path(dataset.id, entry_id(entry)), render(entry)
+
+
+def _waivers(
+    git: Git, hooks: Sequence[Hook], report: Report, actor: Actor, today: date, debts: list[Debt]
+) -> Iterator[tuple[str, bytes]]:
+    """A waiver for everything that blocks and can be waived; adds to `debts` what each is for."""
+    from .waiver_file import waiver_name, waiver_text
+
+    rules = {rule.name: rule for hook in hooks for rule in hook.rules}
+    entries = git.entries(None)
+    said = {(f.rule.name, f.path, f.digest) for debt in debts for f in debt.findings}
+    owing: dict[tuple[str, str, str | None], list[Finding]] = {}
+    for finding in report.findings:
+        if finding.blocks and finding.rule.waivable and (finding.digest or not finding.rule.about_content):
+            # What is owed about a path stays owed when its content changes; what is wrong in content is not.
+            digest = finding.digest if finding.rule.about_content else None
+            owing.setdefault((finding.rule.name, finding.path, digest), []).append(finding)
+    names = {path for path in entries if path.startswith(assets.WAIVERS)}
+    for (rule, path, digest), findings in owing.items():
+        if any((f.rule.name, f.path, f.digest) in said for f in findings):
+            continue  # a waiver did not help: it is left for the user
+        kinded = {"sha256" if path in entries else "dirHash": digest} if digest else None
+        expires = today + timedelta(days=DAYS)
+        try:
+            text = waiver_text(rule, path, f"{OWED}{today}", actor.name, expires, kinded, rules)
+        except CannotJudge:
+            continue  # a name that no waiver can spell
+        name = waiver_name(rule, path, kinded, names)
+        names.add(name)
+        debts.append(Debt(name, tuple(findings)))
+        yield name, text

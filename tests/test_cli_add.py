@@ -1,0 +1,810 @@
+"""`git custody add`: what it stages, writes, asks and refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from commands import LOGGED, POLICY, TOLD, Commands, logged
+from conftest import HOOKS, PICKLE, ROWS, Repo
+
+DATA = "data/tickets.csv"
+CARD = f"{DATA}.datacard.yaml"
+
+
+@pytest.fixture
+def custody(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    return Commands(repo, monkeypatch, capfd)
+
+
+def sha256(text: str | bytes) -> str:
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
+
+
+def started(repo: Repo, custody: Commands) -> None:
+    """One dataset, logged and committed."""
+    logged(repo)
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    repo.commit(message="Data")
+
+
+# ---------------------------------------------------------------------- new datasets
+
+
+def test_a_new_dataset_gets_a_card_and_is_staged(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    said = custody.ok(
+        "add", "--title", "Support tickets", "--source-url", "https://zenodo.org/records/1", "--retrieved",
+        "2026-11-02", "--publisher", "CERN", "--license", "CC-BY-4.0", DATA,
+    )  # fmt: skip
+    assert custody.card(CARD) == {
+        "kind": "data-card", "version": 1, "id": "tickets", "title": "Support tickets",
+        "license": "CC-BY-4.0",
+        "source": {
+            "kind": "public-download", "url": "https://zenodo.org/records/1", "retrieved": "2026-11-02",
+            "publisher": "CERN",
+        },
+        "content": {"digest": {"sha256": sha256(ROWS)}, "bytes": len(ROWS), "media_type": "text/csv"},
+    }  # fmt: skip
+    assert repo.git("diff", "--cached", "--name-only").split() == [DATA, CARD]
+    assert CARD in said
+    assert repo.git("status", "--porcelain", "--untracked-files=all").splitlines() == [
+        f"A  {DATA}",
+        f"A  {CARD}",
+    ]
+
+
+def test_today_is_the_day_of_a_download_unless_said_otherwise(repo: Repo, custody: Commands) -> None:
+    from datetime import date
+
+    repo.write(DATA, ROWS)
+    custody.ok(
+        "add",
+        "--title",
+        "Tickets of 2025",
+        "--source-url",
+        "https://e.org/x",
+        "--publisher",
+        "E",
+        "--license",
+        "MIT",
+        DATA,
+    )
+    assert custody.card(CARD)["source"]["retrieved"] == date.today().isoformat()
+
+
+def test_without_a_terminal_the_missing_answers_are_named_in_one_sentence(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    said = custody.fails(2, "add", DATA, "--publisher", "O'Neil & Co")
+    assert "--title TITLE, --source-url URL (or --source-kind original), --license SPDX_ID" in said
+    assert "add --title TITLE --source-url URL --publisher 'O'\"'\"'Neil & Co' --license SPDX_ID data/" in said
+
+
+def test_the_policy_answers_what_it_has_defaults_for(repo: Repo, custody: Commands) -> None:
+    repo.commit({POLICY: "version: 1\ndefaults: {publisher: The Lab, license: CC0-1.0}\n"})
+    repo.write(DATA, ROWS)
+    custody.ok("add", "--title", "Tickets of 2025", "--source-kind", "original", DATA)
+    card = custody.card(CARD)
+    assert (card["source"]["publisher"], card["license"]) == ("The Lab", "CC0-1.0")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--title", "TODO", "placeholder"),
+        ("--title", "tickets.csv", "file name"),
+        ("--license", "Apache 2", "Apache-2.0"),
+        ("--source-url", "zenodo", "whole address"),
+        ("--retrieved", "2026-02-30", "a day that exists"),
+        ("--retrieved", "2999-01-01", "future"),
+        ("--reason", "REASON", "placeholder"),
+        ("--id", "Not An Id", "2 to 40"),
+        ("--publisher", "  ", "is empty"),
+    ],
+)
+def test_an_answer_that_cannot_be_right_is_refused(
+    repo: Repo, custody: Commands, option: str, value: str, said: str
+) -> None:
+    repo.write(DATA, ROWS)
+    answers = dict(zip(TOLD[::2], TOLD[1::2], strict=True)) | {option: value}
+    assert said in custody.fails(2, "add", *(word for pair in answers.items() for word in pair), DATA)
+
+
+def test_a_title_that_repeats_the_file_name_is_refused(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    assert "file name" in custody.fails(2, "add", *TOLD[2:], "--title", "tickets", DATA)
+
+
+def test_values_are_quoted_so_that_they_read_back(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    title = "No: \"quotes\" # and 'more' – é 日本 \U0001f600"
+    custody.ok("add", *TOLD[2:], "--title", title, DATA)
+    assert custody.card(CARD)["title"] == title
+
+
+def test_ids_do_not_collide(repo: Repo, custody: Commands) -> None:
+    for path in ("data/a/train.csv", "data/b/train.csv", "datasets/b/train.csv"):
+        repo.write(path, ROWS + path)
+        custody.ok("add", *TOLD, path)
+    ids = {
+        custody.card(f"{p}.datacard.yaml")["id"]
+        for p in ("data/a/train.csv", "data/b/train.csv", "datasets/b/train.csv")
+    }
+    assert ids == {"train", "b-train", "train-2"}
+    repo.write("data/c.csv", ROWS)
+    assert "another dataset" in custody.fails(2, "add", *TOLD, "--id", "train", "data/c.csv")
+
+
+def test_the_first_commit(empty_repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    custody = Commands(empty_repo, monkeypatch, capfd)
+    empty_repo.write(POLICY, LOGGED)
+    empty_repo.write(DATA, ROWS)
+    custody.ok("add", POLICY)
+    custody.ok("add", *TOLD, DATA)
+    assert custody.ops("tickets") == ["create"]
+    empty_repo.commit()
+    assert custody("check", "--all").code == 0
+
+
+def test_on_a_detached_head(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("checkout", "-q", "--detach")
+    repo.write(DATA, ROWS + "x,y\n")
+    custody.ok("add", "--reason", "one more row", DATA)
+    assert custody.ops("tickets") == ["create", "modify"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["with space.csv", "-dash.csv", "ünï 日本.csv", "tab\there.csv", "*.csv", ":(glob)x.csv", "'q\".csv"],
+)
+def test_odd_names(repo: Repo, custody: Commands, name: str) -> None:
+    logged(repo)
+    repo.write(f"data/{name}", ROWS)
+    repo.write("data/other.csv", ROWS + "1,2\n")
+    custody.ok("add", *TOLD, "--id", "odd", "--", name, cwd="data")
+    assert custody.card(f"data/{name}.datacard.yaml")["id"] == "odd"
+    assert "other" not in repo.git("diff", "--cached", "--name-only")
+    assert custody.entries("odd")[0]["path"] == f"data/{name}"
+
+
+@pytest.mark.parametrize("name", ["new\nline.csv", "back\\slash.csv"])
+def test_names_that_a_digest_cannot_hold_are_refused(repo: Repo, custody: Commands, name: str) -> None:
+    repo.write(f"data/{name}", ROWS)
+    assert "rename it first" in custody.fails(2, "add", *TOLD, f"data/{name}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_not_utf8_is_refused_with_a_sentence(repo: Repo, custody: Commands) -> None:
+    repo.write(b"data/caf\xe9.csv", ROWS)
+    said = custody.fails(2, "add", *TOLD, os.fsdecode(b"data/caf\xe9.csv"))
+    assert "caf\\xe9.csv: its name is not UTF-8" in said
+    repo.write(b"src/caf\xe9.txt", "text\n")
+    custody.ok("add", os.fsdecode(b"src/caf\xe9.txt"))
+    assert "caf" in repo.git("diff", "--cached", "--name-only")
+
+
+def test_the_digest_is_that_of_what_git_stores(repo: Repo, custody: Commands) -> None:
+    repo.commit({".gitattributes": "*.csv text eol=crlf\n"})
+    repo.write(DATA, ROWS.replace("\n", "\r\n"))
+    custody.ok("add", *TOLD, DATA)
+    assert custody.card(CARD)["content"] == {
+        "digest": {"sha256": sha256(ROWS)}, "bytes": len(ROWS), "media_type": "text/csv",
+    }  # fmt: skip
+    repo.commit()
+    assert repo.git("status", "--porcelain") == ""
+
+
+def test_partially_staged_data_are_staged_whole_as_git_add_does(repo: Repo, custody: Commands) -> None:
+    repo.stage({DATA: ROWS})
+    repo.write(DATA, ROWS + "later\n")
+    custody.ok("add", *TOLD, DATA)
+    assert custody.card(CARD)["content"]["digest"] == {"sha256": sha256(ROWS + "later\n")}
+
+
+# ---------------------------------------------------------------------- what is no dataset
+
+
+def test_other_files_are_staged_as_git_add_does(repo: Repo, custody: Commands) -> None:
+    repo.write("src/a.py", "print()\n")
+    repo.write("src/b.py", "print()\n")
+    assert "src/a.py" in custody.ok("add", "src")
+    assert repo.git("diff", "--cached", "--name-only").split() == ["src/a.py", "src/b.py"]
+    assert "nothing to do" in custody.ok("add", "src")
+    (repo.path / "src/a.py").unlink()
+    custody.ok("add", "src/a.py")
+    assert repo.git("ls-files", "src") == "src/b.py"
+
+
+def test_a_file_that_is_described_becomes_a_dataset_wherever_it_lies(repo: Repo, custody: Commands) -> None:
+    repo.write("notes/words.txt", "one\ntwo\n")
+    custody.ok("add", *TOLD, "notes/words.txt")
+    assert custody.card("notes/words.txt.datacard.yaml")["id"] == "words"
+
+
+def test_an_ignored_file_is_refused_with_gits_own_reason(repo: Repo, custody: Commands) -> None:
+    repo.commit({".gitignore": "data/*.csv\n"})
+    repo.write(DATA, ROWS)
+    said = custody.fails(2, "add", *TOLD, DATA)
+    assert "ignored by one of your .gitignore files" in said
+    assert DATA in said
+
+
+def test_a_card_is_staged_even_where_cards_are_ignored(repo: Repo, custody: Commands) -> None:
+    repo.commit({".gitignore": "*.yaml\n.custody/\n", POLICY: LOGGED})
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    assert CARD in repo.git("ls-files")
+
+
+@pytest.mark.parametrize("path", ["nowhere.csv", "../outside.csv", "/etc/hostname"])
+def test_a_path_that_is_not_there_is_refused(repo: Repo, custody: Commands, path: str) -> None:
+    custody.fails(2, "add", path)
+
+
+def test_outside_of_a_repository(tmp_path: Path, repo: Repo, custody: Commands) -> None:
+    (tmp_path / "plain").mkdir()
+    assert "not a git repository" in custody.fails(2, "add", "x", cwd="../plain")
+
+
+def test_a_filter_never_touches_an_entry(repo: Repo, custody: Commands) -> None:
+    repo.git("config", "filter.shout.clean", "tr a-z A-Z")
+    repo.commit({POLICY: LOGGED, ".gitattributes": "*.json filter=shout\n"})
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    assert custody.ops("tickets") == ["create"]
+
+
+# ---------------------------------------------------------------------- edits and the log
+
+
+def test_an_edit_needs_a_reason_where_the_log_is_on(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x,y\n")
+    assert "--reason REASON; run: " in custody.fails(2, "add", DATA)
+    custody.ok("add", "--reason", "one more row", DATA)
+    created, modified = custody.entries("tickets")
+    assert (created["op"], created["reason"], created["before"]) == ("create", "first recorded", [])
+    assert modified["before"] == [{"sha256": sha256(ROWS)}]
+    assert modified["after"] == {"sha256": sha256(ROWS + "x,y\n")}
+    assert modified["parents"] == [created["id"]]
+    assert modified["actor"] == {"name": "A. Author", "email": "author@example.org"}
+    repo.commit()
+    assert custody("check", "--range", "HEAD~2...HEAD").code == 0
+    assert "nothing to do" in custody.ok("add", DATA)
+
+
+def test_no_log_where_nobody_asks_for_one(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    repo.commit()
+    repo.write(DATA, ROWS + "x,y\n")
+    custody.ok("add", DATA)
+    assert not (repo.path / ".custody").exists()
+    repo.commit()
+    repo.write(DATA, ROWS)
+    custody.ok("add", "--reason", "the last row was wrong", DATA)
+    assert custody.ops("tickets") == ["adopt", "modify"]
+    repo.commit()
+    repo.write(DATA, ROWS + "z\n")
+    assert "--reason REASON" in custody.fails(2, "add", DATA)
+
+
+def test_a_reason_from_a_file(repo: Repo, custody: Commands, tmp_path: Path) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x,y\n")
+    (tmp_path / "why").write_text("rows of December\nadded\n")
+    custody.ok("add", "--reason-from", str(tmp_path / "why"), DATA)
+    assert custody.entries("tickets")[-1]["reason"] == "rows of December\nadded"
+    assert "cannot be read" in custody.fails(2, "add", "--reason-from", str(tmp_path / "none"), DATA)
+
+
+def test_an_entry_that_is_only_staged_is_replaced(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x\n")
+    custody.ok("add", "--reason", "one more row", DATA)
+    repo.write(DATA, ROWS + "x\ny\n")
+    custody.ok("add", DATA)
+    assert [entry["reason"] for entry in custody.entries("tickets")] == ["first recorded", "one more row"]
+    custody.ok("add", "--reason", "two more rows", DATA)
+    assert [entry["reason"] for entry in custody.entries("tickets")] == ["first recorded", "two more rows"]
+    repo.write(DATA, ROWS)
+    custody.ok("add", DATA)
+    assert custody.ops("tickets") == ["create"]
+    assert repo.git("status", "--porcelain") == ""
+
+
+def test_an_entry_that_was_committed_is_never_replaced(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x\n")
+    custody.ok("add", "--reason", "one more row", DATA)
+    repo.commit()
+    repo.write(DATA, ROWS + "x\ny\n")
+    custody.ok("add", "--reason", "and another", DATA)
+    assert custody.ops("tickets") == ["create", "modify", "modify"]
+
+
+def test_a_late_log_adopts_what_head_has(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    repo.commit()
+    logged(repo)
+    custody.ok("add", DATA)
+    assert custody.ops("tickets") == ["adopt"]
+    repo.git("reset", "-q", "--hard")
+    repo.git("clean", "-qfd")
+    repo.write(DATA, ROWS + "x\n")
+    assert "--reason REASON" in custody.fails(2, "add", DATA)
+    custody.ok("add", "--reason", "one more row", DATA)
+    assert [entry["after"]["sha256"] for entry in custody.entries("tickets")] == [
+        sha256(ROWS),
+        sha256(ROWS + "x\n"),
+    ]
+    assert custody.ops("tickets") == ["adopt", "modify"]
+
+
+def test_data_without_a_card_in_head_need_no_reason(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    repo.commit({DATA: ROWS})
+    repo.write(DATA, ROWS + "x\n")
+    custody.ok("add", *TOLD, DATA)
+    assert custody.ops("tickets") == ["adopt"]
+    repo.write(DATA, ROWS + "x\ny\n")
+    custody.ok("add", DATA)
+    assert custody.ops("tickets") == ["adopt"]
+    custody.ok("add", "--reason", "two more rows", DATA)
+    assert custody.ops("tickets") == ["adopt", "modify"]
+
+
+def test_the_reason_for_an_edit_is_not_one_for_a_deletion(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x\n")
+    custody.ok("add", "--reason", "one more row", DATA)
+    (repo.path / DATA).unlink()
+    assert "--reason REASON" in custody.fails(2, "add", DATA)
+    custody.ok("add", "--reason", "consent was withdrawn", DATA)
+    assert custody.ops("tickets") == ["create", "delete"]
+
+
+def test_a_rename_takes_card_and_log_along(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("mv", DATA, "data/renamed.csv")
+    assert custody("check", "--staged").code == 1
+    custody.ok("add", "data/renamed.csv")
+    assert custody.ops("tickets") == ["create", "rename"]
+    assert custody.card("data/renamed.csv.datacard.yaml")["id"] == "tickets"
+    assert not (repo.path / CARD).exists()
+    repo.commit()
+    assert custody("check", "--range", "HEAD~2...HEAD").code == 0
+
+
+def test_a_rename_with_the_printed_options_keeps_the_id(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("mv", DATA, "data/renamed.csv")
+    custody.ok("add", *TOLD, "--title", "Tickets, renamed", "data/renamed.csv")
+    card = custody.card("data/renamed.csv.datacard.yaml")
+    assert (card["id"], card["title"]) == ("tickets", "Tickets, renamed")
+
+
+def test_a_rename_whose_old_card_was_removed_first_keeps_the_id(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("mv", DATA, "data/renamed.csv")
+    repo.git("rm", "-q", "--cached", "-f", CARD)
+    custody.ok("add", *TOLD, "data/renamed.csv")
+    assert custody.ops("tickets") == ["create", "rename"]
+
+
+def test_a_card_that_was_moved_along(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("mv", DATA, "data/renamed.csv")
+    repo.git("mv", CARD, "data/renamed.csv.datacard.yaml")
+    custody.ok("add", DATA)  # the old name does as well
+    assert custody.entries("tickets")[-1]["path"] == "data/renamed.csv"
+
+
+def test_a_deleted_dataset(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    (repo.path / DATA).unlink()
+    assert "--reason REASON" in custody.fails(2, "add", DATA)
+    custody.ok("add", "--reason", "consent was withdrawn", DATA)
+    assert custody.ops("tickets") == ["create", "delete"]
+    assert repo.git("ls-files", "data") == ""
+    assert not (repo.path / CARD).exists()
+    repo.commit()
+    assert custody("check", "--all").code == 0
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, "--reason", "consent was given again", DATA)
+    assert custody.ops("tickets") == ["create", "delete", "restore"]
+
+
+@pytest.mark.parametrize("removed", [[DATA], [DATA, CARD]])
+def test_a_deletion_that_is_staged_already(repo: Repo, custody: Commands, removed: list[str]) -> None:
+    started(repo, custody)
+    repo.git("rm", "-q", *removed)
+    custody.ok("add", "--reason", "consent was withdrawn", DATA)
+    assert custody.ops("tickets") == ["create", "delete"]
+
+
+def test_a_card_that_was_never_committed_is_not_lost_with_its_data(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    (repo.path / DATA).unlink()
+    custody.ok("add", DATA)
+    assert repo.git("diff", "--cached", "--name-only") == ""
+    assert "title: Support tickets of 2025" in (repo.path / CARD).read_text()
+    repo.write(DATA, ROWS)
+    custody.ok("add", DATA)
+    assert custody.ops("tickets") == ["create"]
+
+
+def test_without_an_identity_nothing_is_written(repo: Repo, custody: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged(repo)
+    repo.write(DATA, ROWS)
+    for name in ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "user.useConfigOnly")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "true")
+    assert "who you are" in custody.fails(2, "add", *TOLD, DATA)
+
+
+def test_edits_of_a_removed_card_are_not_lost(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    (repo.path / DATA).unlink()
+    edited = (repo.path / CARD).read_text() + "# my notes\n"
+    repo.write(CARD, edited)
+    custody.ok("add", "--reason", "consent was withdrawn", DATA)
+    assert (repo.path / CARD).read_text() == edited
+    assert CARD not in repo.git("ls-files")
+
+
+# ---------------------------------------------------------------------- cards of the user's own
+
+
+def test_what_the_user_wrote_on_a_card_stays(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    text = (repo.path / CARD).read_text()
+    edited = (
+        "# Ours.\r\n"
+        + text.replace("\n", "\r\n").replace("bytes:", "# the size\r\n  bytes:")
+        + "notes: 'kept'  # really\r\n"
+    )
+    repo.write(CARD, edited)
+    repo.write(DATA, ROWS + "x\n")
+    custody.ok("add", "--reason", "one more row", DATA)
+    wanted = edited.replace(sha256(ROWS), sha256(ROWS + "x\n")).replace(
+        f"bytes: {len(ROWS)}", f"bytes: {len(ROWS) + 2}"
+    )
+    assert (repo.path / CARD).read_bytes().decode() == wanted
+    assert custody.card(CARD)["notes"] == "kept"
+
+
+def test_a_card_by_hand_is_taken_up(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    repo.write(
+        CARD,
+        "kind: data-card\nversion: 1\nid: mine\ntitle: By hand\nlicense: MIT\n"
+        "source: {kind: original, publisher: Me}\n",
+    )
+    custody.ok("add", DATA)
+    assert custody.card(CARD)["id"] == "mine"
+
+
+def test_a_card_that_cannot_be_read_stops_everything(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write(CARD, "title: [\n")
+    repo.write(DATA, ROWS + "x\n")
+    assert f"{CARD}:" in custody.fails(2, "add", "--reason", "one more row", DATA)
+
+
+def test_given_fields_are_set_on_a_card_that_exists(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    custody.ok("add", "--license", "CC0-1.0", "--source-url", "https://e.org/x", DATA)
+    card = custody.card(CARD)
+    assert card["license"] == "CC0-1.0"
+    assert card["source"]["kind"] == "public-download"
+    assert "--id" in custody.fails(2, "add", "--id", "another", DATA)
+
+
+# ---------------------------------------------------------------------- folders
+
+
+def test_a_folder_with_several_files_is_one_dataset_only_when_said(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    for number in range(3):
+        repo.write(f"data/images/{number}.jpg", b"\xff\xd8" + bytes([number]))
+    assert "--as-one" in custody.fails(2, "add", *TOLD, "data/images")
+    custody.ok("add", *TOLD, "--as-one", "data/images")
+    assert "dirHash" in custody.card("data/images/datacard.yaml")["content"]["digest"]
+    assert custody.entries("images")[0]["path"] == "data/images"
+    repo.commit()
+    repo.write("data/images/new.jpg", b"\xff\xd8new")
+    custody.ok("add", "--reason", "one more picture", "data/images/new.jpg")
+    assert custody.ops("images") == ["create", "modify"]
+    (repo.path / "data/images/1.jpg").unlink()
+    custody.ok("add", "--reason", "a new picture for an old one", "data/images")
+    assert custody.ops("images") == ["create", "modify"]
+
+
+def test_a_folder_brings_every_dataset_below_it_up_to_date(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    for name in ("a", "b"):
+        repo.write(f"data/{name}.csv", ROWS + name)
+        custody.ok("add", *TOLD, f"data/{name}.csv")
+    repo.commit()
+    repo.write("data/a.csv", ROWS + "aa")
+    repo.write("data/b.csv", ROWS + "bb")
+    custody.ok("add", "--reason", "both were cut off", ".")
+    assert custody.ops("data-a") == custody.ops("data-b") == ["create", "modify"]
+
+
+def test_what_is_said_of_a_new_file_leaves_other_cards_alone(repo: Repo, custody: Commands) -> None:
+    repo.write("data/a/old.csv", ROWS)
+    custody.ok("add", *TOLD, "data/a/old.csv")
+    repo.commit()
+    repo.write("data/a/new.csv", ROWS + "new")
+    custody.ok("add", *TOLD, "--title", "Something new", "--license", "CC0-1.0", "data/a")
+    assert custody.card("data/a/old.csv.datacard.yaml")["license"] == "MIT"
+    assert custody.card("data/a/new.csv.datacard.yaml")["license"] == "CC0-1.0"
+
+
+def test_a_file_in_a_described_folder_can_have_a_card_of_its_own(repo: Repo, custody: Commands) -> None:
+    for name in ("a", "b"):
+        repo.write(f"data/set/{name}.csv", ROWS + name)
+    custody.ok("add", *TOLD, "--as-one", "data/set")
+    repo.commit()
+    custody.ok("add", *TOLD, "--title", "One file of it", "data/set/a.csv")
+    assert custody.card("data/set/a.csv.datacard.yaml")["title"] == "One file of it"
+    assert custody.card("data/set/datacard.yaml")["title"] == TOLD[1]
+
+
+def test_one_title_cannot_speak_of_two_datasets(repo: Repo, custody: Commands) -> None:
+    repo.write("data/a.csv", ROWS)
+    repo.write("data/b.csv", ROWS + "b")
+    assert "one --title" in custody.fails(2, "add", *TOLD, "data/a.csv", "data/b.csv")
+
+
+def test_from_a_subdirectory(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x\n")
+    assert "add --reason REASON tickets.csv" in custody.fails(2, "add", "tickets.csv", cwd="data")
+    custody.ok("add", "--reason", "one more row", "../data/tickets.csv", cwd="data")
+
+
+# ---------------------------------------------------------------------- symlinks
+
+
+def test_nothing_is_written_through_a_symlink(repo: Repo, custody: Commands, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    logged(repo)
+    (repo.path / ".custody/audit").symlink_to(outside)
+    repo.write(DATA, ROWS)
+    assert "a folder has to be here" in custody.fails(2, "add", *TOLD, DATA)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_card_that_is_a_symlink_is_refused(repo: Repo, custody: Commands, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("x")
+    repo.write(DATA, ROWS)
+    (repo.path / CARD).symlink_to(tmp_path / "elsewhere")
+    repo.git("add", CARD)
+    assert "plain file" in custody.fails(2, "add", DATA)
+    assert (tmp_path / "elsewhere").read_text() == "x"
+
+
+def test_a_link_in_the_place_of_data_is_still_owed(repo: Repo, custody: Commands) -> None:
+    repo.write("data/real.csv", ROWS)
+    (repo.path / "data/link.csv").symlink_to("real.csv")
+    verdict = custody("add", *TOLD, "data/link.csv")
+    assert verdict.code == 1
+    assert "ambiguous-asset-name" in verdict.out
+
+
+# ---------------------------------------------------------------------- pickles
+
+
+def test_a_pickle_is_not_added(repo: Repo, custody: Commands) -> None:
+    repo.write("models/encoder.bin", PICKLE)
+    said = custody.fails(1, "add", "models/encoder.bin")
+    assert "save_file(model.state_dict()" in said
+    assert "echo /models/encoder.bin >> .gitignore" in said
+    assert repo.git("diff", "--cached", "--name-only") == ""
+    repo.git("add", "models")
+    assert "git rm --cached -f encoder.bin" in custody.fails(1, "add", "encoder.bin", cwd="models")
+
+
+def test_the_rest_of_a_folder_with_a_pickle_is_added(repo: Repo, custody: Commands) -> None:
+    repo.write("models/encoder.bin", PICKLE)
+    repo.write("models/README.md", "What this is.\n")
+    custody.fails(1, "add", "models")
+    assert repo.git("diff", "--cached", "--name-only") == "models/README.md"
+
+
+def test_a_pickle_with_a_waiver_is_added(repo: Repo, custody: Commands) -> None:
+    waiver = (
+        f"version: 1\nrule: pickle-weights\npath: models/encoder.bin\ndigest: {{sha256: {sha256(PICKLE)}}}\n"
+        "reason: The vendor ships nothing else\nowner: The Lab\nexpires: '2999-01-01'\n"
+    )
+    repo.commit({".custody/waivers/old.yaml": waiver})
+    repo.write("models/encoder.bin", PICKLE)
+    custody.ok("add", "models/encoder.bin")
+    assert repo.git("diff", "--cached", "--name-only") == "models/encoder.bin"
+
+
+# ---------------------------------------------------------------------- merges
+
+
+def two_branches(repo: Repo, custody: Commands) -> None:
+    """Branches main and other, which both edited the dataset."""
+    started(repo, custody)
+    rows = ROWS.splitlines(keepends=True)
+    repo.git("checkout", "-q", "-b", "other")
+    repo.write(DATA, "".join(["first\n", *rows]))
+    custody.ok("add", "--reason", "a first row", DATA)
+    repo.commit()
+    repo.git("checkout", "-q", "main")
+    repo.write(DATA, "".join([*rows, "last\n"]))
+    custody.ok("add", "--reason", "a last row", DATA)
+    repo.commit()
+
+
+@pytest.mark.parametrize("style", ["merge", "diff3"])
+@pytest.mark.parametrize(
+    "words", [("add", DATA), ("audit", "merge"), ("audit", "merge", DATA), ("audit", "merge", "tickets")]
+)
+def test_two_edits_of_one_dataset_take_one_command(
+    repo: Repo, custody: Commands, style: str, words: tuple[str, ...]
+) -> None:
+    two_branches(repo, custody)
+    repo.git("-c", f"merge.conflictStyle={style}", "merge", "-q", "other", check=False)
+    assert "<<<<<<<" in (repo.path / CARD).read_text()
+    verb = (
+        [*words[:1], "--reason", "both rows belong", *words[1:]]
+        if words[0] == "add"
+        else [*words[:2], "--reason", "both rows belong", *words[2:]]
+    )
+    custody.ok(*verb)
+    assert custody.ops("tickets")[-1] == "merge"
+    assert len(custody.entries("tickets")[-1]["parents"]) == 2
+    repo.git("commit", "-q", "--no-verify", "-m", "Merge")
+    assert custody("check", "--range", "HEAD~1...HEAD").code == 0
+    assert custody("check", "--all").code == 0
+
+
+def test_edits_that_conflict_in_the_data_are_resolved_by_a_person_first(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    for branch, row in (("other", "theirs\n"), ("main", "ours\n")):
+        repo.git("checkout", "-q", "-B", branch, "main")
+        repo.write(DATA, ROWS + row)
+        custody.ok("add", "--reason", "a last row", DATA)
+        repo.commit()
+        repo.git("checkout", "-q", "main")
+        if branch == "other":
+            repo.git("branch", "-f", "keep", "main")
+    repo.git("merge", "-q", "other", check=False)
+    assert "merge conflict is not resolved" in custody.fails(2, "card", "update", CARD)
+    assert "merge conflict" in custody.fails(2, "audit", "merge", "--reason", "theirs was wrong")
+    repo.write(DATA, ROWS + "ours\n")
+    custody.ok("add", "--reason", "theirs was wrong", DATA)
+    assert custody.ops("tickets").count("merge") == 1
+
+
+def test_a_conflict_in_what_people_write_is_left_to_them(repo: Repo, custody: Commands) -> None:
+    two_branches(repo, custody)
+    for branch, title in (("other", "Theirs are tickets"), ("main", "Ours are tickets")):
+        repo.git("checkout", "-q", branch)
+        custody.ok("card", "update", "--title", title, DATA)
+        repo.commit()
+    repo.git("merge", "-q", "other", check=False)
+    said = custody.fails(2, "add", "--reason", "both rows belong", DATA)
+    assert f"{CARD}:4: the merge conflict" in said
+
+
+def test_another_unmerged_file_does_not_stand_in_the_way(repo: Repo, custody: Commands) -> None:
+    two_branches(repo, custody)
+    for branch in ("other", "main"):
+        repo.git("checkout", "-q", branch)
+        repo.commit({"README.md": f"On {branch}.\n"})
+    repo.git("merge", "-q", "other", check=False)
+    verdict = custody("add", "--reason", "both rows belong", DATA)
+    assert verdict.code == 0
+    assert "README.md" in verdict.out
+    repo.write("README.md", "Both.\n")
+    repo.git("add", "README.md")
+    assert custody("check", "--staged").code == 0
+
+
+# ---------------------------------------------------------------------- processes and terminals
+
+
+def test_as_a_process(repo: Repo) -> None:
+    repo.write(DATA, ROWS)
+    verdict = repo.custody("add", *TOLD, "tickets.csv", cwd="data")
+    assert (verdict.code, verdict.err) == (0, "")
+    assert repo.check("--staged").code == 0
+
+
+def test_a_locked_index_loses_nothing(repo: Repo, custody: Commands) -> None:
+    repo.write(DATA, ROWS)
+    repo.write(".git/index.lock", "")
+    said = custody.fails(2, "add", *TOLD, DATA)
+    assert "index.lock" in said
+    assert "nothing was changed" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_loses_nothing(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("mv", DATA, "data/renamed.csv")
+    before = (repo.path / CARD).read_bytes()
+    (repo.path / "data").chmod(0o555)
+    try:
+        verdict = custody("add", "data/renamed.csv")
+    finally:
+        (repo.path / "data").chmod(0o755)
+    assert verdict.code == 2
+    assert "cannot be written" in verdict.err
+    assert (repo.path / CARD).read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+def test_on_a_terminal_what_is_missing_is_asked_for(repo: Repo) -> None:
+    import pty
+    import subprocess
+
+    repo.commit({POLICY: LOGGED + "defaults: {publisher: The Lab}\n"})
+    repo.write(DATA, ROWS)
+    answers = ["TODO", "Support tickets of 2025", "original", "", "Apache 2", "Apache-2.0"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        (sys.executable, "-m", "git_custody", "add", DATA), cwd=repo.path, stdin=theirs, stdout=theirs,
+        stderr=theirs, env={**os.environ, "PYTHONPATH": str(HOOKS)}, close_fds=True,
+    )  # fmt: skip
+    os.close(theirs)
+    said = b""
+    for answer in answers:
+        while not said.endswith(b": "):
+            said += os.read(ours, 1024)
+        os.write(ours, answer.encode() + b"\n")
+        said += b"|"
+    try:
+        while chunk := os.read(ours, 1024):
+            said += chunk
+    except OSError:
+        pass  # how Linux says that the other side is closed
+    os.close(ours)
+    assert process.wait(timeout=30) == 0, said
+    assert b"placeholder" in said
+    assert b"publisher" in said or b"published" in said
+    assert b'did you mean "Apache-2.0"' in said
+    card = (repo.path / CARD).read_text()
+    assert "publisher: The Lab" in card
+    assert "license: Apache-2.0" in card
+    assert repo.check("--staged").code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+def test_leaving_the_questions_leaves_everything_as_it_was(repo: Repo) -> None:
+    import pty
+    import subprocess
+
+    repo.write(DATA, ROWS)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        (sys.executable, "-m", "git_custody", "add", DATA), cwd=repo.path, stdin=theirs, stdout=theirs,
+        stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(HOOKS)},
+    )  # fmt: skip
+    os.close(theirs)
+    os.write(ours, b"\x04")
+    _, err = process.communicate(timeout=30)
+    os.close(ours)
+    assert process.returncode == 2
+    assert b"nothing was changed" in err
+    assert repo.git("status", "--porcelain") == "?? data/"

@@ -1,0 +1,187 @@
+"""`git custody waive` writes exceptions that hold for what they name and no longer; `waivers` lists them."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+
+import pytest
+import yaml
+
+from commands import POLICY, Commands
+from conftest import PICKLE, Payload, Repo
+from git_custody.core.metadata import load
+
+SOON = (date.today() + timedelta(days=90)).isoformat()
+WAIVERS = ".custody/waivers"
+
+
+@pytest.fixture
+def custody(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    repo.commit({POLICY: "version: 1\n"}, "Policy")
+    return Commands(repo, monkeypatch, capfd)
+
+
+def waive(custody: Commands, rule: str, path: str, *more: str, cwd: str = ".") -> str:
+    words = ("waive", rule, path, "--reason", "replaced in spring", "--expires", SOON, *more)
+    return custody.ok(*words, cwd=cwd)
+
+
+def test_a_pickle_is_waived_by_its_digest_until_it_changes(custody: Commands, repo: Repo) -> None:
+    repo.stage({"models/old.bin": PICKLE})
+    assert repo.check().rules == ["pickle-weights"]
+    said = waive(custody, "pickle-weights", "models/old.bin")
+    file = f"{WAIVERS}/pickle-weights-models-old-bin.yaml"
+    assert said == f"{file} written and staged: pickle-weights is waived for models/old.bin until {SOON}\n"
+    raw = (repo.path / file).read_bytes()
+    assert load(raw, "waiver").problems == ()
+    written = yaml.safe_load(raw)
+    assert written["owner"] == "A. Author"
+    assert written["expires"] == SOON
+    assert set(written["digest"]) == {"sha256"}
+    assert repo.check().code == 0
+    repo.stage({"models/old.bin": PICKLE + b"\0"})
+    assert repo.check().rules == ["pickle-weights", "waiver-unused"]
+
+
+def test_a_rule_about_a_path_needs_no_digest(custody: Commands, repo: Repo) -> None:
+    repo.stage({"data/rows.csv": "1\n"})
+    waive(custody, "missing-data-card", "data/rows.csv")
+    written = yaml.safe_load((repo.path / WAIVERS / "missing-data-card-data-rows-csv.yaml").read_text())
+    assert "digest" not in written
+    assert written["path"] == "data/rows.csv"
+
+
+def test_a_path_is_taken_from_where_the_user_stands(custody: Commands, repo: Repo) -> None:
+    repo.stage({"data/rows.csv": "1\n"})
+    waive(custody, "missing-data-card", "rows.csv", cwd="data")
+    assert (repo.path / WAIVERS / "missing-data-card-data-rows-csv.yaml").is_file()
+
+
+def test_a_path_with_signs_of_a_glob_waives_itself_alone(custody: Commands, repo: Repo) -> None:
+    repo.stage({"data/a[1]*.csv": "1\n", "data/a1x.csv": "1\n"})
+    words = ("--reason", "replaced in spring", "--expires", SOON)
+    assert custody("waive", "missing-data-card", "data/a[1]*.csv", *words).code == 0
+    assert [found["path"] for found in repo.check().report["findings"] if found["blocks"]] == ["data/a1x.csv"]
+
+
+def test_names_that_only_signs_tell_apart_get_files_of_their_own(custody: Commands, repo: Repo) -> None:
+    repo.stage({"data/a-b.csv": "1\n", "data/a_b.csv": "2\n"})
+    for path in ("data/a-b.csv", "data/a_b.csv"):
+        assert custody("waive", "missing-data-card", path, "--reason", "later", "--expires", SOON).code == 0
+    assert len(list((repo.path / WAIVERS).iterdir())) == 2
+    assert repo.check().code == 0
+
+
+def test_another_content_of_the_same_path_gets_its_own_waiver(custody: Commands, repo: Repo) -> None:
+    import pickle
+
+    repo.stage({"m.bin": PICKLE})
+    waive(custody, "pickle-weights", "m.bin")
+    repo.commit(message="Waive")
+    repo.stage({"m.bin": pickle.dumps(Payload(), 3)})
+    assert repo.check().rules == ["pickle-weights"]
+    waive(custody, "pickle-weights", "m.bin")
+    assert len(list((repo.path / WAIVERS).iterdir())) == 2
+
+
+def test_the_index_counts_not_the_work_tree(custody: Commands, repo: Repo) -> None:
+    repo.stage({"m.bin": PICKLE})
+    repo.write("m.bin", b"something else")
+    waive(custody, "pickle-weights", "m.bin")
+
+
+def test_a_digest_that_is_given_is_used(custody: Commands, repo: Repo) -> None:
+    repo.stage({"m.bin": PICKLE})
+    words = ("waive", "pickle-weights", "m.bin", "--reason", "later", "--expires", SOON)
+    assert custody(*words, "--digest", "0" * 64).code == 0
+    assert repo.check().rules == ["pickle-weights", "waiver-unused"]
+    assert "64 digits" in custody.fails(2, *words, "--digest", "abc")
+
+
+def test_the_same_exception_twice_is_refused(custody: Commands, repo: Repo) -> None:
+    repo.stage({"data/rows.csv": "1\n"})
+    waive(custody, "missing-data-card", "data/rows.csv")
+    said = custody.fails(2, "waive", "missing-data-card", "data/rows.csv", "--reason", "again", "--expires", SOON)
+    assert "missing-data-card-data-rows-csv.yaml" in said
+
+
+BAD = [
+    (("pickle-wieghts", "m.bin", "later", SOON), 'did you mean "pickle-weights"'),
+    (("waiver-expired", "m.bin", "later", SOON), "cannot be waived"),
+    (("audit-log-rewritten", "m.bin", "later", SOON), "cannot be waived"),
+    (("pickle-weights", "**", "later", SOON), "not one tracked path"),
+    (("pickle-weights", "*.bin", "later", SOON), "not one tracked path"),
+    (("pickle-weights", ".", "later", SOON), "not one tracked path"),
+    (("pickle-weights", "loose.bin", "later", SOON), "not tracked"),
+    (("pickle-weights", "../m.bin", "later", SOON), "outside"),
+    (("pickle-weights", "m.bin", " ", SOON), "reason is empty"),
+    (("pickle-weights", "m.bin", "later", (date.today() - timedelta(days=1)).isoformat()), "in the past"),
+    (("pickle-weights", "m.bin", "later", (date.today() + timedelta(days=367)).isoformat()), "366 days"),
+    (("pickle-weights", "m.bin", "later", "soon"), "not a day"),
+    (("pickle-weights", "m.bin", "later", "20270101"), "not a day"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), BAD)
+def test_bad_requests_write_nothing(words: tuple[str, ...], said: str, custody: Commands, repo: Repo) -> None:
+    repo.stage({"m.bin": PICKLE})
+    repo.write("loose.bin", PICKLE)
+    rule, path, reason, expires = words
+    assert said in custody.fails(2, "waive", rule, path, "--reason", reason, "--expires", expires)
+
+
+@pytest.mark.parametrize("ahead", [0, 366])
+def test_today_and_the_last_day_are_allowed(ahead: int, custody: Commands, repo: Repo) -> None:
+    repo.stage({"m.bin": PICKLE})
+    expires = (date.today() + timedelta(days=ahead)).isoformat()
+    custody.ok("waive", "pickle-weights", "m.bin", "--reason", "later", "--expires", expires)
+
+
+def test_a_reason_is_required(custody: Commands, repo: Repo) -> None:
+    repo.stage({"m.bin": PICKLE})
+    assert custody("waive", "pickle-weights", "m.bin", "--expires", SOON).code == 2
+
+
+# ---------------------------------------------------------------------- the list
+
+
+def waiver(path: str, expires: date) -> str:
+    start = f"version: 1\nrule: missing-data-card\npath: {path}\nreason: later\nowner: Ada\n"
+    return f'{start}expires: "{expires}"\n'
+
+
+def test_waivers_are_listed_by_expiry_with_what_is_left_of_them(custody: Commands, repo: Repo) -> None:
+    today = date.today()
+    repo.stage(
+        {
+            "data/a.csv": "1\n", "data/b.csv": "1\n",
+            f"{WAIVERS}/late.yaml": waiver("data/a.csv", today + timedelta(days=30)),
+            f"{WAIVERS}/gone.yaml": waiver("data/b.csv", today - timedelta(days=3)),
+            f"{WAIVERS}/idle.yaml": waiver("data/c.csv", today + timedelta(days=1)),
+        }
+    )  # fmt: skip
+    verdict = custody("waivers", "--format", "json")
+    assert verdict.code == 0
+    rows = verdict.report["waivers"]
+    assert [(row["path"], row["days_left"], row["expired"], row["used"]) for row in rows] == [
+        ("data/b.csv", -3, True, True),
+        ("data/c.csv", 1, False, False),
+        ("data/a.csv", 30, False, True),
+    ]
+    text = custody("waivers").out
+    assert "expired 3 days ago; its finding is back in 12" in text
+    assert "1 day left; unused" in text
+    assert "30 days left\n" in text
+
+
+def test_no_waivers_is_said(custody: Commands) -> None:
+    assert custody("waivers").out == "There are no waivers.\n"
+    assert json.loads(custody("waivers", "--format", "json").out)["waivers"] == []
+
+
+def test_an_invalid_waiver_is_named_and_fails(custody: Commands, repo: Repo) -> None:
+    repo.stage({f"{WAIVERS}/all.yaml": waiver('"**"', date.today())})
+    verdict = custody("waivers")
+    assert verdict.code == 1
+    assert f"{WAIVERS}/all.yaml:3: not valid, waives nothing" in verdict.out
