@@ -67,12 +67,14 @@ def test_the_rule_is_declared_as_it_is_enforced() -> None:
 
 
 def test_an_explanation_changes_words_only() -> None:
-    data = pickle.dumps([1, 2], 4)
+    data = pickle.dumps(list(range(200_000)), 4)  # more than the walker reads of what is plainly a pickle
     (plain,) = findings_for("m", BytesContent(data), None)
     (told,) = findings_for("m", BytesContent(data), None, lambda pickled: f"f({len(pickled)})")
     assert told.message == f"these weights are a pickle, and loading it calls f({len(data)})"
     assert told._replace(message=plain.message) == plain
     assert not list(findings_for("m", BytesContent(b"text"), None, lambda pickled: "never"))
+    (small,) = findings_for("m", BytesContent(pickle.dumps([1, 2], 4)), None, lambda pickled: "never asked")
+    assert small.message == "these weights are a pickle"
 
 
 def test_fickling_says_what_would_be_called_without_calling_it() -> None:

@@ -191,9 +191,7 @@ def runner(request: pytest.FixtureRequest, source: Path, tmp_path_factory: pytes
         check=False,
     )
     if done.returncode:
-        pytest.fail(
-            f"{name} could not install the hooks; it needs a package index:\n{done.stdout}{done.stderr}"
-        )
+        pytest.fail(f"{name} could not install the hooks; it needs a package index:\n{done.stdout}{done.stderr}")
     return made
 
 
@@ -398,9 +396,7 @@ def test_two_edits_of_one_dataset_end_in_one_finding_and_one_command(scratch: Sc
     scratch.passes(f"{scratch.runner.program} run --all-files")
 
 
-@pytest.mark.skipif(
-    sys.platform in ("win32", "darwin"), reason="this file system takes no names that are not UTF-8"
-)
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="this file system takes no names that are not UTF-8")
 def test_name_that_is_not_utf8(scratch: Scratch) -> None:
     scratch.use("custody")
     scratch.stage({"notes.txt": "x\n"})
@@ -409,18 +405,14 @@ def test_name_that_is_not_utf8(scratch: Scratch) -> None:
     if scratch.runner.name == "pre-commit":
         # pre-commit itself cannot decode the name; what matters is that the commit does not pass.
         head = scratch.git("rev-parse", "HEAD")
-        done = subprocess.run(
-            ("git", "commit", "-q", "-m", "Bad"), cwd=scratch.path, capture_output=True, check=False
-        )
+        done = subprocess.run(("git", "commit", "-q", "-m", "Bad"), cwd=scratch.path, capture_output=True, check=False)
         assert done.returncode != 0
         assert scratch.git("rev-parse", "HEAD") == head
         return
     said = scratch.blocked("git commit -m Bad", "pickle-weights")
     assert "mod\\xe8le.bin: pickle-weights" in said.text
     assert len(said.fixes) == 1
-    done = subprocess.run(
-        ("bash", "-c", said.fixes[0]), cwd=scratch.path, check=False, stdin=subprocess.DEVNULL
-    )
+    done = subprocess.run(("bash", "-c", said.fixes[0]), cwd=scratch.path, check=False, stdin=subprocess.DEVNULL)
     assert done.returncode == 0
     scratch.passes("git commit -m Bad")
 

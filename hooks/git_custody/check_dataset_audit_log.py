@@ -161,7 +161,7 @@ def _before(case: Case, datasets: tuple[Dataset, ...]) -> dict[str, str]:
     paths = {path for path in case.changed if (n := assets.card_name(path)) and n.kind == "data"}
     ids = {}
     for path in paths:
-        entry = case.before.get(path)
+        entry = case.changed[path].before
         document = case.document(entry, "data-card") if entry and entry.is_file else None
         if document and isinstance(document.data, dict) and surveys.is_id(str(document.data.get("id"))):
             ids[path] = str(document.data["id"])
@@ -283,27 +283,28 @@ def _ends(case: Case, logs: Mapping[str, Mapping[str, Entry]]) -> dict[str, set[
 def _rewritten(case: Case) -> Iterator[Finding]:
     from .datasets.audit_log import missing_entries
 
-    after = {path: entry.oid for path, entry in case.after.items() if path.startswith(assets.AUDIT)}
     fix = ((CUSTODY, "audit", "repair", "--reason", Slot("REASON")),)
     said: set[str] = set()
-    for name, published in case.published:
-        before = {path: entry.oid for path, entry in published.items()}
+    for name, commit in case.published:
+        changes = [change for change in case.changed_since(commit, assets.AUDIT) if change.before is not None]
+        before = {change.path: change.before.oid for change in changes if change.before}
+        after = {change.path: change.after.oid for change in changes if change.after}
         lost = missing_entries(before, after)
         if lost:
-            lost = missing_entries(before, after, _broken(case, published, {_id_in(one.path) for one in lost}))
+            lost = missing_entries(before, after, _broken(case, commit, {_id_in(one.path) for one in lost}))
         for one in lost:
             if one.path not in said:
                 said.add(one.path)
                 yield Finding(REWRITTEN, one.path, f"this audit entry, which {name} has, was {one.change}", fix=fix)
 
 
-def _broken(case: Case, published: Mapping[str, Entry], dataset_ids: set[str]) -> Iterator[LogProblem]:
+def _broken(case: Case, commit: str, dataset_ids: set[str]) -> Iterator[LogProblem]:
     """What was wrong in the published logs already: a broken log could never be mended otherwise."""
     from .datasets.audit_log import read_log
 
-    for dataset_id, files in _logs(published).items():
-        if dataset_id in dataset_ids:
-            yield from read_log(dataset_id, _bytes(case, files)).problems
+    for dataset_id in sorted(dataset_ids):
+        files = _logs(case.entries_of(commit, assets.AUDIT + dataset_id)).get(dataset_id, {})
+        yield from read_log(dataset_id, _bytes(case, files)).problems
 
 
 HOOK = Hook("check-dataset-audit-log", "dataset edits are recorded in an append-only log", 3, RULES, check)

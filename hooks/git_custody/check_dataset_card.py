@@ -195,7 +195,7 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None) -> Iterator[Said]:
             subject=f"{problem.pointer} {problem.message}",
         )
     if isinstance(dataset.document.data, dict):
-        yield from _fields(case, dataset, dataset.document.data, dataset.document.lines)
+        yield from _typed_fields(case, dataset, entry.oid, dataset.document)
     # A card that lacks a title still binds the content that it records.
     if _says_content(dataset.document):
         yield from _content(case, dataset, dataset.document.data)
@@ -205,6 +205,21 @@ def _says_content(document: Document) -> bool:
     content = document.data.get("content") if isinstance(document.data, dict) else None
     digest = content.get("digest") if isinstance(content, dict) else None
     return isinstance(digest, dict) and not any(problem.pointer.startswith("/content") for problem in document.problems)
+
+
+def _typed_fields(case: Case, dataset: Dataset, oid: str, document: Document) -> Iterator[Finding]:
+    """What is wrong with what people typed; a card in which nothing was is not asked about again."""
+    policy = case.policy
+    lists = (policy.licenses_allow, policy.licenses_deny, policy.licenses_review)
+    key = "\0".join((oid, dataset.path, *dataset.files, *("\0".join(names) + "\0" for names in lists)))
+    if case.verdict("data-card-fields", key) is not None:
+        return
+    fine = True
+    for finding in _fields(case, dataset, document.data, document.lines):
+        fine = False
+        yield finding
+    if fine:
+        case.remember("data-card-fields", key, "")
 
 
 def _fields(case: Case, dataset: Dataset, data: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Finding]:
@@ -245,17 +260,12 @@ def _is_future(case: Case, text: str) -> bool:
 
 
 def _license(case: Case, dataset: Dataset, expression: str, line: int | None) -> Iterator[Finding]:
-    policy = case.policy
-    key = "\0".join((expression, *policy.licenses_allow, "", *policy.licenses_deny, "", *policy.licenses_review))
-    if case.verdict("license", key) == "ok":
-        return
     from .datasets.licenses import check_license
 
+    policy = case.policy
     verdict = check_license(expression, policy.licenses_allow, policy.licenses_deny, policy.licenses_review)
-    if verdict.status in ("ok", "review"):
-        case.remember("license", key, "ok")
-        return
-    yield Finding(INVALID, dataset.card, verdict.message, line, found=f"license: {expression}", subject="/license")
+    if verdict.status not in ("ok", "review"):
+        yield Finding(INVALID, dataset.card, verdict.message, line, found=f"license: {expression}", subject="/license")
 
 
 def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]) -> Iterator[Said]:

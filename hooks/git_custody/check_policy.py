@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from .core.case import Case, Said
+    from .core.findings import Command
     from .core.metadata import Document
     from .core.policy import Policy
     from .core.policy_change import Weakening
@@ -121,14 +122,16 @@ def check(case: Case) -> Iterator[Said]:
     except CannotJudge as error:
         yield error
         return
-    yield from _policy(case, after)
+    for finding in _policy(case, after):
+        yield finding._replace(fix=finding.fix or _take_back(case, finding.path))
     for invalid in after.invalid:
-        yield Finding(INVALID_WAIVER, invalid.file, invalid.message, invalid.line, subject=invalid.message)
+        fix = _take_back(case, invalid.file)
+        yield Finding(INVALID_WAIVER, invalid.file, invalid.message, invalid.line, fix=fix, subject=invalid.message)
     yield from _expired(case, after)
-    touched = [path for path in case.changed if path.startswith(assets.CUSTODY) or path.lower() in RUNNER_FILES]
+    touched = [path for path in case.changed if _is_setting(path)]
     if touched:
         for finding in (*_weakened(case, after, touched), *_disabled(case, after.policy, touched)):
-            yield _weighed(case, finding)
+            yield _weighed(case, finding._replace(fix=finding.fix or _take_back(case, finding.path)))
 
 
 def _weighed(case: Case, finding: Finding) -> Finding:
@@ -161,6 +164,24 @@ def judge_waivers(case: Case, used: frozenset[str], ran: frozenset[str]) -> Iter
                 UNUSED, waiver.file, f"this waiver waives nothing: {waiver.rule} finds nothing there",
                 fix=(("git", "rm", "-f", RepoPath(waiver.file)),), warns=not in_change,
             )  # fmt: skip
+
+
+def _take_back(case: Case, path: str) -> tuple[Command, ...]:
+    """The command that takes a change of a settings file back out; the work tree keeps it before a commit."""
+    change = case.changed.get(path)
+    if change is None:
+        return ()
+    if change.before is None:
+        return (("git", "rm", "--cached", "-f", RepoPath(path)),)
+    if case.in_range:
+        return (("git", "checkout", case.change_set.forks[0], RepoPath(path)),)
+    return (("git", "restore", "--staged", RepoPath(path)),)
+
+
+def _is_setting(path: str) -> bool:
+    if path.startswith(assets.CUSTODY):
+        return not path.startswith(assets.AUDIT)
+    return path.lower() in RUNNER_FILES
 
 
 def _is_judged(case: Case, waiver: Waiver) -> bool:

@@ -152,7 +152,7 @@ def _message(verdict: Verdict, explain: Callable[[bytes], str | None] | None) ->
     if what.startswith("a pickle (protocol"):
         what = "a pickle" + what[what.index(")") + 1 :]
     calls = verdict.calls
-    if calls is None and explain is not None and not verdict.imports:
+    if calls is None and explain is not None and not verdict.imports and not verdict.to_the_end:
         calls = explain(verdict.pickle_bytes())
     if calls:
         return f"{subject} {what}, and loading it calls {calls}"

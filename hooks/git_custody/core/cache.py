@@ -73,13 +73,13 @@ class Cache:
     def close(self) -> None:
         """Write what is new."""
         for kind, said in self._new.items():
-            lines = "".join(f"\n{_key(oid).decode()}\t{text}" for oid, text in said.items()) + "\n"
+            lines = b"".join(b"\n%b\t%b" % (_key(oid), text.encode("utf-8", "replace")) for oid, text in said.items())
             full = len(self._old.get(kind, b"")) + len(lines) > _BYTES_AT_MOST
             flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if full else os.O_APPEND)
             try:
                 file = os.open(self._path(kind), flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
                 try:
-                    os.write(file, lines.encode("utf-8", "replace"))
+                    os.write(file, lines + b"\n")
                 finally:
                     os.close(file)
             except OSError:  # no home, no space: work without

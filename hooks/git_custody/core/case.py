@@ -178,12 +178,13 @@ class Case:
     def contents(self, pairs: Sequence[tuple[str, Entry]]) -> Iterator[tuple[str, Entry, Content | None, str | None]]:
         """Read files one after the other: path, entry, content (None: absent) and sha256.
 
-        The sha256 is only worked out for what may be an asset, while the bytes are at hand, and remembered.
+        The sha256 is only worked out for what may be a dataset, while the bytes are at hand, and remembered.
         A content is valid until the next one is taken.
         """
         policy = self.policy
         hashed = [
-            entry.oid not in self._sha256 and assets.classify(path, policy.datasets, policy.models) is not None
+            entry.oid not in self._sha256
+            and assets.classify(path, policy.datasets, policy.models) in ("dataset", "large dataset")
             for path, entry in pairs
         ]
         wanted = ((entry.oid, wants) for (_, entry), wants in zip(pairs, hashed, strict=True))
@@ -199,17 +200,20 @@ class Case:
         oids = {entry.oid for entry in entries}
         missing = [oid for oid in sorted(oids) if oid not in self._sha256]
         known = self._cache.known("sha256", missing)
-        self._sha256.update(known)
+        for oid, text in known.items():
+            self._sha256[oid], _, size = text.partition(" ")
+            self._sizes[oid] = int(size)
         for blob in self._git.blobs((oid, True) for oid in missing if oid not in known):
             self._remember(blob.oid, blob.content, blob.sha256)
         return {oid: self._sha256[oid] for oid in oids}
 
     def _remember(self, oid: str, content: Content | None, sha256: str | None) -> None:
-        if content is not None and content.size < POINTER_SIZE and (found := as_pointer(content)):
-            sha256 = found.sha256
         self._sha256[oid] = sha256
-        if sha256 is not None:
-            self._cache.put("sha256", oid, sha256)
+        if content is None or sha256 is None:
+            return
+        found = as_pointer(content) or Pointer(sha256, content.size)
+        self._sha256[oid], self._sizes[oid] = found
+        self._cache.put("sha256", oid, f"{found.sha256} {found.size}")
 
     def sizes(self, entries: Iterable[Entry]) -> dict[str, int]:
         """The size in bytes of files' content, by object id: for a pointer, the size that it states."""
@@ -247,8 +251,8 @@ class Case:
         return self._git.attributes(self.change_set.tree, paths, names)
 
     @cached_property
-    def published(self) -> tuple[tuple[str, Mapping[str, Entry]], ...]:
-        """The audit logs that may only grow: pairs of what they are called, and their files.
+    def published(self) -> tuple[tuple[str, str], ...]:
+        """The commits whose audit logs may only grow: pairs of what they are called, and their ids.
 
         In a range: those of the merge bases. Before a commit: what the upstream branch shares with HEAD,
         or HEAD where there is no upstream, and every other parent of a merge.
@@ -263,7 +267,17 @@ class Case:
             shared = self._git.merge_bases(change_set.base, upstream) if upstream else ()
             names = [(fork, "the upstream branch") for fork in shared] or [(change_set.base, "HEAD")]
             names += [(parent, f"merged commit {parent[:10]}") for parent in change_set.parents]
-        return tuple((said, self._git.entries(name, [assets.AUDIT])) for name, said in names)
+        return tuple((said, name) for name, said in names)
+
+    def changed_since(self, commit: str, folder: str) -> Iterator[Change]:
+        """What lies differently below a folder in the judged state than in a commit."""
+        if self.change_set.tree is None:
+            return self._git.staged(commit, [folder])
+        return self._git.between(commit, self.change_set.tree, [folder])
+
+    def entries_of(self, commit: str, folder: str) -> Mapping[str, Entry]:
+        """What a commit holds below a folder."""
+        return self._git.entries(commit, [folder])
 
     def is_signed(self, path: str, signers: bytes) -> bool:
         """Whether every commit of the range that changes a path has a good SSH signature by one of `signers`, the

@@ -298,15 +298,15 @@ class Git:
         """
         return _changes(self.run("diff-index", "--cached", *_DIFF, "--ita-invisible-in-index", tree, "--", *paths))
 
-    def between(self, before: str, after: str) -> Iterator[Change]:
-        """What differs between two trees (or the trees of two commits)."""
-        return _changes(self.run("diff-tree", "-r", *_DIFF, before, after))
+    def between(self, before: str, after: str, paths: Sequence[str] = ()) -> Iterator[Change]:
+        """What differs between two trees (or the trees of two commits), or at or below `paths` in them."""
+        return _changes(self.run("diff-tree", "-r", *_DIFF, before, after, "--", *paths))
 
     def entries(self, tree: str | None, paths: Sequence[str] = ()) -> dict[str, Entry]:
         """Everything that a tree, a commit's tree, or the index (None) holds, or what lies at or below `paths`."""
         if tree is None:
             return _entries(self.staged(self.empty_tree, paths))
-        return _entries(_changes(self.run("diff-tree", "-r", *_DIFF, self.empty_tree, tree, "--", *paths)))
+        return _entries(self.between(self.empty_tree, tree, paths))
 
     def introduced(self, commits: Sequence[str]) -> Iterator[Change]:
         """What each of the commits brings that none of its parents has, newest first.

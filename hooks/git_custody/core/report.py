@@ -40,8 +40,8 @@ class Report(NamedTuple):
         return 1 if any(finding.blocks for finding in self.findings) else 0
 
     @property
-    def is_silent(self) -> bool:
-        """Whether there is nothing to say in text."""
+    def is_clean(self) -> bool:
+        """Whether there is nothing to find fault with, and nothing to note."""
         return not any((self.findings, self.not_judged, self.errors, self.notes))
 
 

@@ -13,7 +13,7 @@ from .changes import Request, decide, of_parent
 from .findings import CannotJudge, Finding, NotJudged
 from .git import Git, decode
 from .policy import read_policy, read_settings
-from .report import Report, as_json, as_text, fingerprint, standpoint
+from .report import Report, as_json, as_text, fingerprint, plain, standpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -214,7 +214,8 @@ def check(
         report = Report("none", None, None, "nothing", (), errors=(_unexpected(error),))
     finally:
         cache.close()
-    if format == "text" and report.is_silent:
+    if format == "text" and report.is_clean:
+        show(f"no problems (judged: {plain(report.said)})\n")
         return report.exit_code
     stand = standpoint(prefix, environment, root)
     show(as_json(report, stand) if format == "json" else as_text(report, stand))

@@ -49,13 +49,15 @@ class Walk(NamedTuple):
     """What a walk found.
 
     `protocol` is the highest one declared (0 where none is). `call` is the import that loading calls,
-    `imported` one that it looks up; of several, the first that is not usual in checkpoints.
+    `imported` one that it looks up; of several, the first that is not usual in checkpoints. `to_the_end`:
+    all of it was walked, so that there is no call or import but those.
     """
 
     protocol: int
     call: Import | None
     imported: Import | None
     opcodes: int
+    to_the_end: bool
 
 
 # Kinds of stack item. Text is kept as `str` (for STACK_GLOBAL) and imports as `Import`.
@@ -194,14 +196,15 @@ class _Walker:
     def run(self) -> Walk | None:
         if not self.window or self.window[0] not in FIRST_BYTES:
             return None
+        to_the_end = True
         try:
             while self._stream():
                 pass
         except _Broken:
-            pass
+            to_the_end = False
         if not self.found:
             return None
-        return Walk(self.protocol, _telling(self.calls), _telling(self.imports), self.opcodes)
+        return Walk(self.protocol, _telling(self.calls), _telling(self.imports), self.opcodes, to_the_end)
 
     # Reading
 

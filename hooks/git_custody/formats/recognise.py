@@ -29,7 +29,8 @@ class Verdict(NamedTuple):
     `kind` is "pickle", or "opaque" for what cannot be looked into. `member` is the path inside containers
     (``archive/data.pkl``), `what` says in plain words what it is. `calls` is the dotted name that loading
     calls, `imports` one that it looks up, `evidence` the opcode and byte where the file says so. `source`
-    holds the pickle from byte `offset`, as long as the recognised content can be read.
+    holds the pickle from byte `offset`, as long as the recognised content can be read; `to_the_end`: it was
+    walked whole, so that there is no more to find in it.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Verdict(NamedTuple):
     evidence: str | None = None
     source: Content | None = None
     offset: int = 0
+    to_the_end: bool = False
 
     def pickle_bytes(self) -> bytes:
         """Read the pickle, or its first MiB."""
@@ -99,6 +101,7 @@ class _Examination:
                 f"{told.opcode} '{told.module} {told.name}' at byte {told.offset}" if told else None,
                 content,
                 at,
+                walked.to_the_end if walked else False,
             )
         )
 
