@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -191,6 +192,12 @@ def test_whatever_stands_around_it_stays(above: list[str], below: list[str], end
         or not isinstance(before.data, dict)
         or before.data.get("content") != {"digest": OLD, "bytes": 1}
     ):
+        return
+    try:
+        yaml.safe_load(card)
+    except yaml.YAMLError:  # libyaml reads `title: >#`, and other parsers do not
+        with pytest.raises(CannotJudge):
+            with_content(card, NEW, 2, None)
         return
     changed = with_content(card, NEW, 2, None)
     assert changed == card.replace(OLD["sha256"].encode(), NEW["sha256"].encode()).replace(b"bytes: 1", b"bytes: 2")

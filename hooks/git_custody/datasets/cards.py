@@ -325,9 +325,13 @@ def _tree(text: str) -> _Node:
     import yaml
 
     events = iter(yaml.parse(text, Loader=yaml.SafeLoader))
-    for event in events:
-        if type(event).__name__ not in ("StreamStartEvent", "DocumentStartEvent"):
-            return _node(event, events)
+    try:
+        for event in events:
+            if type(event).__name__ not in ("StreamStartEvent", "DocumentStartEvent"):
+                return _node(event, events)
+    except yaml.MarkedYAMLError as error:  # libyaml, which the strict loader asks, lets `title: >#` pass
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise CannotJudge("this value has to be quoted before the card can be edited", line=line) from None
     raise CannotJudge("the card cannot be read: there is nothing in this file", line=1)
 
 
