@@ -630,7 +630,8 @@ def _telling(imports: list[Import]) -> Import | None:
             continue
         if root not in USUAL_MODULES:
             return found
-    return imports[0] if imports else None
+    named = [found for found in imports if found.module.partition(".")[0] not in ("collections", "copyreg")]
+    return next(iter(named or imports), None)
 
 
 def _length_of_repetition(window: bytes) -> int:
