@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from conftest import Repo, Verdict
 from git_custody.cli import main
+from git_custody.core.report import quote
 
 POLICY = ".custody/policy.yaml"
 LOGGED = 'version: 1\nlevel: 1\nalso: [check-dataset-audit-log]\nedition: "2026-12"\n'
@@ -97,6 +99,23 @@ class Commands:
         assert not document.problems, document.problems
         data: dict[str, Any] = document.data
         return data
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, *programs: str) -> None:
+    """As if these programs were not on the PATH."""
+    from git_custody.core import git
+    from git_custody.scaffold import runner_here
+
+    real = git.find_program
+
+    def find(name: str, passing: str | None = None) -> str | None:
+        return None if name in programs else real(name, passing)
+
+    for module in (git, runner_here):
+        monkeypatch.setattr(module, "find_program", find)
+
+
+PROGRAM = quote(os.path.join(os.path.dirname(sys.executable), "git-custody" + (".exe" if os.name == "nt" else "")))
 
 
 def logged(repo: Repo) -> None:

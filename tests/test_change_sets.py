@@ -329,7 +329,15 @@ def test_paths_by_hand_only_narrow(repo: Repo) -> None:
     assert repo.check("b").caught() == ["b/w.bin"]
     assert repo.check("w.bin", cwd="a").caught() == ["a/w.bin"]
     assert repo.check("../outside").code == 2
-    assert repo.check("--", "--all").caught() == []
+    assert repo.check("a/w.bin", "b").caught() == ["a/w.bin", "b/w.bin"]
+    assert repo.check("README.md").caught() == []
+
+
+@pytest.mark.parametrize("words", [("w.bni",), ("b", "c/"), ("--", "--all")])
+def test_a_path_by_hand_that_is_not_tracked_is_not_called_fine(repo: Repo, words: tuple[str, ...]) -> None:
+    repo.stage({"b/w.bin": PICKLE})
+    repo.write("c/new.bin", PICKLE)
+    assert "does not track this path" in repo.check(*words).refusal
 
 
 @pytest.mark.parametrize("stray", ["HEAD", "0" * 40, "nonsense", "--output=x"])

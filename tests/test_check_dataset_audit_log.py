@@ -306,3 +306,22 @@ def test_dataset_whose_name_is_not_utf8(logged: Repo) -> None:
     assert verdict.rules == ["missing-audit-entry"]
     assert verdict.report["findings"][0]["path_b64"]
     assert name not in verdict.out
+
+
+def test_a_dataset_whose_card_is_waived_can_have_its_entry_waived(logged: Repo) -> None:
+    import hashlib
+    from datetime import date, timedelta
+
+    soon = date.today() + timedelta(days=30)
+
+    def waiver(rule: str, rest: str = "") -> str:
+        head = f"version: 1\nrule: {rule}\npath: data/old.csv\n{rest}"
+        return f"{head}reason: From before.\nowner: Ada\nexpires: '{soon}'\n"
+
+    logged.stage({"data/old.csv": ROWS, ".custody/waivers/card.yaml": waiver("missing-data-card")})
+    assert logged.check().rules == ["missing-audit-entry"]
+    digest = f"digest: {{sha256: {hashlib.sha256(ROWS.encode()).hexdigest()}}}\n"
+    logged.stage({".custody/waivers/entry.yaml": waiver("missing-audit-entry", digest)})
+    assert logged.check().rules == []
+    logged.stage({"data/old.csv": ROWS + "21,new\n"})
+    assert "missing-audit-entry" in logged.check().rules

@@ -35,6 +35,7 @@ def card(**changes: str) -> dict[str, str | bytes]:
     [
         "data/train.csv", "data/a/b/c.bin", "datasets/x.txt", "data/noext", "data/image.png", "data/x.json",
         "data/x.csv.gz", "data/weird name.csv", "data/-x.csv", "data/x.CSV", "data/x.csv.dvc",
+        "data/license_plates.csv", "data/authors.parquet", "data/notices.jsonl.gz",
     ],
 )  # fmt: skip
 def test_dataset_without_card(repo: Repo, path: str) -> None:
@@ -350,3 +351,40 @@ def test_card_that_could_speak_of_two_files(repo: Repo) -> None:
 def test_model_card_is_no_way_around_the_data_card(repo: Repo) -> None:
     repo.stage({"data/rows.csv": ROWS, "data/rows.csv.modelcard.yaml": "kind: model-card\n"})
     assert repo.check().rules == ["missing-data-card"]
+
+
+def test_what_lies_below_a_folder_is_the_same_however_it_is_looked_up() -> None:
+    from git_custody.core.assets import files_under
+    from git_custody.core.git import Entry, Tree
+
+    paths = ("a", "a.b/c", "a/b", "a/b/c", "a/b/datacard.yaml", "a-b/c", "a/é", "a/\udcff", "b", "data", "z/\U0010ffff")
+    entries = {path: Entry(0o100644, "0" * 40) for path in paths}
+    for folder in ("", "a", "a/b", "a.b", "data", "no", "z"):
+        assert files_under(folder, Tree(entries)) == files_under(folder, entries)
+    assert set(files_under("a", entries)) == {"a/b", "a/b/c", "a/é", "a/\udcff"}
+
+
+def test_paperwork_suffixes_hide_no_data(repo: Repo) -> None:
+    files: dict[str, str | bytes] = {"data/set/a.csv": "1\n", "data/set/a.csv.sig": "signed\n"}
+    digest = hashlib.sha256(b"1\n").hexdigest()
+    whole = hashlib.sha256(f"{digest}  a.csv\n".encode()).hexdigest()
+    text = CARD.format(id="set", title="A set", sha256="").replace("{sha256: }", f"{{dirHash: {whole}}}")
+    repo.stage({**files, "data/set/datacard.yaml": text})
+    assert repo.check().rules == []
+    repo.commit()
+    for path in ("data/set/b.cdx.json", "data/set/b.csv.cdx.json", "data/set/b.sig"):
+        repo.stage({path: "rows\n"})
+        assert repo.check().rules == ["digest-mismatch"], path
+        repo.git("rm", "-q", "-f", path)
+
+
+def test_attributes_of_a_documented_file_anywhere(repo: Repo) -> None:
+    repo.commit(documented("notes/rows.csv"))
+    repo.stage({"notes/.gitattributes": "*.csv ident\n"})
+    assert repo.check().rules == ["asset-attributes"]
+
+
+def test_attributes_of_a_model(repo: Repo) -> None:
+    repo.commit({".gitattributes": "*.onnx ident\n"})
+    repo.stage({"models/net.onnx": b"\x08\x07"})
+    assert repo.check().rules == ["asset-attributes"]

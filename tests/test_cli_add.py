@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 from commands import LOGGED, POLICY, TOLD, Commands, logged
-from conftest import HOOKS, PICKLE, ROWS, Repo
+from conftest import HOOKS, PICKLE, ROWS, Repo, documented
 
 DATA = "data/tickets.csv"
 CARD = f"{DATA}.datacard.yaml"
@@ -630,7 +631,8 @@ def test_the_rest_of_a_folder_with_a_pickle_is_added(repo: Repo, custody: Comman
 def test_a_pickle_with_a_waiver_is_added(repo: Repo, custody: Commands) -> None:
     waiver = (
         f"version: 1\nrule: pickle-weights\npath: models/encoder.bin\ndigest: {{sha256: {sha256(PICKLE)}}}\n"
-        "reason: The vendor ships nothing else\nowner: The Lab\nexpires: '2999-01-01'\n"
+        "reason: The vendor ships nothing else\nowner: The Lab\n"
+        f"expires: '{date.today() + timedelta(days=90)}'\n"
     )
     repo.commit({".custody/waivers/old.yaml": waiver})
     repo.write("models/encoder.bin", PICKLE)
@@ -808,3 +810,149 @@ def test_leaving_the_questions_leaves_everything_as_it_was(repo: Repo) -> None:
     assert process.returncode == 2
     assert b"nothing was changed" in err
     assert repo.git("status", "--porcelain") == "?? data/"
+
+
+# ---------------------------------------------------------------------- what the commands that are offered do
+
+
+def fixes(repo: Repo) -> dict[str, list[str]]:
+    """The commands that are offered, by path."""
+    return {finding["path"]: finding.get("fix", []) for finding in repo.check().report["findings"]}
+
+
+def test_several_new_files_of_a_folder_are_mended_by_one_command(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    paths = ["data/set/a.csv", "data/set/b.csv", "data/set/more/c.csv"]
+    repo.stage({path: ROWS + path for path in paths} | {"data/set/README.md": "About\n"})
+    found = fixes(repo)
+    assert list(found) == paths
+    (line,) = {line for lines in found.values() for line in lines}
+    words = line.split(" add ")[1].split()
+    assert words == ["--as-one", "--title", "TITLE", "--source-url", "URL", "--publisher", "PUBLISHER", "--license",
+                     "SPDX_ID", "data/set"]  # fmt: skip
+    typed = {"TITLE": "Rows of a set", "URL": "https://e.org/x", "PUBLISHER": "CERN", "SPDX_ID": "MIT"}
+    custody.ok("add", *(typed.get(word, word) for word in words))
+    assert repo.check("--all").rules == []
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"data/a.csv": ROWS, "data/sub/b.csv": ROWS},
+        {**documented("data/set/old.csv"), "data/set/a.csv": ROWS, "data/set/b.csv": ROWS},
+        {"data/set/a.csv": ROWS, "data/set/b.csv": ROWS, "data/set/c\\d.csv": ROWS},
+        {"a.csv": ROWS * 400, "b.csv": ROWS * 400},
+    ],
+)
+def test_a_folder_that_holds_other_things_is_not_offered_as_one(repo: Repo, files: dict[str, str | bytes]) -> None:
+    repo.stage(files)
+    found = fixes(repo)
+    assert len(found) >= 2
+    assert not any("--as-one" in line for lines in found.values() for line in lines)
+
+
+def test_as_one_over_a_folder_where_some_files_have_cards(repo: Repo, custody: Commands) -> None:
+    repo.commit(documented("data/set/old.csv"))
+    repo.stage({"data/set/a.csv": ROWS, "data/set/b.csv": ROWS})
+    custody.ok("add", "--as-one", *TOLD, "data/set")
+    assert custody.card("data/set/old.csv.datacard.yaml")["id"] == "rows"
+    assert repo.check("--all").rules == []
+
+
+@pytest.mark.parametrize("name", ["data/a\nb.csv", "data/a\\b.csv"])
+def test_nothing_is_offered_for_a_name_that_add_refuses(repo: Repo, name: str) -> None:
+    logged(repo)
+    repo.stage({name: ROWS})
+    report = repo.check().report
+    assert [finding["rule"] for finding in report["findings"]] == ["ambiguous-asset-name"]
+    assert "fix" not in report["findings"][0]
+
+
+def test_a_policy_that_is_not_staged_is_mentioned(repo: Repo, custody: Commands) -> None:
+    repo.write(POLICY, "version: 1\ndefaults: {publisher: The Lab, license: MIT}\n")
+    repo.write(DATA, ROWS)
+    asked = custody("add", DATA, "--title", "Tickets of 2025", "--source-kind", "original", cwd=".")
+    assert asked.code == 2
+    assert asked.out.count("\n") == 1
+    assert f"not staged, so it does not count yet; first: git add {POLICY}" in asked.out
+    repo.git("add", POLICY)
+    assert "not staged" not in custody.ok("add", DATA, "--title", "Tickets of 2025", "--source-kind", "original")
+
+
+def test_the_reason_of_an_entry_that_waits_can_be_told_better(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x\n")
+    custody.ok("add", "--reason", "rows were wrong", DATA)
+    custody.ok("add", "--reason", "row x was missing", DATA)
+    assert [entry["reason"] for entry in custody.entries("tickets")] == ["first recorded", "row x was missing"]
+    repo.commit()
+    before = custody.state()
+    out = custody.ok("add", "--reason", "better still", DATA)
+    assert "the reason was not used for data/tickets.csv" in out
+    assert "committed" in out
+    assert custody.state() == before
+    repo.write("data/new.csv", ROWS)
+    custody.ok("add", *TOLD, "data/new.csv")
+    custody.ok("add", "--reason", "asked for by the team", "data/new.csv")
+    assert [entry["reason"] for entry in custody.entries("new")] == ["asked for by the team"]
+
+
+def test_add_says_what_is_owed_and_waived(repo: Repo, custody: Commands) -> None:
+    repo.commit({DATA: ROWS})
+    custody.ok("adopt", "--yes")
+    repo.commit()
+    assert (repo.path / CARD).read_text().startswith("# Owed: ")
+    out = custody.ok("add", DATA)
+    assert out.startswith("nothing to do\nstill owed, but waived:\n")
+    assert f"{CARD}: invalid-data-card, until " in out
+    assert '"title" is missing' in out
+    out = custody.ok("add", *TOLD, DATA)
+    assert "owed" not in out
+    assert not (repo.path / CARD).read_text().startswith("#")
+
+
+def test_only_the_comment_that_adopt_writes_is_removed(repo: Repo, custody: Commands) -> None:
+    files = documented(DATA)
+    first = "# Owed: title, source, license. Write them here, or `git custody add`.\n"
+    for line in (first.replace("title", "the title"), first):
+        repo.stage({DATA: ROWS, CARD: line + str(files[CARD])})
+        custody.ok("add", DATA)
+        kept = (repo.path / CARD).read_text().startswith("# Owed")
+        assert kept == (line != first)
+
+
+@pytest.mark.parametrize("verb", ["merge", "cherry-pick", "rebase"])
+@pytest.mark.parametrize("way", ["add", "card update"])
+def test_a_conflict_in_a_card_alone_is_resolved_by_the_command_that_is_named(
+    repo: Repo, custody: Commands, verb: str, way: str
+) -> None:
+    rows = ROWS.splitlines(keepends=True)
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    repo.commit()
+    repo.git("checkout", "-q", "-b", "other")
+    repo.write(DATA, "".join([rows[0], "99,first\n", *rows[1:]]))
+    custody.ok("add", DATA)
+    repo.commit()
+    repo.git("checkout", "-q", "main")
+    repo.write(DATA, ROWS + "100,last\n")
+    custody.ok("add", DATA)
+    repo.commit()
+    repo.git(verb, "other", check=False)
+    assert repo.git("diff", "--name-only", "--diff-filter=U") == CARD
+    said = repo.check(text=True)
+    assert said.code == 2
+    assert said.out.splitlines()[0] == f"{CARD}: cannot judge: this card has an unresolved merge conflict"
+    assert said.out.splitlines()[1].endswith(f"card update {CARD}")
+    custody.ok(*way.split(), CARD)
+    assert repo.git("diff", "--name-only", "--diff-filter=U") == ""
+    assert custody.card(CARD)["content"]["digest"] == {"sha256": sha256((repo.path / DATA).read_bytes())}
+
+
+def test_content_that_is_absent_is_said_once(repo: Repo) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 12\n"
+    repo.stage({"models/w.bin": pointer})
+    out = repo.check(text=True).out
+    assert "content-absent" in out
+    assert "not judged" not in out
+    assert repo.check().report["not_judged"][0]["path"] == "models/w.bin"

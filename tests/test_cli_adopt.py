@@ -266,6 +266,37 @@ def test_a_dry_run_removes_nothing(custody: Commands, repo: Repo) -> None:
     assert custody.state() == before
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_policy_that_was_committed_too_early_can_be_taken_back(
+    first: bool, empty_repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    custody = Commands(empty_repo, monkeypatch, capfd)
+    if not first:
+        empty_repo.commit({"a.txt": "a\n"}, "Start")
+    custody("init")
+    empty_repo.write("data/rows.csv", "1\n")
+    empty_repo.git("add", "-A")
+    empty_repo.commit(message="Too early")
+    verdict = custody("adopt", "--yes")
+    assert verdict.code == 1
+    (undo,) = (line.split() for line in verdict.out.splitlines() if line.startswith("    git ") and "adopt" not in line)
+    assert (undo[1] == "update-ref") is first
+    empty_repo.git(*undo[1:])
+    custody.ok("adopt", "--yes")
+    empty_repo.commit(message="Adopt")
+    empty_repo.stage({"data/new.csv": "1\n"})
+    assert "To adopt what is there" not in custody("adopt", "--yes").out
+
+
+def test_a_policy_that_was_pushed_is_not_taken_back(custody: Commands, repo: Repo) -> None:
+    repo.commit({POLICY: "version: 1\n"}, "Policy")
+    assert "git reset --soft HEAD~1" in custody("adopt").out
+    repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    assert "What blocks now" in custody("adopt").out
+    assert "git reset" not in custody("adopt").out
+
+
 def test_the_default_branch_is_a_base_too(custody: Commands, repo: Repo) -> None:
     adopted(custody, repo)
     repo.git("update-ref", "refs/remotes/origin/main", "HEAD")

@@ -430,3 +430,81 @@ def test_on_a_terminal_repair_shows_its_plan_before_it_asks(repo: Repo, custody:
     assert custody.entries("tickets")[-1]["reason"] == "the edit was wrong"
     repo.commit()
     assert custody("check", "--range", f"{base}...HEAD").code == 0
+
+
+# ---------------------------------------------------------------------- what repair leaves alone, and what show finds
+
+
+def test_repair_leaves_what_only_waits_for_its_commit(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    edited(repo, custody, ROWS + "x\n")
+    repo.git("revert", "--no-edit", "HEAD")
+    repo.write("data/other.csv", ROWS + "other\n")
+    assert custody("add", *TOLD, "--reason", "it is new", "data/other.csv").code == 0
+    waiting = repo.git("ls-files", "-s", ".custody/audit/other")
+    out = custody.ok("audit", "repair", "--reason", "the edit was wrong")
+    assert repo.git("ls-files", "-s", ".custody/audit/other") == waiting
+    assert "other" not in out
+    assert custody.ops("tickets") == ["create", "modify", "revert"]
+
+
+def test_repair_of_one_dataset_leaves_the_others(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.write("data/other.csv", ROWS + "other\n")
+    custody.ok("add", *TOLD, "data/other.csv")
+    repo.commit()
+    repo.stage({DATA: ROWS + "x\n", "data/other.csv": ROWS + "y\n"})
+    before = repo.git("ls-files", "-s", ".custody/audit/other")
+    assert custody("audit", "repair", "--reason", "brought over", DATA).code in (0, 1)
+    assert repo.git("ls-files", "-s", ".custody/audit/other") == before
+    assert custody.ops("tickets") == ["create", "modify"]
+    assert "nothing to repair" in custody("audit", "repair", "--reason", "brought over", "tickets").out
+
+
+def test_repair_of_a_deletion_takes_the_card_along(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("rm", "-q", DATA)
+    custody.ok("audit", "repair", "--reason", "consent was withdrawn")
+    assert custody.ops("tickets") == ["create", "delete"]
+    assert not (repo.path / CARD).exists()
+
+
+def test_show_finds_a_deleted_dataset_by_its_path(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    custody.ok("card", "mv", DATA, "data/old.csv")
+    repo.commit(message="Move")
+    repo.git("rm", "-q", "data/old.csv", "data/old.csv.datacard.yaml")
+    custody.ok("audit", "add", "--reason", "consent was withdrawn", "tickets")
+    repo.commit(message="Remove")
+    for path in ("data/old.csv", DATA):
+        verdict = custody("audit", "show", path)
+        assert verdict.out.startswith("tickets: 3 entries\n"), verdict.err
+    repo.write("data/old.csv", ROWS)
+    repo.git("add", "data/old.csv")
+    assert "neither a dataset" in custody.fails(2, "audit", "show", "data/old.csv")
+
+
+def test_of_two_datasets_that_were_deleted_at_a_path_one_has_to_be_named(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    for name in ("one", "two"):
+        repo.write(DATA, ROWS + name)
+        custody.ok("add", "--id", name, *TOLD, DATA)
+        repo.commit()
+        custody.ok("card", "mv", DATA, f"data/{name}.csv")
+        repo.commit()
+    for name in ("one", "two"):
+        repo.git("rm", "-q", f"data/{name}.csv", f"data/{name}.csv.datacard.yaml")
+        custody.ok("audit", "add", "--reason", "consent was withdrawn", name)
+        repo.commit()
+    assert "name one by its id: one, two" in custody.fails(2, "audit", "show", DATA)
+
+
+def test_repair_does_not_take_a_move_for_a_deletion(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("mv", DATA, "data/new.csv")
+    before = custody.state()
+    out = custody("audit", "repair", "--reason", "it was moved").out
+    assert custody.state() == before
+    assert " add data/new.csv" in out
+    custody.ok("add", "data/new.csv")
+    assert custody.ops("tickets") == ["create", "rename"]

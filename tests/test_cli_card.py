@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from commands import TOLD, Commands, logged
-from conftest import ROWS, Repo
+from conftest import HOOKS, ROWS, Repo
 
 DATA = "data/tickets.csv"
 CARD = f"{DATA}.datacard.yaml"
@@ -250,3 +250,82 @@ def test_mv_never_overwrites(repo: Repo, custody: Commands) -> None:
     repo.write("data/there.csv", "mine\n")
     assert "something is there" in custody.fails(2, "card", "mv", DATA, "data/there.csv")
     assert "not track" in custody.fails(2, "card", "mv", "data/there.csv", "data/new.csv")
+
+
+# ---------------------------------------------------------------------- a copy, and what is said of it
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_a_dataset_copied_with_its_card_only_needs_an_id(repo: Repo, custody: Commands, log: bool) -> None:
+    started(repo, custody, log)
+    copy = "data/a-copy.csv"
+    for path in (DATA, CARD):
+        (repo.path / path.replace(DATA, copy)).write_bytes((repo.path / path).read_bytes())
+    repo.git("add", "-A")
+    verdict = repo.check()
+    (finding,) = verdict.report["findings"]
+    assert (finding["rule"], finding["path"]) == ("duplicate-dataset-id", f"{copy}.datacard.yaml")
+    (fix,) = finding["fix"]
+    assert fix.endswith(f"card update --id NEW_ID {copy}.datacard.yaml")
+    assert repo.check("--all").rules == ["duplicate-dataset-id"]
+    alone = custody_hook(repo)
+    assert "renamed" not in alone
+    if log:
+        assert "--id NEW_ID" in custody.fails(2, "add", copy)
+        assert "--id NEW_ID" in alone
+        assert "nothing to do" in custody("add", DATA).out
+    custody("card", "update", "--id", "copy", copy)
+    custody.ok("add", copy)
+    assert custody.card(CARD)["id"] == "tickets"
+    if log:
+        assert (custody.ops("tickets"), custody.ops("copy")) == (["create"], ["create"])
+
+
+def custody_hook(repo: Repo) -> str:
+    """What the hook of the audit log says, run by itself."""
+    import os
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        (sys.executable, "-c", "from git_custody.check_dataset_audit_log import main; main()"), cwd=repo.path, capture_output=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(HOOKS)}, text=True,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+def test_two_new_cards_with_one_id_have_one_that_keeps_it(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    repo.write("data/one.csv", ROWS)
+    custody.ok("add", *TOLD, "data/one.csv")
+    for end in ("", ".datacard.yaml"):
+        repo.stage({f"data/copy.csv{end}": (repo.path / f"data/one.csv{end}").read_bytes()})
+    (finding,) = repo.check().report["findings"]
+    assert finding["path"] == "data/copy.csv.datacard.yaml"
+
+
+def test_data_moved_by_hand_beside_a_copied_card_keep_their_history(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.git("mv", DATA, "data/new.csv")
+    repo.stage({"data/new.csv.datacard.yaml": (repo.path / CARD).read_bytes()})
+    custody("add", "data/new.csv")
+    custody.ok("add", DATA)
+    assert custody.ops("tickets") == ["create", "rename"]
+    assert not (repo.path / CARD).exists()
+
+
+def test_mv_says_what_it_did_to_the_card(repo: Repo, custody: Commands) -> None:
+    repo.commit()
+    started(repo, custody, log=False)
+    out = custody.ok("card", "mv", DATA, "data/new.csv")
+    assert "card updated" not in out
+    assert "wrote    data/new.csv.datacard.yaml (card as it is)" in out
+
+
+def test_commands_in_sentences_can_be_pasted(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    repo.stage({"notes/a.txt": "a\n"})
+    here = custody("card", "show", "a.txt", cwd="notes").err
+    assert here.rstrip().endswith(" add a.txt")
+    assert here.count("add") == 1
+    assert f"card update --id other ../{CARD}" in custody("add", "--id", "other", f"../{DATA}", cwd="notes").err

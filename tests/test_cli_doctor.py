@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from commands import POLICY, Commands
+from commands import POLICY, PROGRAM, Commands, hide
 from conftest import PICKLE, Repo
 from git_custody.core.runner_config import GATES
 
@@ -188,6 +188,44 @@ def test_single_hooks_are_enough_when_they_are_all_that_is_asked(custody: Comman
     assert "check-dataset-audit-log" in checks(custody, code=1)["config"]
 
 
+def fixes(custody: Commands, cwd: str = ".") -> dict[str, str]:
+    """What is not well: check → what mends it."""
+    report = json.loads(custody("doctor", "--format", "json", cwd=cwd).out)
+    return {check["check"]: check["fix"] for check in report["checks"] if not check["ok"]}
+
+
+def test_what_is_there_and_not_staged_is_added_from_where_the_user_stands(custody: Commands, repo: Repo) -> None:
+    repo.git("rm", "-q", "--cached", CONFIG, POLICY)
+    repo.write(".gitignore", ".custody\n")
+    repo.write("src/a.py", "")
+    assert fixes(custody, "src") == {"policy": "git add -f ../.custody/policy.yaml", "config": f"git add ../{CONFIG}"}
+    for command in fixes(custody, "src").values():
+        repo.git(*command.split()[1:], cwd="src")
+    assert fixes(custody) == {}
+
+
+def test_programs_are_named_so_that_the_shell_finds_them(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    custody = Commands(repo, monkeypatch, capfd)
+    hide(monkeypatch, "git-custody", "prek")
+    mended = fixes(custody)
+    assert mended["policy"] == f"{PROGRAM} init"
+    assert mended["pre-push"] == "pre-commit install --hook-type pre-push"
+    repo.write("prek.toml", "")
+    assert fixes(custody)["pre-push"] == "prek install --hook-type pre-push"
+
+
+def test_the_runner_that_git_calls_already_is_the_one_to_install(custody: Commands, repo: Repo) -> None:
+    (repo.path / ".git" / "hooks" / "pre-push").unlink()
+    assert fixes(custody) == {"pre-push": "pre-commit install --hook-type pre-push"}
+    for gate in GATES[:2]:
+        (repo.path / ".git" / "hooks" / gate).unlink()
+    install(repo, "prek")
+    (repo.path / ".git" / "hooks" / "pre-push").unlink()
+    assert fixes(custody) == {"pre-push": "prek install --hook-type pre-push"}
+
+
 def test_a_configuration_that_is_not_staged(custody: Commands, repo: Repo) -> None:
     repo.git("rm", "-q", "--cached", CONFIG)
     assert "not staged" in checks(custody, code=1)["config"]
@@ -225,6 +263,16 @@ def test_a_policy_that_only_warns_fails_the_proof(custody: Commands, repo: Repo)
 def test_a_package_in_the_repository_is_not_what_is_proved(custody: Commands, repo: Repo) -> None:
     for name in ("git_custody", "yaml", "json"):
         repo.write(f"{name}/__init__.py", "raise SystemExit(0)\n")
+    assert checks(custody, code=0) == {}
+
+
+def test_a_waiver_that_is_only_staged_is_no_trouble(custody: Commands, repo: Repo) -> None:
+    from datetime import date, timedelta
+
+    soon = date.today() + timedelta(days=30)
+    waiver = "version: 1\nrule: missing-data-card\npath: data/a.csv\n"
+    waiver += f"reason: Old.\nowner: Ada\nexpires: '{soon}'\n"
+    repo.stage({".custody/waivers/a.yaml": waiver, "data/a.csv": "a\n"})
     assert checks(custody, code=0) == {}
 
 

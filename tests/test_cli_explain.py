@@ -45,13 +45,23 @@ def test_all_requirements_are_known_in_order() -> None:
     assert [sum(found.level <= level for found in REQUIREMENTS) for level in (1, 2, 3)] == [4, 12, 18]
 
 
+@pytest.mark.parametrize("typed", ["V2", "v2", "2", "LLMSVS V2", "LLMSVS-V2"])
+def test_the_chapter_is_the_list_of_its_requirements(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = explain(capsys, typed).splitlines()
+    listed = [line.split() for line in lines if line.startswith("    ")]
+    assert [(words[0], words[2]) for words in listed] == [(f.number, str(f.level)) for f in REQUIREMENTS]
+    asked = next(line for line in lines if "2.18" in line)
+    assert "checks it yet" in asked
+    assert "checks it yet" not in next(line for line in lines if "2.10" in line)
+
+
 def test_a_requirement_names_the_rules_that_serve_it(capsys: pytest.CaptureFixture[str]) -> None:
     text = explain(capsys, "2.10")
     assert text.startswith("LLMSVS 2.10 (from level 1): ")
     assert "    pickle-weights " in text
     assert "forbid-pickle-weights" in text
     assert "missing-audit-entry" not in text
-    assert explain(capsys, "V2.10") == text
+    assert explain(capsys, "V2.10") == explain(capsys, "LLMSVS V2.10") == text
 
 
 def test_a_requirement_that_nothing_checks_says_so(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,3 +92,12 @@ def test_a_typo_ends_with_the_nearest_name(typed: str, meant: str, capsys: pytes
 def test_what_is_unknown_is_refused_in_one_printable_line(typed: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = explain(capsys, typed, code=2)
     assert said.rstrip("\n").isprintable()
+
+
+def test_an_output_that_cannot_be_written_is_no_finding(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", None)  # as with `>&-`
+    for words in (["explain"], ["check", "--range", "nothing"]):
+        assert main(words) == 2
+        assert capsys.readouterr().err.startswith("git-custody: git-custody itself failed (runner.py:")

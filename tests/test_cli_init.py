@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from commands import POLICY, Commands
+from commands import POLICY, PROGRAM, Commands, hide
 from conftest import Repo
 from git_custody import __version__
-from git_custody.catalog import HOOK_IDS
+from git_custody.catalog import HOOK_IDS, load_all
 from git_custody.cli.init import HOME
 from git_custody.core.metadata import load
 from git_custody.scaffold import ci_files
+from git_custody.scaffold.policy_file import first_policy
 from git_custody.scaffold.runner_entry import STAGES, Entry, extend, new
 
 CONFIG = ".pre-commit-config.yaml"
@@ -55,8 +56,9 @@ def test_everything_is_written_where_nothing_is(custody: Commands, repo: Repo) -
     config = yaml.safe_load((repo.path / CONFIG).read_text())
     assert config == {"default_install_hook_types": list(STAGES), "repos": [OURS]}
     valid(repo.path / CONFIG)
-    for command in ("git add ", "pre-commit install", "git custody doctor"):
+    for command in ("git add ", " install\n", " doctor\n"):
         assert command in out
+    assert "adopt" not in out
     repo.git("add", "-A")
     assert repo.check().code == 0
 
@@ -97,6 +99,39 @@ def test_where_the_hooks_come_from_can_be_told(custody: Commands, repo: Repo) ->
     entry = yaml.safe_load((repo.path / CONFIG).read_text())["repos"][0]
     assert (entry["repo"], entry["rev"]) == ("/srv/git hooks: ours", "0123456789")
     valid(repo.path / CONFIG)
+
+
+def test_what_to_do_next_works_where_the_user_stands(custody: Commands, repo: Repo) -> None:
+    repo.write("src/deep/a.py", "")
+    out = custody.ok("init", cwd="src/deep")
+    (add,) = (line.strip() for line in out.splitlines() if line.strip().startswith("git add"))
+    repo.git(*add.split()[1:], cwd="src/deep")
+    assert set(repo.git("diff", "--cached", "--name-only").splitlines()) == set(told(out))
+
+
+def test_what_to_do_next_names_programs_that_the_shell_finds(
+    custody: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, "git-custody", "prek")
+    out = custody.ok("init")
+    assert f"    {PROGRAM} doctor\n" in out
+    assert "    pre-commit install\n" in out
+
+
+def test_models_and_data_are_adopted_before_the_commit(custody: Commands, repo: Repo) -> None:
+    repo.commit({"data/rows.csv": "1\n", "models/old.pkl": "x"}, "Assets")
+    out = custody("init").out
+    assert out.index("git add ") < out.index(" adopt\n") < out.index(" install\n") < out.index("git commit\n")
+    assert "before the policy is committed" in out
+    repo.git("add", "-A")
+    assert custody("adopt", "--yes").code == 0
+    repo.commit(message="Keep the chain of custody")
+    assert "adopt" not in custody("init").out
+
+
+def test_comments_of_the_first_policy_are_in_one_column() -> None:
+    rows = [row for row in first_policy(load_all()).decode().splitlines() if ": " in row and row[0] != "#"]
+    assert len({row.index("# ") for row in rows if "# " in row}) == 1
 
 
 def test_nothing_is_written_through_a_link(custody: Commands, repo: Repo, tmp_path: Path) -> None:
@@ -225,6 +260,14 @@ def test_a_configuration_for_prek_alone_is_left_with_the_lines_to_add(custody: C
     out = custody.ok("init")
     assert told(out)["prek.toml"] == "left alone"
     assert 'hooks = [{ id = "custody" }]' in out
+    assert "    prek install\n" in out
+    lines = [line.strip() for line in out.splitlines() if line.startswith(" " * 17)]
+    before = (repo.path / "prek.toml").read_text()
+    repo.write("prek.toml", f"{lines[0]}\n\n{before}" + "".join(line + "\n" for line in lines[1:]))
+    assert "it runs custody already" in custody.ok("init")
+    subprocess.run((sys.executable, "-m", "prek", "validate-config", "prek.toml"), cwd=repo.path, check=True)
+    subprocess.run((sys.executable, "-m", "prek", "install"), cwd=repo.path, check=True, capture_output=True)
+    assert {path.name for path in (repo.path / ".git" / "hooks").glob("pre-*[!e]")} >= set(STAGES)
 
 
 def test_a_new_configuration_is_valid(tmp_path: Path) -> None:
@@ -261,6 +304,46 @@ def test_only_the_hosts_own_ci_is_set_up(url: str, wrote: str, custody: Commands
     assert (repo.path / ".gitlab-ci.yml").exists() is (wrote == "gitlab")
 
 
+@pytest.mark.parametrize(
+    ("present", "wrote"), [(".github/workflows/tests.yml", "github"), (".gitlab-ci.yml", "gitlab")]
+)
+def test_without_a_remote_the_files_there_tell_the_host(
+    present: str, wrote: str, custody: Commands, repo: Repo
+) -> None:
+    repo.write(present, "a: {script: [b]}\n")
+    done = told(custody.ok("init"))
+    assert (".github/workflows/custody.yml" in done) is (wrote == "github")
+    assert ("custody.gitlab-ci.yml" in done) is (wrote == "gitlab")
+
+
+@pytest.mark.parametrize(
+    ("words", "source"),
+    [
+        ((), f"git-custody=={__version__}"),
+        (("--rev", "0123abc"), f'"git-custody @ git+{HOME}@0123abc"'),
+        (
+            ("--hooks-repo", "https://git.example.org/a/b.git", "--rev", "v2"),
+            '"git-custody @ git+https://git.example.org/a/b.git@v2"',
+        ),
+        (
+            ("--hooks-repo", "git@git.example.org:a/b.git", "--rev", "v2"),
+            '"git-custody @ git+ssh://git@git.example.org/a/b.git@v2"',
+        ),
+        (("--hooks-repo", "/srv/git/hooks", "--rev", "v2"), f"git-custody=={__version__}"),
+        (("--hooks-repo", "https://a.example/$(id)", "--rev", "v2"), f"git-custody=={__version__}"),
+        (("--rev", "v2 ${{ github.token }}"), f"git-custody=={__version__}"),
+    ],
+)
+def test_ci_installs_what_the_hooks_are_taken_from(
+    words: tuple[str, ...], source: str, custody: Commands, repo: Repo
+) -> None:
+    custody.ok("init", *words)
+    install = f"python -m pip install {source}"
+    steps = yaml.safe_load((repo.path / ".github/workflows/custody.yml").read_text())["jobs"]["custody"]["steps"]
+    assert [step["run"] for step in steps if "pip install" in step.get("run", "")] == [install]
+    assert yaml.safe_load((repo.path / ".gitlab-ci.yml").read_text())["custody"]["script"][0] == install
+
+
 def test_no_ci_when_none_is_wanted(custody: Commands, repo: Repo) -> None:
     custody.ok("init", "--ci", "none")
     assert not (repo.path / ".github").exists()
@@ -277,7 +360,7 @@ def test_an_existing_gitlab_file_gets_one_to_include(custody: Commands, repo: Re
 
 
 def test_the_github_workflow_judges_whole_history_with_the_least_rights() -> None:
-    workflow = yaml.safe_load(ci_files.github_workflow("1.2.3"))
+    workflow = yaml.safe_load(ci_files.github_workflow(ci_files.release("1.2.3")))
     assert set(workflow[True]) == {"pull_request", "push"}  # YAML 1.1 reads `on` as true
     assert workflow["permissions"] == {"contents": "read"}
     steps = workflow["jobs"]["custody"]["steps"]
@@ -293,7 +376,7 @@ def test_the_github_workflow_judges_whole_history_with_the_least_rights() -> Non
 
 
 def test_the_gitlab_job_judges_whole_history() -> None:
-    job = yaml.safe_load(ci_files.gitlab_job("1.2.3"))["custody"]
+    job = yaml.safe_load(ci_files.gitlab_job(ci_files.release("1.2.3")))["custody"]
     assert job["variables"] == {"GIT_DEPTH": "0"}
     script = "\n".join(job["script"])
     assert "git-custody==1.2.3" in script

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from datetime import date, timedelta
 
 import pytest
 import yaml
 
-from commands import POLICY, Commands
-from conftest import PICKLE, Payload, Repo
+from commands import POLICY, PROGRAM, Commands, hide
+from conftest import PICKLE, Payload, Repo, documented
 from git_custody.core.metadata import load
 
 SOON = (date.today() + timedelta(days=90)).isoformat()
@@ -32,7 +34,10 @@ def test_a_pickle_is_waived_by_its_digest_until_it_changes(custody: Commands, re
     assert repo.check().rules == ["pickle-weights"]
     said = waive(custody, "pickle-weights", "models/old.bin")
     file = f"{WAIVERS}/pickle-weights-models-old-bin.yaml"
-    assert said == f"{file} written and staged: pickle-weights is waived for models/old.bin until {SOON}\n"
+    assert said.splitlines() == [
+        f"{file} written and staged: pickle-weights is waived for models/old.bin until {SOON}",
+        "A range, as CI judges it, takes waivers from its base: merge this one first (docs/waivers.md).",
+    ]
     raw = (repo.path / file).read_bytes()
     assert load(raw, "waiver").problems == ()
     written = yaml.safe_load(raw)
@@ -99,6 +104,62 @@ def test_a_digest_that_is_given_is_used(custody: Commands, repo: Repo) -> None:
     assert "64 digits" in custody.fails(2, *words, "--digest", "abc")
 
 
+def test_a_waiver_can_be_merged_before_its_content_is_there(custody: Commands, repo: Repo) -> None:
+    digest = hashlib.sha256(PICKLE).hexdigest()
+    repo.git("checkout", "-q", "-b", "content")
+    repo.commit({"m.bin": PICKLE}, "Weights")
+    assert repo.check("--range", "main...HEAD").rules == ["pickle-weights"]
+    repo.git("checkout", "-q", "main")
+    said = waive(custody, "pickle-weights", "m.bin", "--digest", digest)
+    assert "As it is staged, pickle-weights finds nothing there" in said
+    found = repo.check("--staged")
+    assert (found.code, found.warned) == (0, ["policy-weakened", "waiver-unused"])
+    repo.commit(message="Waive")
+    repo.git("checkout", "-q", "content")
+    assert repo.check("--range", "main...HEAD").code == 0
+
+
+def test_with_a_first_policy_nothing_has_to_be_merged_first(
+    repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    repo.stage({POLICY: "version: 1\n", "m.bin": PICKLE})
+    assert "merge" not in waive(Commands(repo, monkeypatch, capfd), "pickle-weights", "m.bin")
+
+
+def test_a_waiver_for_nothing_is_told_so(custody: Commands, repo: Repo) -> None:
+    repo.stage({"m.bin": PICKLE, "good.bin": b"good"})
+    words = ("--reason", "later", "--expires", SOON)
+    nothing = "finds nothing there"
+    assert nothing not in custody("waive", "pickle-weights", "m.bin", *words).out
+    assert nothing in custody("waive", "pickle-weights", "m.bin", *words, "--digest", "0" * 64).out
+    assert nothing in custody("waive", "pickle-weights", "good.bin", *words).out
+    assert nothing in custody("waive", "missing-data-card", "good.bin", *words).out
+
+
+def test_a_rule_about_the_content_of_files_is_not_waived_for_a_folder(custody: Commands, repo: Repo) -> None:
+    repo.stage({"models/m.bin": PICKLE})
+    words = ("waive", "pickle-weights", "models", "--reason", "later", "--expires", SOON)
+    for more in ((), ("--digest", "0" * 64)):
+        assert "name the file" in custody.fails(2, *words, *more)
+
+
+def test_a_folder_that_a_finding_names_can_be_waived(custody: Commands, repo: Repo) -> None:
+    digest = "a" * 64
+    card = documented("data/set", id="rows")["data/set.datacard.yaml"]
+    text = re.sub(r"sha256: [0-9a-f]+", f"dirHash: {digest}", str(card))
+    repo.stage({"data/set/a.csv": "1\n", "data/set/datacard.yaml": text})
+    assert repo.check().rules == ["digest-mismatch"]
+    waive(custody, "digest-mismatch", "data/set")
+
+
+def test_the_program_is_named_by_its_path_where_the_shell_does_not_know_it(
+    custody: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hide(monkeypatch, "git-custody")
+    said = custody.fails(2, "waive", "waiver-expired", "m.bin", "--reason", "later", "--expires", SOON)
+    assert f"({PROGRAM} explain waiver-expired)" in said
+
+
 def test_the_same_exception_twice_is_refused(custody: Commands, repo: Repo) -> None:
     repo.stage({"data/rows.csv": "1\n"})
     waive(custody, "missing-data-card", "data/rows.csv")
@@ -159,6 +220,7 @@ def test_waivers_are_listed_by_expiry_with_what_is_left_of_them(custody: Command
             f"{WAIVERS}/late.yaml": waiver("data/a.csv", today + timedelta(days=30)),
             f"{WAIVERS}/gone.yaml": waiver("data/b.csv", today - timedelta(days=3)),
             f"{WAIVERS}/idle.yaml": waiver("data/c.csv", today + timedelta(days=1)),
+            f"{WAIVERS}/long.yaml": waiver("data/d.csv", today + timedelta(days=1000)),
         }
     )  # fmt: skip
     verdict = custody("waivers", "--format", "json")
@@ -168,11 +230,13 @@ def test_waivers_are_listed_by_expiry_with_what_is_left_of_them(custody: Command
         ("data/b.csv", -3, True, True),
         ("data/c.csv", 1, False, False),
         ("data/a.csv", 30, False, True),
+        ("data/d.csv", 1000, False, False),
     ]
     text = custody("waivers").out
     assert "expired 3 days ago; its finding is back in 12" in text
     assert "1 day left; unused" in text
     assert "30 days left\n" in text
+    assert "1000 days left: more than 366, so that it waives nothing" in text
 
 
 def test_no_waivers_is_said(custody: Commands) -> None:

@@ -31,7 +31,8 @@ def test_installation_in_ci_names_the_current_version() -> None:
 
 def test_ci_page_shows_what_init_writes() -> None:
     page = text("docs/ci.md")
-    for written in (ci_files.github_workflow(__version__), ci_files.gitlab_job(__version__)):
+    source = ci_files.release(__version__)
+    for written in (ci_files.github_workflow(source), ci_files.gitlab_job(source)):
         assert f"```yaml\n{written}```" in page
 
 

@@ -1,21 +1,27 @@
 from __future__ import annotations
 
+import datetime
+import gzip
 import hashlib
 import pickle
+from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import PICKLE, Repo
+from conftest import PICKLE, Repo, documented
 from corpus import EVIL0, Payload, npy, torch_zip
 from git_custody.core.content import BytesContent
 from git_custody.core.findings import Finding, RepoPath
 from git_custody.forbid_pickle_weights import PICKLE_WEIGHTS, RULES, findings_for
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 DIGEST = "ab" * 32
 
 
 def found(data: bytes, path: str = "models/encoder.bin") -> list[Finding]:
-    return list(findings_for(path, BytesContent(data), DIGEST))
+    return [said for said in findings_for(path, BytesContent(data), DIGEST) if isinstance(said, Finding)]
 
 
 def test_the_finding_says_what_where_and_how_to_go_on() -> None:
@@ -53,8 +59,8 @@ def test_the_message_claims_no_more_than_was_seen(data: bytes, message: str) -> 
     assert finding.message == message
 
 
-@pytest.mark.parametrize("data", [b"", b"int main() {}\n", b"\x28\xb5\x2f\xfd" + bytes(30), npy("<f8", (0,), b"")])
-def test_ordinary_and_opaque_files_are_left_alone(data: bytes) -> None:
+@pytest.mark.parametrize("data", [b"", b"int main() {}\n", npy("<f8", (0,), b"")])
+def test_ordinary_files_are_left_alone(data: bytes) -> None:
     assert found(data, "model.pt") == []
 
 
@@ -70,10 +76,13 @@ def test_an_explanation_changes_words_only() -> None:
     data = pickle.dumps(list(range(200_000)), 4)  # more than the walker reads of what is plainly a pickle
     (plain,) = findings_for("m", BytesContent(data), None)
     (told,) = findings_for("m", BytesContent(data), None, lambda pickled: f"f({len(pickled)})")
+    assert isinstance(plain, Finding)
+    assert isinstance(told, Finding)
     assert told.message == f"these weights are a pickle, and loading it calls f({len(data)})"
     assert told._replace(message=plain.message) == plain
     assert not list(findings_for("m", BytesContent(b"text"), None, lambda pickled: "never"))
     (small,) = findings_for("m", BytesContent(pickle.dumps([1, 2], 4)), None, lambda pickled: "never asked")
+    assert isinstance(small, Finding)
     assert small.message == "these weights are a pickle"
 
 
@@ -103,9 +112,11 @@ def test_a_pickle_stored_as_a_symlink_is_checked_out_as_a_file_elsewhere(repo: R
 
 def test_waiver_admits_one_digest(repo: Repo) -> None:
     digest = hashlib.sha256(PICKLE).hexdigest()
+    today = datetime.date.today().isoformat()
     waiver = (
         f"version: 1\nrule: pickle-weights\npath: old.bin\ndigest: {{sha256: {digest}}}\n"
-        "reason: replaced in March\nowner: ML platform\nexpires: '2999-01-01'\n"
+        "reason: replaced in March\nowner: ML platform\n"
+        f"expires: '{today}'\n"
     )
     repo.commit({".custody/policy.yaml": "version: 1\n", ".custody/waivers/old.yaml": waiver})
     repo.stage({"old.bin": PICKLE})
@@ -123,3 +134,140 @@ def test_verdicts_are_remembered_and_still_fit(repo: Repo) -> None:
     repo.commit({"b.bin": "text\n", "a.txt": PICKLE})
     found = repo.check("--all").report["findings"]
     assert [f["path"] for f in found] == ["a.txt"]
+
+
+def test_a_verdict_that_was_cut_short_only_costs_time(repo: Repo, tmp_path: Path) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\n", **documented("data/a.csv"), "b.bin": PICKLE})
+    environment = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert repo.check("--all", env=environment).rules == ["pickle-weights"]
+    files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert {path.name for path in files} >= {"sha256", "policy", "data-card"}
+    for path in files:
+        path.write_bytes(b"".join(line[:45] + b"\n" for line in path.read_bytes().split(b"\n")))
+    assert repo.check("--all", env=environment).caught() == ["b.bin"]
+
+
+# ---------------------------------------------------------------------- what is stored, and what is checked out
+
+
+def pointer(version: str = "https://git-lfs.github.com/spec/v1", oid: str = "ab" * 32, size: str = "12") -> str:
+    return f"version {version}\noid sha256:{oid}\nsize {size}\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pointer("https://hawser.github.com/spec/v1"),
+        pointer("http://git-media.io/v/2"),
+        pointer().rstrip("\n"),
+        pointer().replace("\n", "\r\n"),
+        "\n" + pointer(),
+        pointer() + " " * 2000,
+        pointer(size="+12"),
+        pointer(oid="AB" * 32),
+        f"ext-0-own sha256:{'cd' * 32}\n" + pointer(),
+        pointer().replace("\noid", f"\next-0-own sha256:{'cd' * 32}\noid"),
+    ],
+)
+def test_what_only_git_lfs_takes_for_a_pointer_cannot_be_passed(repo: Repo, text: str) -> None:
+    repo.commit({".gitattributes": "*.bin filter=lfs -text\n"})
+    blob = repo.git("hash-object", "-w", "--stdin", input=text.encode())
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},models/w.bin")
+    verdict = repo.check("--staged")
+    assert verdict.caught("content-absent") == ["models/w.bin"]
+    assert repo.check("--all").report == repo.check("--all").report
+    assert [one["path"] for one in verdict.report["not_judged"]] == ["models/w.bin"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["A pointer looks like this:\n\n" + pointer(), pointer() + "and so on\n", "version 1\nsize 12\n"],
+)
+def test_texts_about_pointers_are_texts(repo: Repo, text: str) -> None:
+    repo.stage({"docs/lfs.txt": text})
+    assert repo.check("--staged").passes
+
+
+def as_text(data: bytes) -> bytes:
+    return data.decode("latin-1").encode("utf-8")
+
+
+@pytest.mark.parametrize("mode", ["--staged", "--all", "--range"])
+def test_a_pickle_that_a_checkout_makes_from_a_text(repo: Repo, mode: str) -> None:
+    base = repo.commit({".gitattributes": "*.bin working-tree-encoding=ISO-8859-1\n"})
+    blob = repo.git("hash-object", "-w", "--stdin", input=as_text(PICKLE))
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},models/w.bin")
+    if mode == "--range":
+        repo.commit()
+    verdict = repo.check(*((mode, f"{base}...HEAD") if mode == "--range" else (mode,)))
+    assert verdict.caught() == ["models/w.bin"]
+    assert "once a checkout has changed its encoding" in verdict.report["findings"][0]["message"]
+    repo.git("checkout-index", "-f", "models/w.bin")
+    assert (repo.path / "models/w.bin").read_bytes() == PICKLE
+
+
+def test_an_attribute_that_makes_a_pickle_of_a_text_from_before(repo: Repo) -> None:
+    base = repo.commit({"models/w.bin": as_text(PICKLE)})
+    repo.stage({"models/.gitattributes": "*.bin working-tree-encoding=latin1\n"})
+    assert repo.check("--staged").caught() == ["models/w.bin"]
+    repo.commit()
+    assert repo.check("--range", f"{base}...HEAD").caught() == ["models/w.bin"]
+
+
+def test_a_pickle_that_a_checkout_makes_by_its_line_ends(repo: Repo) -> None:
+    import pickletools
+
+    tail = b"\x8c\x08builtins\x8c\x05print\x93\x8c\x06loaded\x85R."
+    stored = b"\x8c" + bytes([2 * len(tail)]) + b"\n" * len(tail) + tail
+    repo.commit({".gitattributes": "*.bin text eol=crlf\n"})
+    blob = repo.git("hash-object", "-w", "--stdin", input=stored)
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},models/w.bin")
+    for _ in range(2):
+        assert repo.check("--all").caught() == ["models/w.bin"]
+    verdict = repo.check("--staged")
+    assert verdict.caught() == ["models/w.bin"]
+    assert "calls builtins.print, once a checkout has changed its line ends" in verdict.report["findings"][0]["message"]
+    repo.git("checkout-index", "-f", "models/w.bin")
+    written = (repo.path / "models/w.bin").read_bytes()
+    assert "REDUCE" in {opcode.name for opcode, _, _ in pickletools.genops(written)}
+
+
+def test_an_encoding_that_is_not_known_cannot_be_passed(repo: Repo) -> None:
+    repo.commit({".gitattributes": "*.bin working-tree-encoding=KLINGON-1\n"})
+    repo.git("config", "core.autocrlf", "false")
+    blob = repo.git("hash-object", "-w", "--stdin", input=b"text\n")
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},w.bin")
+    verdict = repo.check("--staged")
+    assert verdict.caught("content-absent") == ["w.bin"]
+    assert "working-tree-encoding=KLINGON-1" in verdict.report["findings"][0]["message"]
+
+
+def test_texts_in_other_encodings_are_texts(repo: Repo) -> None:
+    repo.commit({".gitattributes": "*.ps1 working-tree-encoding=UTF-16LE-BOM\n*.txt working-tree-encoding=UTF-8\n"})
+    repo.stage({"a.ps1": "\ufeffWrite-Host 'Grüße'\n".encode("utf-16-le"), "b.txt": "Grüße\n"})
+    assert repo.check("--staged").passes
+    assert repo.check("--all").passes
+
+
+def test_what_only_a_limit_ends_is_not_passed(repo: Repo) -> None:
+    packed = PICKLE
+    for _ in range(9):
+        packed = gzip.compress(packed)
+    repo.stage({"deep.bin": packed})
+    assert repo.check().rules == ["content-absent"]
+    repo.stage({"deep.bin": "text\n"})
+    assert repo.check().rules == []
+
+
+def test_what_cannot_be_looked_into_is_said(repo: Repo) -> None:
+    repo.stage({"notes.zst": b"\x28\xb5\x2f\xfd" + bytes(30)})
+    verdict = repo.check()
+    assert verdict.rules == []
+    assert [item["path"] for item in verdict.report["not_judged"]] == ["notes.zst"]
+
+
+def test_edited_pickle_is_unstaged_not_deleted(repo: Repo) -> None:
+    repo.commit({"model.bin": "text\n"})
+    repo.stage({"model.bin": PICKLE})
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["git restore --staged model.bin"]

@@ -15,6 +15,8 @@ import yaml
 
 from git_custody.catalog import HOOK_IDS, load_all
 from git_custody.core import assets
+from git_custody.core.policy import Policy
+from git_custody.datasets.licenses import check_license
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,6 +87,53 @@ def test_every_rule_has_a_section_with_its_name_as_anchor() -> None:
     names = [rule.name for hook in load_all() for rule in hook.rules]
     assert re.findall(r"^## (.*)$", text, re.MULTILINE) == names
     assert len(set(names)) == len(names)
+
+
+def fields() -> dict[str, str]:
+    """setting → the policy's field for it, by the one name that `read_policy` gives both"""
+    special = {
+        "sources.trusted": "trusted_sources",
+        "absent_content.changed": "absent_changed", "absent_content.unchanged": "absent_unchanged",
+        "sizes.plain_blob_max": "plain_blob_max", "sizes.content_scan_max": "content_scan_max",
+        "defaults.publisher": "default_publisher", "defaults.license": "default_license",
+    }  # fmt: skip
+    text = (ROOT / "docs" / "policy.md").read_text("utf-8")
+    named = re.findall(r"^\| `([a-z_.]+)` \|", text, re.MULTILINE)
+    found = {name: special.get(name, name.replace(".", "_")) for name in named}
+    return {n: f.removesuffix("_include").removesuffix("_exclude") for n, f in found.items() if n != "version"}
+
+
+def test_settings_that_no_rule_goes_by_are_said_to_be_for_later(generate: ModuleType) -> None:
+    folder = ROOT / "hooks" / "git_custody"
+    # These two read and compare policies, whatever for.
+    readers = [path for path in folder.rglob("*.py") if path.name not in ("policy.py", "policy_change.py")]
+    code = "\n".join(path.read_text("utf-8") for path in readers)
+    unread = {name for name, field in fields().items() if not re.search(rf"\bpolicy\.{field}\b", code)}
+    assert set(fields().values()) == {field for field in Policy._fields if field != "exists"}
+    assert {name for name in generate.LATER if not name.startswith("licenses.")} == unread
+    page = (ROOT / "docs" / "policy.md").read_text("utf-8")
+    said = re.findall(r"^\| `([a-z_.]+)` .*no rule of this one uses it", page, re.MULTILINE)
+    assert sorted(said) == sorted(generate.LATER)
+
+
+@pytest.mark.parametrize("licence", ["MIT", "CC-BY-NC-4.0", "GPL-2.0-only OR MIT", "LicenseRef-Ours", "nonsense"])
+def test_the_lists_of_licences_for_later_change_no_verdict(licence: str) -> None:
+    for deny in ((), ("MIT",), ("*",)):
+        verdicts = {
+            check_license(licence, allow, deny, review).status in ("ok", "review")
+            for allow in ((), ("MIT",), ("CC-*",))
+            for review in ((), ("MIT",), ("CC-BY-NC-*",), ("*",))
+        }
+        assert len(verdicts) == 1
+
+
+def test_every_rule_stands_under_its_level() -> None:
+    text = (ROOT / "docs" / "policy.md").read_text("utf-8")
+    for level in (1, 2, 3):
+        (line,) = re.findall(rf"^- \*\*{level}:\*\* (.*)$", text, re.MULTILINE)
+        assert set(re.findall(r"`([a-z-]+)`", line)) - set(HOOK_IDS) == {
+            rule.name for hook in load_all() for rule in hook.rules if rule.level == level
+        }
 
 
 def test_the_literal_lists_stand_in_the_docs() -> None:

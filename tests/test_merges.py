@@ -247,3 +247,31 @@ def test_a_criss_cross(repo: Repo) -> None:
     repo.git("rm", "-q", "w.bin")
     repo.commit({"v.bin": OTHER_PICKLE})
     assert repo.check("--range", "main...topic").caught() == ["v.bin", "w.bin"]
+
+
+def test_an_evil_criss_cross_does_not_take_back_what_the_base_has_tightened(repo: Repo) -> None:
+    policy = ".custody/policy.yaml"
+    repo.commit({policy: "version: 1\n"})
+    repo.git("checkout", "-q", "-b", "topic")
+    two = repo.commit({policy: "version: 1\nlevel: 2\n"})
+    repo.git("checkout", "-q", "main")
+    one = repo.commit({"m.txt": "m\n"})
+    repo.git("merge", "-q", two)
+    repo.git("checkout", "-q", "topic")
+    repo.git("merge", "-q", "--no-commit", one)
+    repo.commit({policy: "version: 1\n"})
+    assert repo.check("--range", "main...topic").caught("policy-weakened") == [policy]
+    repo.git("checkout", "-q", "main")
+    repo.git("merge", "-q", "topic")
+    assert "level" not in repo.git("show", f"HEAD:{policy}")
+
+
+def test_what_the_merge_itself_changes_is_not_excused_by_its_parent(repo: Repo) -> None:
+    repo.git("checkout", "-q", "-b", "side")
+    repo.commit({"data/x.csv": "a\n"})
+    repo.git("checkout", "-q", "main")
+    repo.commit({"other.txt": "x\n"})
+    repo.git("merge", "-q", "--no-commit", "--no-ff", "side")
+    assert repo.check().rules == []
+    repo.stage({"data/x.csv": "b\n"})
+    assert repo.check().rules == ["missing-data-card"]

@@ -30,10 +30,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .check_dataset_card import add_again, add_new, ids_of_all_cards
+from .check_dataset_card import add_again, add_new, ids_of_all_cards, keeper_of, new_id
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
+from .core.git import GITLINK
 from .datasets import survey as surveys
 
 if TYPE_CHECKING:
@@ -86,25 +87,37 @@ def check(case: Case) -> Iterator[Said]:
         return
     found = surveys.survey(case)
     moved = surveys.moved(case, found)
+    # Where the missing card is waived, this needs a waiver of its own, which is bound to the content.
+    bare = [case.after[path] for path in found.undocumented]
+    digests = case.sha256(entry for entry in bare if entry.mode != GITLINK)
+    folders = surveys.together(case, found)
     for path in found.undocumented:
-        fix = _record(path) if path in moved.values() else add_new(case, path, "--reason", Slot("REASON"))
+        folder = folders.get(path)
+        fix = _record(path) if path in moved.values() else add_new(case, path, folder, "--reason", Slot("REASON"))
         misnamed = surveys.misnamed_card(found, path)
+        digest = digests.get(case.after[path].oid)
         yield Finding(
-            MISSING, path, "this dataset has no card, so no audit entry can speak of it", fix=(fix,),
-            unless=("missing-data-card", *([("invalid-data-card", misnamed)] if misnamed else [])),
+            MISSING, path, "this dataset has no card, so no audit entry can speak of it", fix=(fix,), digest=digest,
+            unless=(
+                "missing-data-card", *(["ambiguous-asset-name"] if surveys.is_ambiguous(path) else []),
+                *([("invalid-data-card", misnamed)] if misnamed else []),
+            ),
         )  # fmt: skip
     logs = _logs(case.after)
-    current = {dataset.id: dataset for dataset in found.datasets if dataset.id and dataset.files}
+    copies = dict(_copies(case, found.datasets))
+    current = {d.id: d for d in found.datasets if d.id and d.files and d.card not in copies}
+    for card, keeper in copies.items():
+        yield _copy(surveys.dataset(case, card), keeper)
     before = _before(case, found.datasets)
     renewed = tuple(_left_behind(case, found.datasets, before, logs))
     echoes = _echoes(case, found, renewed)
     names = set(current) | set(before.values()) | {_id_in(p) for p in case.changed if p.startswith(assets.AUDIT)}
-    names |= {dataset.id for dataset in found.datasets if dataset.id and dataset.card not in moved}
+    names |= {d.id for d in found.datasets if d.id and d.card not in moved and d.card not in copies}
     if case.is_whole:
         names |= set(logs)
     elsewhere = {}
     if names - set(current):
-        elsewhere = {found_id: card for card, found_id in ids_of_all_cards(case).items()}
+        elsewhere = {found_id: card for card, found_id in ids_of_all_cards(case).items() if card not in copies}
     for dataset_id in sorted(names):
         dataset = current.get(dataset_id)
         if dataset is None and dataset_id in elsewhere:
@@ -112,6 +125,27 @@ def check(case: Case) -> Iterator[Said]:
         yield from _log(case, dataset_id, dataset, logs.get(dataset_id, {}), echoes.get(dataset_id, ()))
     yield from (_new_id(dataset, old) for dataset, old in renewed)
     yield from _rewritten(case)
+
+
+def _copies(case: Case, datasets: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
+    """The cards with an id that belongs to another one, and which that is."""
+    by_id: dict[str, list[str]] = {}
+    mine = {dataset.card: dataset.id for dataset in datasets if dataset.id and dataset.files}
+    for card, found_id in ids_of_all_cards(case).items() if mine else ():
+        by_id.setdefault(found_id, []).append(card)
+    for card, found_id in mine.items():
+        if len(by_id.get(found_id, ())) > 1:
+            keeper = keeper_of(case, found_id, by_id[found_id])
+            if keeper not in (None, card):
+                yield card, keeper
+
+
+def _copy(dataset: Dataset, keeper: str) -> Finding:
+    said = f'its id "{dataset.id}" is that of {keeper}, so the log cannot tell the two apart'
+    return Finding(
+        MISSING, dataset.shown_path, said, fix=(new_id(dataset.card),), subject="copy",
+        unless=(("duplicate-dataset-id", dataset.card),),
+    )  # fmt: skip
 
 
 def _record(path: str) -> Command:
@@ -315,3 +349,7 @@ def main() -> int:
     from .catalog import main_of
 
     return main_of(HOOK.id)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

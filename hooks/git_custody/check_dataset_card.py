@@ -120,11 +120,14 @@ def check(case: Case) -> Iterator[Said]:
     """Hold every dataset in question against its card."""
     found = surveys.survey(case)
     moved = surveys.moved(case, found)
+    folders = surveys.together(case, found)
     for path in found.undocumented:
-        fix = add_again(case, path) if path in moved.values() else add_new(case, path)
+        fix = add_again(case, path) if path in moved.values() else add_new(case, path, folders.get(path))
         misnamed = surveys.misnamed_card(found, path)
         better = ((INVALID.name, misnamed),) if misnamed else ()
-        yield Finding(MISSING, path, "this dataset has no data card", fix=(fix,), unless=better)
+        # No card can speak of such a name, so that nothing but a rename helps.
+        unless = (AMBIGUOUS.name,) if surveys.is_ambiguous(path) else better
+        yield Finding(MISSING, path, "this dataset has no data card", fix=(fix,), unless=unless)
     for path, name in found.misnamed:
         said = f"a data card has to be named {name.proper.rpartition('/')[2]}"
         yield Finding(INVALID, path, said, fix=(("git", "mv", RepoPath(path), RepoPath(name.proper)),))
@@ -137,11 +140,14 @@ def check(case: Case) -> Iterator[Said]:
     yield from _attributes(case, found.datasets, found.undocumented)
 
 
-def add_new(case: Case, path: str, *extra: str | Slot) -> Command:
-    """The command that documents a new dataset, with a slot for each answer that the policy does not give."""
+def add_new(case: Case, path: str, folder: str | None = None, *extra: str | Slot) -> Command:
+    """The command that documents a new dataset, or the `folder` of which it is one file of several, with a slot
+    for each answer that the policy does not give.
+    """
     words: list[str | Slot | RepoPath] = [
         CUSTODY,
         "add",
+        *(("--as-one",) if folder else ()),
         "--title",
         Slot("TITLE"),
         "--source-url",
@@ -151,7 +157,7 @@ def add_new(case: Case, path: str, *extra: str | Slot) -> Command:
         words += ["--publisher", Slot("PUBLISHER")]
     if case.policy.default_license is None:
         words += ["--license", Slot("SPDX_ID")]
-    return (*words, *extra, RepoPath(path))
+    return (*words, *extra, RepoPath(folder or path))
 
 
 def add_again(case: Case, path: str) -> Command:
@@ -305,13 +311,47 @@ def _duplicates(case: Case, datasets: Iterable[Dataset]) -> Iterator[Finding]:
     for card, found in ids_of_all_cards(case).items():
         by_id.setdefault(found, []).append(card)
     for dataset in datasets:
-        twins = [card for card in by_id.get(dataset.id or "", ()) if card != dataset.card]
-        # The card that was there first keeps the id: only what the change brings is told to change.
-        settled = dataset.card not in case.changed and any(twin in case.changed for twin in twins)
-        if twins and not settled:
+        keeper = keeper_of(case, dataset.id or "", by_id.get(dataset.id or "", ()))
+        if keeper not in (None, dataset.card):
             line = dataset.document.lines.get("/id") if dataset.document else None
-            said = f'the id "{dataset.id}" is also that of {twins[0]}'
-            yield Finding(DUPLICATE, dataset.card, said, line, subject=dataset.id or "")
+            said = f'the id "{dataset.id}" is also that of {keeper}'
+            fix = new_id(dataset.card)
+            yield Finding(DUPLICATE, dataset.card, said, line, fix=(fix,), subject=dataset.id or "")
+
+
+def new_id(card: str) -> Command:
+    """The command that gives a dataset an id of its own."""
+    return (CUSTODY, "card", "update", "--id", Slot("NEW_ID"), RepoPath(card))
+
+
+def keeper_of(case: Case, dataset_id: str, cards: Iterable[str]) -> str | None:
+    """Which of several cards with one id keeps it: the one that the change did not touch, else the one that it did
+    not bring, else the one whose dataset the log is about. A card that lost its data keeps nothing.
+    """
+    names = {card: assets.card_name(card) for card in cards}
+    there = [c for c, name in names.items() if name and next(iter(surveys.spoken_of(name, case.after)), None)]
+    if len(there) < 2:
+        return there[0] if there else None
+    logged = _logged_at(case, dataset_id)
+
+    def rank(card: str) -> tuple[int, bool, str]:
+        change, name = case.changed.get(card), names[card]
+        subject = name.subject if name else ""
+        return 0 if change is None else 1 if change.before else 2, subject not in logged, card
+
+    return min(there, key=rank)
+
+
+def _logged_at(case: Case, dataset_id: str) -> set[str]:
+    """The files or folders at which the log of a dataset ends."""
+    from .datasets.audit_log import heads, read_log
+
+    folder = f"{assets.AUDIT}{dataset_id}/"
+    files = {path[len(folder) :]: e for path, e in case.after.items() if path.startswith(folder) and e.is_file}
+    raw = case.read_many(files.values())
+    log = read_log(dataset_id, {name: raw.get(entry.oid) for name, entry in files.items()})
+    paths = {log.entries[head].path for head in heads(log)}
+    return {"" if path == "." else path.removesuffix(".dvc") for path in paths}
 
 
 def ids_of_all_cards(case: Case) -> dict[str, str]:
@@ -320,6 +360,10 @@ def ids_of_all_cards(case: Case) -> dict[str, str]:
     Read off the text where that is plain, through the parser where it is not: a repository may have
     thousands of cards, and only the ids are of interest.
     """
+    return case.once("ids of all cards", _ids_of_all_cards)
+
+
+def _ids_of_all_cards(case: Case) -> dict[str, str]:
     cards = {}
     for path, entry in case.after.items():
         if path.endswith("datacard.yaml") and entry.is_file:
@@ -359,7 +403,7 @@ def _names(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str])
                 f"its name differs from {twins[0]} only by case or Unicode form",
                 subject="twin",
             )
-        if "\n" in path or "\\" in path:
+        if surveys.is_ambiguous(path):
             yield Finding(
                 AMBIGUOUS,
                 path,
@@ -377,9 +421,11 @@ def _fold(path: str) -> str:
 
 def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str]) -> Iterator[Finding]:
     paths = {path for dataset in datasets for path in dataset.files} | set(undocumented)
-    if any(path.rpartition("/")[2] == ".gitattributes" for path in case.changed):
-        policy = case.policy
-        paths |= {p for p in case.after if assets.classify(p, policy.datasets, policy.models) in ("dataset", "model")}
+    rules_change = any(path.rpartition("/")[2] == ".gitattributes" for path in case.changed)
+    for path in case.after if rules_change or case.is_whole else (p for p in case.changed if p in case.after):
+        kind = assets.classify(path, case.policy.datasets, case.policy.models)
+        if kind in ("dataset", "model") or (rules_change and assets.cards_over(path, case.after)):
+            paths.add(path)
     if not paths or not any(path.rpartition("/")[2] == ".gitattributes" for path in case.after):
         return
     for path, values in sorted(case.attributes(sorted(paths), _ATTRIBUTES).items()):
@@ -403,3 +449,7 @@ def main() -> int:
     from .catalog import main_of
 
     return main_of(HOOK.id)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

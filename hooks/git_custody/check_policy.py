@@ -128,6 +128,7 @@ def check(case: Case) -> Iterator[Said]:
         fix = _take_back(case, invalid.file)
         yield Finding(INVALID_WAIVER, invalid.file, invalid.message, invalid.line, fix=fix, subject=invalid.message)
     yield from _expired(case, after)
+    yield from _too_long(case, after)
     touched = [path for path in case.changed if _is_setting(path)]
     if touched:
         for finding in (*_weakened(case, after, touched), *_disabled(case, after.policy, touched)):
@@ -160,9 +161,12 @@ def judge_waivers(case: Case, used: frozenset[str], ran: frozenset[str]) -> Iter
             continue
         in_change = waiver.file in case.changed
         if case.is_whole or (in_change and (_is_judged(case, waiver) or not _exists(case, waiver))):
+            # A range takes its waivers from the base: one has to be there before what it is for.
+            ahead = in_change and not any(waiver.speaks_of(path) for path in case.after)
+            said = "nothing here has that name" if ahead else f"{waiver.rule} finds nothing there"
             yield Finding(
-                UNUSED, waiver.file, f"this waiver waives nothing: {waiver.rule} finds nothing there",
-                fix=(("git", "rm", "-f", RepoPath(waiver.file)),), warns=not in_change,
+                UNUSED, waiver.file, f"this waiver waives nothing: {said}",
+                fix=(("git", "rm", "-f", RepoPath(waiver.file)),), warns=ahead or not in_change,
             )  # fmt: skip
 
 
@@ -189,13 +193,7 @@ def _is_judged(case: Case, waiver: Waiver) -> bool:
 
 
 def _exists(case: Case, waiver: Waiver) -> bool:
-    if waiver.is_glob:
-        return any(waiver.matches(path) for tree in (case.after, case.before) for path in tree)
-    return any(
-        path == waiver.path or path.startswith(waiver.path.rstrip("/") + "/")
-        for tree in (case.after, case.before)
-        for path in tree
-    )
+    return any(waiver.speaks_of(path) for tree in (case.after, case.before) for path in tree)
 
 
 # ---------------------------------------------------------------------- as it is
@@ -243,6 +241,15 @@ def _expired(case: Case, after: State) -> Iterator[Finding]:
                 EXPIRED, waiver.file, f"this waiver of {waiver.rule} expired on {waiver.expires}: {still}",
                 fix=(("git", "rm", "-f", RepoPath(waiver.file)),), warns=waiver.file not in case.changed,
             )  # fmt: skip
+
+
+def _too_long(case: Case, after: State) -> Iterator[Finding]:
+    from .core.waivers import HORIZON
+
+    for waiver in after.waivers:
+        if waiver.is_too_long(case.today):
+            said = f"it expires on {waiver.expires}, and more than {HORIZON} days ahead it waives nothing"
+            yield Finding(INVALID_WAIVER, waiver.file, said, fix=_take_back(case, waiver.file), subject="/expires")
 
 
 # ---------------------------------------------------------------------- what the change does
@@ -340,3 +347,7 @@ def main() -> int:
     from .catalog import main_of
 
     return main_of(HOOK.id)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

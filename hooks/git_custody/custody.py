@@ -5,7 +5,7 @@ What it does
     that the policy lists under `also`. It is the hook to install, and what CI calls with `--range`.
 
 Why
-    Twelve hooks that each start Python and ask git cost seconds per commit; one costs a blink.
+    Each hook that starts Python and asks git costs its share of every commit; one process pays it once.
 
 How to fix
     Each finding names its rule; `git custody explain RULE` says more.
@@ -21,3 +21,7 @@ def main() -> int:
     from .cli import main as command
 
     return command(["check", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -15,8 +15,8 @@ VERBS = {
     "adopt": "bring an existing repository under custody, with a dated list of what is owed",
     "add": "git add that also does the paperwork: card, audit entry, everything staged",
     "check": "judge what is staged, the whole index, or a range of commits",
-    "card": "make, mend, show or move a data card",
-    "audit": "write, merge, repair, show or verify the audit log",
+    "card": "new, update, show or mv: write a data card, make it fit, print it, move it",
+    "audit": "add, merge, repair, show or verify entries of the audit log",
     "waive": "write a dated, reasoned, owned exception",
     "waivers": "list the exceptions, and when they expire",
     "explain": "say what a rule, a hook or a requirement is about",
@@ -69,6 +69,10 @@ def run(verb: Callable[[], int]) -> int:
         sys.stderr.write("git-custody: stopped\n")
     except BrokenPipeError:
         sys.stderr.close()
+    except Exception as error:  # a full disk, a closed output, a folder that is gone: none of them is a finding
+        from ..core.runner import unexpected
+
+        sys.stderr.write(f"git-custody: {sentence(unexpected(error).message)}\n")
     return 2
 
 

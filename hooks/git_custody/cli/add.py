@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CUSTODY, CannotJudge, RepoPath
+from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath
 from ..core.report import plain, sentence
 from . import parser
 from .answers import Answers, add_options, checked, from_options
@@ -51,7 +51,7 @@ def add(
     only_new: bool = False,
 ) -> int:
     """Do the paperwork for paths as the user typed them; `only_new` refuses a dataset that has a card."""
-    from ..core.runner import rooted
+    from ..core.runner import rooted, show
 
     git = desk.git
     paths = list(dict.fromkeys(rooted(name, git) for name in names))
@@ -65,6 +65,9 @@ def add(
     staged = _still_there(desk, staged)
     desk.scratch.add(staged)
     desk.reopen()
+    if not desk.case.policy.exists and worktree.is_file(git.root, assets.POLICY):
+        stage = desk.command("git", "add", RepoPath(assets.POLICY))
+        show(f"note: {assets.POLICY} is not staged, so it does not count yet; first: {stage}\n")
     desk.take_up(_cards(desk, kept))
     _papers(desk, kept, answers, as_one, only_new)
     desk.demand(verb, answers, words, paths)
@@ -155,7 +158,10 @@ def _papers(desk: Desk, paths: Sequence[str], answers: Answers, as_one: bool, on
             new.update(dict.fromkeys(undocumented, False))
         lost.update(dict.fromkeys(_lost(desk, subject)))
     if only_new and cards and not new:
-        raise CannotJudge("it has a card; to mend that: git custody card update", next(iter(cards)))
+        card = next(iter(cards))
+        raise CannotJudge(
+            f"it has a card; to mend that: {desk.command(CUSTODY, 'card', 'update', RepoPath(card))}", card
+        )
     if len(new) > 1 and (answers.title or answers.id) and not desk.asker.interactive:
         raise CannotJudge(
             f"{len(new)} datasets have no card ({', '.join(plain(p) for p in list(new)[:5])}), and one "
@@ -233,7 +239,8 @@ def _pickles(desk: Desk, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
             continue
         with open(worktree.full_path(git.root, path), "rb") as file:
             size = os.fstat(file.fileno()).st_size
-            found = list(findings_for(path, FileContent(file, size), None)) if size else []
+            said = findings_for(path, FileContent(file, size), None) if size else ()
+            found = [finding for finding in said if isinstance(finding, Finding)]
             if found:
                 digest = _sha256_of(file)
                 found = [finding._replace(digest=digest) for finding in found]

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CannotJudge
+from ..core.findings import CUSTODY, CannotJudge
 from ..scaffold.baseline import DAYS, OWED, planned
 
 if TYPE_CHECKING:
@@ -62,12 +62,15 @@ def _base_with_policy(git: Git) -> str | None:
     return None
 
 
-def _agreed(*, dry_run: bool, yes: bool) -> bool:
+def _agreed(stand: Standpoint, *, dry_run: bool, yes: bool) -> bool:
     """Whether to go on; asks on a terminal. Raises `CannotJudge` where nobody can be asked."""
     if dry_run or yes:
         return yes and not dry_run
     if not sys.stdin.isatty():
-        raise CannotJudge("nobody can be asked here: look at the plan, then run git custody adopt --yes")
+        from ..core.report import command_line
+
+        again = command_line((CUSTODY, "adopt", "--yes"), stand)
+        raise CannotJudge(f"nobody can be asked here: look at the plan, then run {again}")
     sys.stdout.write("Write and stage this? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -90,7 +93,7 @@ def _adopt(git: Git, hooks: Sequence[Hook], stand: Standpoint, *, dry_run: bool,
     show(_told(plan, today))
     if not plan.files:
         show("There is nothing to adopt.\n")
-    elif not _agreed(dry_run=dry_run, yes=yes):
+    elif not _agreed(stand, dry_run=dry_run, yes=yes):
         show("Nothing was changed.\n")
         return 0
     else:
@@ -155,7 +158,7 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _owed(plan: Plan, today: date, stand: Standpoint) -> str:
-    from ..core.findings import CUSTODY, RepoPath, Slot
+    from ..core.findings import RepoPath, Slot
     from ..core.report import command_line, plain, sentence
 
     lines = [f"Owed until {today + timedelta(days=DAYS)}:"]
@@ -192,7 +195,7 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     from datetime import date
 
     from ..core.cache import Cache
-    from ..core.report import as_text, plain
+    from ..core.report import as_text, command_line, plain
     from ..core.runner import read_all_settings, show
     from ..scaffold.whole_index import judge_index
     from .waivers import rows
@@ -206,7 +209,7 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     show(f"{_capital(based)} has a policy, so no new debt is taken on.\n")
     for file in gone:
         show(f"    {plain(file)}: paid, to be removed\n")
-    if gone and _agreed(dry_run=dry_run, yes=yes):
+    if gone and _agreed(stand, dry_run=dry_run, yes=yes):
         for file in gone:
             git.drop([file])
             if worktree.is_file(git.root, file):
@@ -220,9 +223,25 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     blocking = tuple(finding for finding in report.findings if finding.blocks)
     if blocking or report.errors:
         show("What blocks now:\n" + as_text(report._replace(findings=blocking), stand))
+        undo = None if baseline else _undo(git)
+        if undo is not None:
+            again = command_line((CUSTODY, "adopt"), stand)
+            show("The last commit is what brought the policy. To adopt what is there along with it:\n")
+            show(f"    {undo}\n    {again}\n")
     elif not left:
         show("Nothing is owed.\n")
     return report.exit_code
+
+
+def _undo(git: Git) -> str | None:
+    """How to take back HEAD's commit alone, where that leaves no base with a policy; else None."""
+    elsewhere = (git.upstream(), git.find_commit("refs/remotes/origin/HEAD"), git.find_commit("HEAD~1"))
+    if any(c is not None and assets.POLICY in git.entries(c, [assets.POLICY]) for c in elsewhere):
+        return None
+    if git.find_commit("HEAD~1") is None and not git.is_shallow:
+        return "git update-ref -d HEAD"
+    alone = git.find_commit("HEAD~1") is not None and git.find_commit("HEAD^2") is None
+    return "git reset --soft HEAD~1" if alone else None
 
 
 def _capital(text: str) -> str:

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import assets, worktree
 from ..core.digests import short
-from ..core.findings import CannotJudge
+from ..core.findings import CUSTODY, CannotJudge, RepoPath, Slot
 from ..core.report import plain, sentence
 from ..datasets import survey as surveys
 from ..datasets.audit_entries import OPS, entry_id, render
 from ..datasets.audit_entries import state as state_of
-from ..datasets.audit_log import Log, heads, history, read_log
+from ..datasets.audit_log import Log, heads, history, read_log, state_problems
 from . import parser
 from .answers import Answers, Asker, add_reason, checked, reason_of
 from .desk import AUDIT_HOOK, Desk, opened, report
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
     merge.add_argument("targets", nargs="*", metavar="DATASET", help=f"{target}; default: all that need it")
     repair = verbs.add_parser("repair", help="mend what a revert, cherry-pick or rebase left out", allow_abbrev=False)
     add_reason(repair)
-    repair.add_argument("targets", nargs="*", metavar="DATASET", help=f"{target}; default: all")
+    repair.add_argument("targets", nargs="*", metavar="DATASET", help=f"{target}; default: all that need it")
     show = verbs.add_parser("show", help="print the history of datasets", allow_abbrev=False)
     show.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     show.add_argument("targets", nargs="+", metavar="DATASET", help=target)
@@ -70,7 +70,22 @@ def dataset_of(desk: Desk, word: str) -> str:
                 return ids[card]
     if surveys.is_id(word) and (word in ids_of_all_cards(desk.case).values() or word in desk.known_logs()):
         return word
+    if path not in desk.case.after:
+        held = list(_deleted_at(desk, path or "."))
+        if len(held) > 1:
+            raise CannotJudge(f"several datasets have lain there, so name one by its id: {', '.join(held)}", path)
+        if held:
+            return held[0]
     raise CannotJudge(f'"{word}" is neither a dataset that has a card, nor the id of one')
+
+
+def _deleted_at(desk: Desk, path: str) -> Iterator[str]:
+    """The datasets without a card whose logs have them at a path: those that end there, else all that were there."""
+    logs = [
+        log for dataset_id in _staged_logs(desk) if _card(desk, dataset_id) is None for log in [_log(desk, dataset_id)]
+    ]
+    ended = [log.dataset for log in logs if path in {log.entries[head].path for head in heads(log)}]
+    yield from ended or (log.dataset for log in logs if path in {entry.path for entry in log.entries.values()})
 
 
 def _record(desk: Desk, dataset_id: str, answers: Answers, *, op: str | None = None) -> None:
@@ -155,6 +170,14 @@ def _repair(desk: Desk, given: Namespace) -> int:
         ids = list(dict.fromkeys(dataset_of(desk, word) for word in given.targets))
     else:
         ids = sorted(desk.known_logs() | _unlogged(desk))
+    # What is sound and only waits for its commit keeps what was said of it.
+    torn = {dataset_id: _card(desk, dataset_id) for dataset_id in ids if _is_torn(desk, dataset_id)}
+    moved = surveys.moved(desk.case, surveys.survey(desk.case)) if any(torn.values()) else {}
+    for card in torn.values():
+        if card in moved:
+            add = desk.command(CUSTODY, "add", RepoPath(moved[card]))
+            desk.notes.append(f"{card} was left behind, and its data moved; to take it along: {add}")
+    ids = [dataset_id for dataset_id, card in torn.items() if card not in moved]
     asker, desk.asker = desk.asker, _Silent()
     _mend(desk, ids, answers.reason)
     if desk.changes and answers.reason is None and desk.asker.missing:
@@ -191,6 +214,21 @@ def _unlogged(desk: Desk) -> set[str]:
     return {found for found in ids_of_all_cards(desk.case).values() if surveys.is_id(found)}
 
 
+def _is_torn(desk: Desk, dataset_id: str) -> bool:
+    """Whether a log is broken, lacks entries that were published, or does not lead to what is staged."""
+    files = desk.files_in(desk.case, dataset_id)
+    log = read_log(dataset_id, files)
+    published = desk.published(dataset_id, history=True)
+    if log.problems or any(files.get(name) != data for name, data in published.items()):
+        return True
+    card = _card(desk, dataset_id)
+    if card is None:
+        return bool(state_problems(log, path=None, digest=None))
+    found = surveys.dataset(desk.case, card)
+    path = found.path or "."
+    return not found.files or bool(state_problems(log, path=path, digest=surveys.digest(desk.case, found)))
+
+
 def _mend(desk: Desk, ids: Sequence[str], reason: str | None) -> None:
     for dataset_id in ids:
         card = _card(desk, dataset_id)
@@ -206,6 +244,8 @@ def _mend(desk: Desk, ids: Sequence[str], reason: str | None) -> None:
                 )  # fmt: skip
         else:
             desk.refuse_undecided(dataset_id)
+            if card is not None:
+                desk.remove_card(card)
             last = desk.last_path(dataset_id) or "."
             desk.record(
                 dataset_id, last, None, reason, whole_history=True,
@@ -278,7 +318,8 @@ def _verify(desk: Desk, given: Namespace) -> int:
     ]  # fmt: skip
     code = max(judged.exit_code, 1 if lost else 0)
     found = f"{_count(total, 'entry', 'entries')} in {_count(len(ids), 'log', 'logs')}"
-    lines.append(f"{found}: {'all sound' if code == 0 else 'not all sound; to mend them: git custody audit repair'}")
+    mend = desk.command(CUSTODY, "audit", "repair", "--reason", Slot("REASON"))
+    lines.append(f"{found}: {'all sound' if code == 0 else f'not all sound; to mend them: {mend}'}")
     if git.is_shallow:
         lines.append(
             "not verified, because this clone is shallow: that no older entry was removed; run: git fetch --unshallow"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..core.cache import Cache
     from ..core.case import Case, Hook
+    from ..core.findings import RepoPath, Slot
     from ..core.git import Git
     from .answers import Answers
 
@@ -67,6 +68,8 @@ class Bench:
         self.asker = asker or Asker()
         self.changes: dict[str, Change] = {}
         self.concerned: list[str] = []
+        # What the user should know besides, a sentence each.
+        self.notes: list[str] = []
         self.case: Case = open_index(scratch, cache, hooks)
         self.head = open_head(git, cache, self.case)
         self.real = {change.path: change.after for change in git.merged(git.empty_tree)}
@@ -85,14 +88,18 @@ class Bench:
         after: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Raise `CannotJudge` when answers are missing, with the whole command that gives them."""
-        from ..core.report import command_line, standpoint
-
         command = self.asker.demand(verb, answers, words, paths)
         if command is not None:
-            line = command_line((*command, *after), standpoint(self.git.prefix, os.environ, self.git.root))
+            line = self.command(*command, *after)
             raise CannotJudge(
                 f"nothing was changed, because these answers are missing: {self.asker.missing}; run: {line}"
             )
+
+    def command(self, *words: str | RepoPath | Slot) -> str:
+        """A command for a sentence, as it can be pasted where the user stands."""
+        from ..core.report import command_line, standpoint
+
+        return command_line(words, standpoint(self.git.prefix, os.environ, self.git.root))
 
     def finish(self, staged: Sequence[str] = ()) -> list[str]:
         """Stage `staged` as `git add` does, write and stage all changes; give what was done, a line each.
@@ -163,22 +170,47 @@ def report(
 ) -> int:
     """Print what was done and what is still owed for these paths; give the exit code."""
     from ..core.changes import Request
-    from ..core.report import as_text, standpoint
+    from ..core.report import as_text, command_line, standpoint
     from ..core.runner import judge, show
 
     git = bench.git
     lines = list(done) or ([] if quiet else [nothing])
     code = 0
+    stand = standpoint(git.prefix, os.environ, git.root)
     try:
-        request = Request(staged=True, paths=tuple(dict.fromkeys([*paths, *bench.concerned])))
-        judged = judge(git, bench.cache, request, bench.hooks, bench.hooks, os.environ)
+        about = tuple(dict.fromkeys([*paths, *bench.concerned]))
+        judged = judge(git, bench.cache, Request(staged=True, paths=about), bench.hooks, bench.hooks, os.environ)
+        waived = _waived(bench, about)
     except CannotJudge as error:
         place = f"{plain(error.path)}: " if error.path else ""
         lines.append(f"what is still owed cannot be told yet: {place}{sentence(error.message)}")
+        lines += [f"    fix    {command_line(command, stand)}" for command in error.fix]
     else:
         code = judged.exit_code
-        text = as_text(judged, standpoint(git.prefix, os.environ, git.root)).splitlines()
+        text = as_text(judged, stand).splitlines()
         if text:
             lines += ["still owed:", *(f"  {line}" for line in text[:-1])]
+        if waived:
+            lines += ["still owed, but waived:", *(f"  {line}" for line in _few(waived))]
+    lines += [f"note: {sentence(note)}" for note in bench.notes]
     show("".join(line + "\n" for line in lines))
     return code
+
+
+def _waived(bench: Bench, about: Sequence[str]) -> list[str]:
+    """What waivers let through for now at these paths, a line each; the change need not have touched it."""
+    from ..core.changes import Request
+    from ..core.runner import judge
+
+    if not any(waiver.is_glob or _speaks(waiver.path, about) for waiver in bench.case.settings.waivers):
+        return []
+    judged = judge(bench.git, bench.cache, Request(all=True, paths=tuple(about)), bench.hooks, bench.hooks, os.environ)
+    ends = {waiver.file: waiver.expires for waiver in bench.case.settings.waivers}
+    return [
+        f"{plain(f.path)}: {f.rule.name}, until {ends.get(f.waived_by)}: {sentence(f.message)}"
+        for f in judged.findings if f.waived_by is not None
+    ]  # fmt: skip
+
+
+def _speaks(path: str, about: Sequence[str]) -> bool:
+    return any(not p or path == p or path.startswith(p + "/") for p in about)

@@ -1,4 +1,4 @@
-"""`git custody card`: make, mend, show or move a data card."""
+"""`git custody card`: new, update, show or mv of a data card."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CannotJudge
+from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain, sentence
 from ..datasets import survey as surveys
 from . import parser
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Do to a card what the first argument says; the exit code is 0, 1 (something is owed) or 2."""
-    arguments = parser("card", "Make, mend, show or move a data card.")
+    arguments = parser("card", "Write a data card, make it fit, print it, or move it with its data.")
     verbs = arguments.add_subparsers(dest="verb", metavar="VERB", required=True)
     new = verbs.add_parser("new", help="describe a file or folder that has no card yet", allow_abbrev=False)
     add_options(new)
@@ -90,7 +90,8 @@ def _card_of(desk: Desk, path: str) -> str:
     inner = f"{path}/datacard.yaml" if path else "datacard.yaml"
     over = (inner,) if inner in after else assets.cards_over(path, after)
     if not over:
-        raise CannotJudge("it has no data card; to make one: git custody add", path or ".")
+        make = desk.command(CUSTODY, "add", RepoPath(path or "."))
+        raise CannotJudge(f"it has no data card; to make one: {make}", path or ".")
     return over[0]
 
 
@@ -153,7 +154,8 @@ def _move(desk: Desk, given: Namespace) -> int:
     if old not in after and f"{old}.dvc" in after:
         old, new = f"{old}.dvc", new if new.endswith(".dvc") else f"{new}.dvc"
     if old.endswith(".dvc") and old.rpartition("/")[2] != new.rpartition("/")[2]:
-        raise CannotJudge("a .dvc file names its data: rename both with dvc move, then run git custody add", old)
+        add = desk.command(CUSTODY, "add", RepoPath(old), RepoPath(new))
+        raise CannotJudge(f"a .dvc file names its data: rename both with dvc move, then run: {add}", old)
     if not any(path == old or path.startswith(old + "/") for path in after):
         raise CannotJudge("git does not track it, so there is nothing to move", old)
     if worktree.exists(git.root, new):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CannotJudge
+from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain
 from ..datasets import cards as card_texts
 from ..datasets import survey as surveys
@@ -72,7 +72,7 @@ class Desk(Ledger):
         for card, found in ids_of_all_cards(self.head).items() if undecided else ():
             if found == dataset_id and card in undecided:
                 self.take_up([card])  # says where the conflict is
-                raise CannotJudge("its merge conflict is not resolved: mend it, then run git custody add on it", card)
+                raise CannotJudge(self._unresolved(card), card)
 
     def refuse_unmerged(self, card: str) -> None:
         """Raise `CannotJudge` when what a card speaks of is unmerged."""
@@ -85,7 +85,10 @@ class Desk(Ledger):
                 else path in (name.subject, f"{name.subject}.dvc")
             )  # fmt: skip
             if mine:
-                raise CannotJudge("its merge conflict is not resolved: mend it, then run git custody add on it", path)
+                raise CannotJudge(self._unresolved(path), path)
+
+    def _unresolved(self, path: str) -> str:
+        return f"its merge conflict is not resolved: mend it, then run: {self.command(CUSTODY, 'add', RepoPath(path))}"
 
     # ------------------------------------------------------------------ one dataset
 
@@ -101,7 +104,7 @@ class Desk(Ledger):
         if moved is not None:
             old, text = moved
             self._moved.add(old)
-            self._remove_card(old)
+            self.remove_card(old)
             self._card(found, text, digest, answers, f"moved here from {plain(old)}")
             return
         dataset_id = answers.id or self._id_for(path or os.path.basename(self.git.root))
@@ -159,8 +162,8 @@ class Desk(Ledger):
         if not entry.is_file:
             raise CannotJudge("a data card has to be a plain file", card)
         if not found.files:
-            self._remove_card(card)
-            if log and found.id is not None:
+            self.remove_card(card)
+            if log and found.id is not None and self._sharing(found.id) == [card]:
                 self.deleted(found.id, answers.reason)
             return
         digest = self._digest(found)
@@ -185,25 +188,43 @@ class Desk(Ledger):
                 if source.get("kind") in (None, "original", "synthetic", "derived"):
                     fields.setdefault("source.kind", "public-download")
             if keep_id and answers.id not in (None, data.get("id")):
-                raise CannotJudge(
-                    f'this dataset has the id "{data.get("id")}"; to change it: git custody card update --id'
-                )
+                change = self.command(CUSTODY, "card", "update", "--id", answers.id or "", RepoPath(card))
+                raise CannotJudge(f'this dataset has the id "{data.get("id")}"; to change it: {change}')
             edited = card_texts.with_fields(text, fields) if fields else text
             content = data.get("content")
             known = isinstance(content, dict) and "media_type" in content
             media = None if known or found.is_folder else card_texts.media_type(found.path.removesuffix(".dvc"))
             edited = card_texts.with_content(edited, digest, surveys.size(self.case, found), media)
+            edited = card_texts.without_owed_line(edited)
             dataset_id = card_texts.fields_of(edited).get("id")
         except CannotJudge as error:
             raise CannotJudge(error.message, card, error.line) from None
         if edited != worktree.read_file(self.git.root, card) or edited != self._staged(card):
-            self.changes[card] = Change(card, edited, f"card {told or 'updated'}")
+            fallback = "updated" if edited != text else "as it is"
+            self.changes[card] = Change(card, edited, f"card {told or fallback}")
         self.concerned += [card, found.path]
         if log and isinstance(dataset_id, str) and surveys.is_id(dataset_id):
+            self._refuse_copy(card, dataset_id)
             self.record(
                 dataset_id, found.path or ".", digest, answers.reason, op=op,
                 at_head=lambda: self.state_in_head(found, dataset_id),
             )  # fmt: skip
+
+    def _sharing(self, dataset_id: str) -> list[str]:
+        """The cards with this id: more than one after a dataset was copied with its card."""
+        from ..check_dataset_card import ids_of_all_cards
+
+        return [card for card, found in ids_of_all_cards(self.case).items() if found == dataset_id]
+
+    def _refuse_copy(self, card: str, dataset_id: str) -> None:
+        """Raise `CannotJudge` when the id of a card belongs to another one: its log is not this dataset's."""
+        from ..check_dataset_card import keeper_of, new_id
+
+        sharing = self._sharing(dataset_id)
+        keeper = keeper_of(self.case, dataset_id, sharing) if card in sharing and len(sharing) > 1 else None
+        if keeper not in (None, card):
+            own = self.command(*new_id(card))
+            raise CannotJudge(f'its id "{dataset_id}" is that of {keeper}; to give it one of its own: {own}', card)
 
     def gone(self, dataset_id: str, reason: str | None) -> None:
         """Record where a dataset went whose card HEAD has, and the index has not at that place."""
@@ -233,7 +254,7 @@ class Desk(Ledger):
                     "nothing was changed",
                     path,
                 )
-            if "\n" in path or "\\" in path:
+            if surveys.is_ambiguous(path):
                 raise CannotJudge(
                     "the name of a dataset must not hold a line break or a backslash: rename it first; "
                     "nothing was changed",
@@ -244,7 +265,8 @@ class Desk(Ledger):
             return None  # a link: what is owed will say so
         return surveys.digest(self.case, found)
 
-    def _remove_card(self, card: str) -> None:
+    def remove_card(self, card: str) -> None:
+        """Take away a card that lost its data."""
         told = "card removed, because its data are gone"
         self.changes[card] = Change(card, None, told)
         self.concerned.append(card)

@@ -7,15 +7,18 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core import assets
-from ..core.findings import CannotJudge
+from ..core import assets, worktree
+from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.runner_config import GATES, RUNNERS, Provided, RunnerConfig, read_runner_config, stopped
+from ..scaffold.runner_here import caller, runner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..core.case import Hook, Settings
+    from ..core.findings import Command
     from ..core.git import Git
+    from ..core.report import Standpoint
 
 OLDEST_GIT = (2, 34)
 UMBRELLA = "custody"
@@ -34,18 +37,19 @@ _RUNS_CHECK = re.compile(rb"^[^#\n]*\bgit[ -]custody check\b", re.MULTILINE)
 
 
 class Said(NamedTuple):
-    """One check: its name, whether it is well, what was found, and the command that mends it."""
+    """One check: its name, whether it is well, what was found, and the command, or words, that mend it."""
 
     check: str
     ok: bool
     found: str
-    mend: str = ""
+    mend: Command | str = ""
 
 
 def main(argv: Sequence[str]) -> int:
     """Print a line for each check: 0 when all are well, 1 when one is not, 2 when it cannot be told."""
     from ..catalog import load_all
     from ..core.git import Git
+    from ..core.report import standpoint
     from ..core.runner import show
     from . import parser
 
@@ -57,7 +61,8 @@ def main(argv: Sequence[str]) -> int:
     given = arguments.parse_args(argv)
     with Git() as git:
         said = list(examine(git, load_all(), os.environ, ci=given.ci))
-    show(_json(said) if given.format == "json" else _text(said))
+        stand = standpoint(git.prefix, os.environ, git.root)
+    show(_json(said, stand) if given.format == "json" else _text(said, stand))
     return 0 if all(item.ok for item in said) else 1
 
 
@@ -71,7 +76,7 @@ def examine(git: Git, hooks: Sequence[Hook], environment: Mapping[str, str], *, 
     if ci:
         yield from _ci(git, environment)
     elif git.is_bare:
-        yield Said("hooks", False, "this is a bare repository, so no hook runs here", "git custody doctor --ci")
+        yield Said("hooks", False, "this is a bare repository, so no hook runs here", (CUSTODY, "doctor", "--ci"))
     else:
         yield from _config(git, hooks, settings)
         yield from _installed(git)
@@ -97,18 +102,25 @@ def _policy(git: Git, hooks: Sequence[Hook]) -> tuple[Said, Settings | None]:
     try:
         settings = read_all_settings(git, Cache(None), tree, hooks)
     except CannotJudge as error:
-        return Said("policy", False, error.message, f"mend {error.path or assets.POLICY}"), None
+        return Said("policy", False, error.message, ("mend", RepoPath(error.path or assets.POLICY))), None
     if settings.document is None:
-        return Said("policy", False, f"there is no {assets.POLICY}, staged or committed", "git custody init"), settings
+        if not git.is_bare and worktree.exists(git.root, assets.POLICY):
+            return Said("policy", False, f"{assets.POLICY} is not staged", _add(git, assets.POLICY)), settings
+        found = f"there is no {assets.POLICY}, staged or committed"
+        return Said("policy", False, found, (CUSTODY, "init")), settings
+    edit: Command = ("edit", RepoPath(assets.POLICY))
     for problem in settings.document.problems:
-        return Said("policy", False, f"line {problem.line}: {problem.message}", f"edit {assets.POLICY}"), settings
+        return Said("policy", False, f"line {problem.line}: {problem.message}", edit), settings
     for invalid in settings.invalid_waivers:
-        return Said(
-            "policy", False, f"{invalid.file} is not valid: {invalid.message}", f"edit {invalid.file}"
-        ), settings
+        found = f"{invalid.file} is not valid: {invalid.message}"
+        return Said("policy", False, found, ("edit", RepoPath(invalid.file))), settings
     policy = settings.policy
     also = f", and {', '.join(policy.also)}" if policy.also else ""
     return Said("policy", True, f"level {policy.level}{also}; {len(settings.waivers)} waivers"), settings
+
+
+def _add(git: Git, path: str) -> Command:
+    return ("git", "add", *(("-f",) if git.ignored([path]) else ()), RepoPath(path))
 
 
 def _mode(settings: Settings) -> Iterator[Said]:
@@ -141,20 +153,20 @@ def _config(git: Git, hooks: Sequence[Hook], settings: Settings | None) -> Itera
                 "config",
                 False,
                 f"{beside[0]} is not staged, so that runners refuse to work",
-                f"git add {beside[0]}",
+                _add(git, beside[0]),
             )
         else:
-            yield Said("config", False, "there is no .pre-commit-config.yaml", "git custody init")
+            yield Said("config", False, "there is no .pre-commit-config.yaml", (CUSTODY, "init"))
         return
     ids = {*(hook.id for hook in hooks), UMBRELLA}
     for config in configs.values():
         if config.problem is not None:
-            yield Said("config", False, f"{config.path}: {config.problem}", f"mend {config.path}")
+            yield Said("config", False, f"{config.path}: {config.problem}", ("mend", RepoPath(config.path)))
             return
     wanted = _wanted(configs, hooks, settings)
     if not wanted:
         name = next(iter(configs))
-        yield Said("config", False, f"{name} does not list our hooks", "git custody init")
+        yield Said("config", False, f"{name} does not list our hooks", (CUSTODY, "init"))
         return
     # Held against what the manifest says, as if that had been there before.
     ideal = {
@@ -167,7 +179,7 @@ def _config(git: Git, hooks: Sequence[Hook], settings: Settings | None) -> Itera
     problems = [item for item in stopped(ideal, configs, ids, lambda hook, others: False) if not item.remark]
     for item in problems:
         place = item.path + (f":{item.line}" if item.line else "")
-        yield Said("config", False, f"{place}: {item.message}", f"edit {item.path}")
+        yield Said("config", False, f"{place}: {item.message}", ("edit", RepoPath(item.path)))
     if not problems:
         yield Said("config", True, f"{', '.join(configs)} runs {', '.join(wanted)}")
 
@@ -192,35 +204,15 @@ def _installed(git: Git) -> Iterator[Said]:
     folder = git.own_path("hooks")
     elsewhere = f" (core.hooksPath is {git.setting('core.hooksPath')})" if git.setting("core.hooksPath") else ""
     for name in GATES:
-        caller, trouble = _caller(os.path.join(folder, name))
+        called, trouble = caller(os.path.join(folder, name))
         if trouble:
-            yield Said(name, False, f"{trouble}{elsewhere}", f"pre-commit install --hook-type {name}")
+            yield Said(name, False, f"{trouble}{elsewhere}", (runner(git), "install", "--hook-type", name))
         else:
-            yield Said(name, True, f"git calls {caller}{elsewhere}")
-
-
-def _caller(path: str) -> tuple[str, str]:
-    """Who is called by a git hook, or what is wrong with it."""
-    try:
-        with open(path, "rb") as file:
-            script = file.read(64 * 1024)
-    except OSError:
-        return "", "this git hook is not installed"
-    if os.name != "nt" and not os.access(path, os.X_OK):
-        return "", "this git hook is not executable, so git passes it over"
-    code = b"\n".join(line for line in script.split(b"\n") if not line.lstrip().startswith(b"#"))
-    if re.search(rb"\bgit[ -]custody check\b|\bcustody-[a-z]", code):
-        return "git-custody", ""
-    # Both runners are called with one of these words; their names alone may stand in a message.
-    if re.search(rb"\bhook-impl\b|\brun\b", code):
-        for words, caller in ((rb"\bprek\b", "prek"), (rb"\bpre[-_]commit\b(?!-)", "pre-commit")):
-            if re.search(words, re.sub(rb"hook-type[= ]\S+", b"", code)):
-                return caller, ""
-    return "", "this git hook calls neither pre-commit nor prek nor git-custody"
+            yield Said(name, True, f"git calls {called}{elsewhere}")
 
 
 def _calls_us_directly(git: Git) -> bool:
-    callers = {_caller(os.path.join(git.own_path("hooks"), name))[0] for name in GATES}
+    callers = {caller(os.path.join(git.own_path("hooks"), name))[0] for name in GATES}
     return callers == {"git-custody"}
 
 
@@ -256,11 +248,11 @@ def _ci(git: Git, environment: Mapping[str, str]) -> Iterator[Said]:
         service or "no CI is recognised: CI is not set",
         "run this in the CI job",
     )
-    yield Said("history", not git.is_shallow, "shallow" if git.is_shallow else "whole", "git fetch --unshallow")
+    yield Said("history", not git.is_shallow, "shallow" if git.is_shallow else "whole", ("git", "fetch", "--unshallow"))
     if base is not None:
         known = git.find_commit(base) is not None
         branch = base.removeprefix("origin/")
-        mend = f"git fetch origin +refs/heads/{branch}:refs/remotes/origin/{branch}"
+        mend = ("git", "fetch", "origin", f"+refs/heads/{branch}:refs/remotes/origin/{branch}")
         yield Said("base", known, f"{base} is {'known' if known else 'not a commit here'}", mend)
     tree = git.head() if git.is_bare else None
     callers = []
@@ -268,7 +260,7 @@ def _ci(git: Git, environment: Mapping[str, str]) -> Iterator[Said]:
         if _CI_FILES.fullmatch(path) and entry.is_file and _RUNS_CHECK.search(git.read(entry.oid) or b""):
             callers.append(path)
     found = f"{', '.join(sorted(callers))} runs git custody check" if callers else "no CI file runs git custody check"
-    yield Said("job", bool(callers), found, "git custody init")
+    yield Said("job", bool(callers), found, (CUSTODY, "init"))
 
 
 def _service(environment: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -297,14 +289,15 @@ def prove(git: Git, environment: Mapping[str, str]) -> Iterator[Said]:
         folder += "-"
     with git.sandbox() as (sandbox, seen):
         settings = {} if git.is_bare else git.entries(None, [assets.POLICY, assets.WAIVERS.rstrip("/")])
-        sandbox.enter(settings)
+        # A waiver that is only staged would be told that it waives nothing: what it is for is not here.
+        sandbox.enter({p: e for p, e in settings.items() if p in taken or not p.startswith(assets.WAIVERS)})
         child = {k: v for k, v in environment.items() if not k.startswith(("GIT_", "PRE_COMMIT", "GITHEAD_"))}
         child.update({k: v for k, v in seen.items() if k.startswith("GIT_")})
         child["XDG_CACHE_HOME"] = os.path.dirname(seen["GIT_INDEX_FILE"])
         sandbox.put(f"{folder}/planted.txt", _GOOD)
         code, rules = _check(git.root, child)
         said = "a plain text passes" if code == 0 else f"a plain text is blocked ({_why(code, rules)})"
-        good = Said("good file", code == 0, said, "git custody check --staged")
+        good = Said("good file", code == 0, said, (CUSTODY, "check", "--staged"))
         sandbox.drop([f"{folder}/planted.txt"])
         sandbox.put(f"{folder}/planted.bin", _BAD)
         code, rules = _check(git.root, child)
@@ -341,14 +334,20 @@ def _check(root: str, environment: Mapping[str, str]) -> tuple[int, list[str]]:
 # ---------------------------------------------------------------------- what the user reads
 
 
-def _text(said: Sequence[Said]) -> str:
+def _mend(item: Said, stand: Standpoint) -> str:
+    from ..core.report import command_line, sentence
+
+    return sentence(item.mend) if isinstance(item.mend, str) else command_line(item.mend, stand)
+
+
+def _text(said: Sequence[Said], stand: Standpoint) -> str:
     from ..core.report import sentence
 
     lines = []
     for item in said:
         lines.append(f"{'ok' if item.ok else 'problem':<8} {item.check}: {sentence(item.found)}")
         if not item.ok:
-            lines.append(f"         fix  {sentence(item.mend)}")
+            lines.append(f"         fix  {_mend(item, stand)}")
     wrong = sum(not item.ok for item in said)
     lines.append(
         "The gate stands." if not wrong else f"{wrong} problem{'' if wrong == 1 else 's'}. Nothing was changed."
@@ -356,14 +355,14 @@ def _text(said: Sequence[Said]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def _json(said: Sequence[Said]) -> str:
+def _json(said: Sequence[Said], stand: Standpoint) -> str:
     import json
 
     from ..core.report import sentence
 
     checks = [
         {"check": item.check, "ok": item.ok, "found": sentence(item.found)}
-        | ({} if item.ok else {"fix": sentence(item.mend)})
+        | ({} if item.ok else {"fix": _mend(item, stand)})
         for item in said
     ]
     return json.dumps({"schema_version": 1, "ok": all(item.ok for item in said), "checks": checks}, indent=2) + "\n"

@@ -22,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
     from . import parser
 
     arguments = parser("explain", "Say what a rule, a hook or an LLMSVS requirement is about.")
-    arguments.add_argument("name", nargs="?", metavar="RULE|HOOK|2.10", help="without it: all rules")
+    arguments.add_argument("name", nargs="?", metavar="RULE|HOOK|V2|2.10", help="without it: all rules")
     name = arguments.parse_args(argv).name
     hooks = load_all()
     show("\n".join(index(hooks) if name is None else page(name, hooks)) + "\n")
@@ -37,14 +37,17 @@ def index(hooks: Sequence[Hook]) -> Iterator[str]:
         for rule in hook.rules:
             yield f"    {rule.name:<{width}}  {numbers(rule.requirements):<13}  {rule.title}"
         yield ""
-    yield "More: git custody explain RULE, git custody explain HOOK, git custody explain 2.10"
+    yield "More: git custody explain RULE, git custody explain HOOK, git custody explain V2, git custody explain 2.10"
 
 
 def page(name: str, hooks: Sequence[Hook]) -> Iterator[str]:
     """The page of one rule, hook or requirement; raises `CannotJudge` when there is nothing of that name."""
     from ..core.requirements import REQUIREMENTS, requirement
 
-    asked = requirement(name.upper().removeprefix("LLMSVS").removeprefix("V").strip(" -"))
+    number = name.upper().removeprefix("LLMSVS").strip(" -").removeprefix("V")
+    if number == "2":
+        return _chapter(hooks)
+    asked = requirement(number)
     if asked is not None:
         return _requirement(asked, hooks)
     for hook in hooks:
@@ -108,14 +111,30 @@ def _hook(name: str, hooks: Sequence[Hook]) -> Iterator[str]:
         yield from (f"    {rule.name:<{width}}  {rule.title}" for rule in hook.rules)
 
 
-def _requirement(asked: Requirement, hooks: Sequence[Hook]) -> Iterator[str]:
+def _chapter(hooks: Sequence[Hook]) -> Iterator[str]:
     from ..core.requirements import REQUIREMENTS
 
+    yield 'LLMSVS chapter V2, "Model Lifecycle"; from which level each requirement applies:'
+    yield ""
+    for found in REQUIREMENTS:
+        open_yet = "" if _serving(found, hooks) else " (nothing in this version checks it yet)"
+        yield f"    {found.number:<5} level {found.level}  {found.asks}{open_yet}"
+    yield ""
+    yield "More: git custody explain 2.10"
+
+
+def _serving(asked: Requirement, hooks: Sequence[Hook]) -> list[tuple[Hook, Rule]]:
+    """The rules that serve a requirement, without those that serve all of them."""
+    from ..core.requirements import REQUIREMENTS
+
+    every = len(REQUIREMENTS)
+    return [(h, r) for h in hooks for r in h.rules if asked.number in r.requirements and len(r.requirements) < every]
+
+
+def _requirement(asked: Requirement, hooks: Sequence[Hook]) -> Iterator[str]:
     yield f"LLMSVS {asked.number} (from level {asked.level}): {asked.asks}"
     yield ""
-    every = len(REQUIREMENTS)
-    pairs = [(hook, rule) for hook in hooks for rule in hook.rules if asked.number in rule.requirements]
-    serving = [(hook, rule) for hook, rule in pairs if len(rule.requirements) < every]
+    serving = _serving(asked, hooks)
     if not serving:
         yield "Nothing in this version checks it yet."
         return

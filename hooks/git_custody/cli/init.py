@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
+from ..core.findings import CUSTODY, RepoPath
 from ..scaffold import ci_files, files, runner_entry
 from ..scaffold.files import Step
 
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..core.case import Hook
+    from ..core.findings import Command
     from ..core.git import Git
+    from ..core.report import Standpoint
 
 HOME = "https://github.com/git-custody/git-custody"
 _ABOUT = """\
@@ -27,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
     from ..catalog import load_all
     from ..core.findings import CannotJudge
     from ..core.git import Git
+    from ..core.report import standpoint
     from ..core.runner import show
     from . import parser
 
@@ -36,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
     )
     arguments.add_argument("--rev", default=f"v{__version__}", help=f"their tag or commit; default: v{__version__}")
     arguments.add_argument(
-        "--ci", choices=("github", "gitlab", "none"), help="default: by the remote's host, both when unknown"
+        "--ci",
+        choices=("github", "gitlab", "none"),
+        help="default: by the remote's host or the CI files there are, both when unknown",
     )
     arguments.add_argument("--dry-run", action="store_true", help="only say what would be done")
     given = arguments.parse_args(argv)
@@ -45,14 +52,19 @@ def main(argv: Sequence[str]) -> int:
         if git.is_bare:
             raise CannotJudge("this is a bare repository: run init in a work tree")
         entry = runner_entry.Entry(given.hooks_repo, given.rev)
+        source = ci_files.release(__version__)
+        if (given.hooks_repo, given.rev) != (HOME, f"v{__version__}"):
+            source = ci_files.revision(given.hooks_repo, given.rev) or source
+        found = _assets(git)
         steps = [policy(git, hooks, dry_run=given.dry_run)]
         steps.append(_runner(git, hooks, entry, dry_run=given.dry_run))
-        steps += _ci(git, given.ci, dry_run=given.dry_run)
-        ignored = _ignored(git, dry_run=given.dry_run)
+        steps += _ci(git, given.ci, source, dry_run=given.dry_run)
+        ignored = _ignored(git, found, dry_run=given.dry_run)
         steps += [ignored] if ignored else []
-    show(files.told(steps, dry_run=given.dry_run))
-    if not given.dry_run:
-        show(_next(git, steps))
+        show(files.told(steps, dry_run=given.dry_run))
+        if not given.dry_run:
+            stand = standpoint(git.prefix, os.environ, git.root)
+            show(_next(git, steps, stand, has_assets=bool(found)))
     return 0
 
 
@@ -68,10 +80,20 @@ def policy(git: Git, hooks: Sequence[Hook], *, dry_run: bool) -> Step:
 
 
 def _runner(git: Git, hooks: Sequence[Hook], entry: runner_entry.Entry, *, dry_run: bool) -> Step:
+    from ..core.runner_config import read_runner_config
+
+    ours = {hook.id for hook in hooks} | {runner_entry.UMBRELLA}
     present = [name for name in runner_entry.NAMES if worktree.exists(git.root, name)]
     if not present and worktree.exists(git.root, "prek.toml"):
-        said = "prek reads this file first; add these lines yourself"
+        listed = read_runner_config("prek.toml", files.read(git.root, "prek.toml") or b"")
+        running = [hook.id for hook in listed.provided if hook.id in ours]
+        if running:
+            return Step("prek.toml", "left alone", f"it runs {', '.join(running)} already")
+        said = "prek reads this file first; add these lines yourself, the first of them above every [table]"
+        stages = ", ".join(f'"{stage}"' for stage in runner_entry.STAGES)
         lines = (
+            f"default_install_hook_types = [{stages}]",
+            "",
             "[[repos]]",
             f'repo = "{entry.repo}"',
             f'rev = "{entry.rev}"',
@@ -87,7 +109,6 @@ def _runner(git: Git, hooks: Sequence[Hook], entry: runner_entry.Entry, *, dry_r
     raw = files.read(git.root, name)
     if raw is None:
         return Step(name, "left alone", "it is not a plain file; add these lines yourself", ("repos:", *entry.lines()))
-    ours = {hook.id for hook in hooks} | {runner_entry.UMBRELLA}
     extended = runner_entry.extend(raw, entry, ours)
     if extended.text is None:
         return Step(name, "left alone", extended.note, extended.to_add)
@@ -97,15 +118,13 @@ def _runner(git: Git, hooks: Sequence[Hook], entry: runner_entry.Entry, *, dry_r
     return Step(name, "extended", "prek reads it; pre-commit only reads .pre-commit-config.yaml" if only_prek else "")
 
 
-def _ci(git: Git, choice: str | None, *, dry_run: bool) -> Iterator[Step]:
-    from .. import __version__
-
+def _ci(git: Git, choice: str | None, source: str, *, dry_run: bool) -> Iterator[Step]:
     if choice is None:
-        choice = ci_files.host(git.setting("remote.origin.url"))
+        choice = ci_files.host(git.setting("remote.origin.url")) or ci_files.in_use(git.root)
     if choice in ("github", None):
-        yield _new(git, ci_files.GITHUB, ci_files.github_workflow(__version__), dry_run=dry_run)
+        yield _new(git, ci_files.GITHUB, ci_files.github_workflow(source), dry_run=dry_run)
     if choice in ("gitlab", None):
-        job = ci_files.gitlab_job(__version__)
+        job = ci_files.gitlab_job(source)
         raw = files.read(git.root, ci_files.GITLAB)
         if raw == job.encode("utf-8"):
             yield Step(ci_files.GITLAB, "left alone", "it is there already")
@@ -127,29 +146,36 @@ def _new(git: Git, path: str, text: str, *, dry_run: bool) -> Step:
     return Step(path, "wrote", "make this job a required check")
 
 
-def _ignored(git: Git, *, dry_run: bool) -> Step | None:
-    from ..core.assets import Coverage, classify
+def _assets(git: Git) -> list[str]:
+    """The tracked paths that have the name of an asset."""
+    anywhere = assets.Coverage()
+    return [path for path in git.entries(None) if assets.classify(path, anywhere, anywhere) is not None]
+
+
+def _ignored(git: Git, found: Sequence[str], *, dry_run: bool) -> Step | None:
     from ..scaffold.ignore_rules import extend
 
-    folders = set(assets.DATA_FOLDERS)
-    anywhere = Coverage()
-    for path in git.entries(None):
-        if classify(path, anywhere, anywhere) is not None:
-            folders.add(path.rpartition("/")[0] + "/" if "/" in path else "")
+    folders = {*assets.DATA_FOLDERS, *(path.rpartition("/")[0] + "/" if "/" in path else "" for path in found)}
     return extend(git, sorted(folders)[:500], dry_run=dry_run)
 
 
-def _next(git: Git, steps: Sequence[Step]) -> str:
-    from ..core.report import quote
+def _next(git: Git, steps: Sequence[Step], stand: Standpoint, *, has_assets: bool) -> str:
+    from ..core.report import command_line
+    from ..scaffold.runner_here import runner
 
     written = [step.path for step in steps if step.outcome != "left alone"]
-    lines = ["", "next:"]
+    commands: list[Command] = []
     if written:
-        force = "-f " if git.ignored(written) else ""
-        lines.append(f"    git add {force}" + " ".join(quote(path) for path in written))
-    lines += [
-        "    pre-commit install    (or: prek install)",
-        "    git custody doctor",
-        "    git custody adopt     (when there are models or data already)",
-    ]
+        force = ("-f",) if git.ignored(written) else ()
+        commands.append(("git", "add", *force, *map(RepoPath, written)))
+    head = git.head()
+    adopts = has_assets and (head is None or assets.POLICY not in git.entries(head, [assets.POLICY]))
+    if adopts:
+        commands.append((CUSTODY, "adopt"))
+    commands += [(runner(git), "install"), (CUSTODY, "doctor")]
+    if written:
+        commands.append(("git", "commit"))
+    lines = ["", "next:", *("    " + command_line(command, stand) for command in commands)]
+    if adopts:
+        lines.append("There are models or data already: adopt them before the policy is committed, not after.")
     return "\n".join(lines) + "\n"

@@ -121,6 +121,11 @@ class Ledger(Bench):
                 at_head=at_head() if late else None, strict=late and self.id_in_head(dataset_id) is not None,
                 op=op, reason=reason,
             )  # fmt: skip
+            if reason and not plan.steps and not plan.superseded and here.entries:
+                self.notes.append(
+                    f"the reason was not used for {path}: its last audit entry leads to this content already, and "
+                    "entries that are committed stay as they are"
+                )
             for name in plan.superseded:
                 file = entry_path(dataset_id, name)
                 self.changes[file] = Change(file, None, "entry that was not committed yet, replaced")

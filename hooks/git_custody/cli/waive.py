@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CannotJudge
+from ..core.findings import CUSTODY, CannotJudge
+from ..core.waivers import HORIZON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
+    from ..core.case import Hook
     from ..core.digests import Digest
-    from ..core.findings import Rule
+    from ..core.findings import Finding, Rule
     from ..core.git import Entry, Git
+    from ..core.report import Standpoint
     from ..core.waivers import Waiver
 
-HORIZON = 366
 _ABOUT = """\
 Write an exception from one rule, for one path, until a day: .custody/waivers/<name>.yaml, staged.
-For rules about content it holds for the content that is staged, and for no other.
+For rules about content it holds for the content that is staged, and for no other. A range of commits takes
+its waivers from the base: with --digest, one can be merged before its content is there (docs/waivers.md).
 """
 
 
@@ -30,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     from ..catalog import load_all
     from ..core.cache import Cache
     from ..core.git import Git
-    from ..core.report import plain
+    from ..core.report import plain, standpoint
     from ..core.runner import read_all_settings, rooted, show
     from ..scaffold import files
     from ..scaffold.waiver_file import waiver_name, waiver_text
@@ -46,13 +51,17 @@ def main(argv: Sequence[str]) -> int:
     given = arguments.parse_args(argv)
     hooks = load_all()
     rules = {rule.name: rule for hook in hooks for rule in hook.rules}
-    rule = _rule(given.rule, rules)
     expires = _expiry(given.expires, date.today())
     if not given.reason.strip():
         raise CannotJudge("the reason is empty: say why this is accepted for now (--reason TEXT)")
     with Git() as git:
+        stand = standpoint(git.prefix, os.environ, git.root)
+        rule = _rule(given.rule, rules, stand)
         entries = git.entries(None)
-        path = _tracked(rooted(given.path, git), given.path, entries)
+        path = _named(rooted(given.path, git), given.path, entries, ahead=given.digest is not None)
+        found = _found(git, hooks, rule, path)
+        if rule.about_content and not found and _is_folder(git, path, entries):
+            raise CannotJudge(f"{rule.name} finds nothing about the folder as a whole: name the file it finds", path)
         digest = _digest(git, rule, path, entries, given.digest)
         owner = given.owner or git.author()[0]
         text = waiver_text(rule.name, path, given.reason.strip(), owner, expires, digest, rules)
@@ -61,7 +70,36 @@ def main(argv: Sequence[str]) -> int:
         files.create(git.root, name, text)
         git.add([name], ignored=True)
         show(f"{plain(name)} written and staged: {rule.name} is waived for {plain(path)} until {expires}\n")
+        if found is not None and not any(digest is None or f.digest in digest.values() for f in found):
+            show(f"As it is staged, {rule.name} finds nothing there that this waiver would be for.\n")
+        head = git.head()
+        if head is not None and assets.POLICY in git.entries(head, [assets.POLICY]):
+            show("A range, as CI judges it, takes waivers from its base: merge this one first (docs/waivers.md).\n")
     return 0
+
+
+def _found(git: Git, hooks: Sequence[Hook], rule: Rule, path: str) -> list[Finding] | None:
+    """What the rule finds there now, in all that is staged or in the change; None when it cannot be told."""
+    from ..core.cache import Cache
+    from ..core.changes import Request
+    from ..core.runner import judge
+
+    with suppress(CannotJudge):
+        cache = Cache.of_user(os.environ)
+        try:
+            for request in (Request(all=True), Request(staged=True)):
+                report = judge(git, cache, request, hooks, hooks, {})
+                found = [f for f in report.findings if f.rule.name == rule.name and f.path == path]
+                if found or report.errors:
+                    return found or None
+        finally:
+            cache.close()
+        return []
+    return None
+
+
+def _is_folder(git: Git, path: str, entries: Mapping[str, Entry]) -> bool:
+    return path not in entries and (_has_below(path, entries) or os.path.isdir(os.path.join(git.root, path)))
 
 
 class _Taken:
@@ -75,14 +113,17 @@ class _Taken:
         return isinstance(path, str) and (path in self._entries or worktree.exists(self._root, path))
 
 
-def _rule(name: str, rules: Mapping[str, Rule]) -> Rule:
+def _rule(name: str, rules: Mapping[str, Rule], stand: Standpoint) -> Rule:
     if name not in rules:
         from ..core.metadata import nearest
 
         near = nearest(name, rules)
         raise CannotJudge(f'there is no rule "{name}"' + (f'; did you mean "{near}"?' if near else ""))
     if not rules[name].waivable:
-        raise CannotJudge(f"{name} cannot be waived: mend what it found instead (git custody explain {name})")
+        from ..core.report import command_line
+
+        more = command_line((CUSTODY, "explain", name), stand)
+        raise CannotJudge(f"{name} cannot be waived: mend what it found instead ({more})")
     return rules[name]
 
 
@@ -105,12 +146,21 @@ def _expiry(text: str, today: date) -> date:
     return expires
 
 
-def _tracked(path: str, written: str, entries: Mapping[str, Entry]) -> str:
-    if path in entries or (path and any(other.startswith(path + "/") for other in entries)):
+def _named(path: str, written: str, entries: Mapping[str, Entry], *, ahead: bool) -> str:
+    """The path, if a waiver can be for it: it is tracked, or the waiver comes `ahead` of it."""
+    if path in entries or _has_below(path, entries):
         return path
     if not path or any(sign in path for sign in "*?["):
         raise CannotJudge(f'"{written}" is not one tracked path: a waiver is for a single file or dataset')
-    raise CannotJudge(f'"{written}" is not tracked; stage it first, or check its spelling')
+    if ahead:
+        return path
+    raise CannotJudge(
+        f'"{written}" is not tracked: stage it first, check its spelling, or name the content to come with --digest'
+    )
+
+
+def _has_below(path: str, entries: Mapping[str, Entry]) -> bool:
+    return bool(path) and any(other.startswith(path + "/") for other in entries)
 
 
 def _refuse_twin(waivers: Sequence[Waiver], rule: str, path: str, digest: Digest | None) -> None:
@@ -123,7 +173,7 @@ def _refuse_twin(waivers: Sequence[Waiver], rule: str, path: str, digest: Digest
 
 
 def _digest(git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], given: str | None) -> Digest | None:
-    folder = path not in entries
+    folder = _is_folder(git, path, entries)
     kind = "dirHash" if folder else "sha256"
     if given is not None:
         if len(given) != 64 or given.strip("0123456789abcdef"):

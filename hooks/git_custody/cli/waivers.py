@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.waivers import HORIZON
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
@@ -71,6 +73,8 @@ def _text(listed: Sequence[Row], invalid: Sequence[InvalidWaiver], grace: int) -
 
 
 def _left(days: int, grace: int) -> str:
+    if days > HORIZON:
+        return f"{days} days left: more than {HORIZON}, so that it waives nothing"
     if days >= 0:
         return f"{days} day{'' if days == 1 else 's'} left"
     if -days <= grace:

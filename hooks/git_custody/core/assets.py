@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from .git import Tree
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
@@ -78,11 +80,21 @@ def card_name(path: str) -> CardName | None:
 
 def is_paperwork(path: str) -> bool:
     """Whether a path holds metadata of an asset rather than an asset: cards, BOMs, signatures, `.custody/`."""
-    return (
-        path.startswith(CUSTODY)
-        or card_name(path) is not None
-        or path.endswith((".cdx.json", ".sig", ".sigstore.json"))
-    )
+    return path.startswith(CUSTODY) or card_name(path) is not None or _companion_of(path) is not None
+
+
+def _companion_of(path: str) -> str | None:
+    """The file that a BOM or a signature belongs to, by its name: `x.csv` for `x.csv.sig`, "" for a `model.cdx.json`.
+
+    A name that holds no other name with a suffix, such as `b.cdx.json`, is a file of its own.
+    """
+    name = path.rpartition("/")[2]
+    if name in ("model.cdx.json", "model.sig"):
+        return ""
+    for suffix in (".cdx.json", ".sig", ".sigstore.json"):
+        if name.endswith(suffix) and "." in name.removesuffix(suffix).lstrip("."):
+            return path.removesuffix(suffix)
+    return None
 
 
 def sidecar(path: str, kind: str = "data") -> str:
@@ -108,6 +120,12 @@ def possible_cards(paths: Iterable[str]) -> list[str]:
     """Wherever a card that covers one of the paths could lie, sorted."""
     cards = {card for path in paths for kind in ("data", "model") for card in folder_cards(path, kind)}
     return sorted(cards | {sidecar(path, kind) for path in paths for kind in ("data", "model")})
+
+
+def attribute_files(paths: Iterable[str]) -> list[str]:
+    """Wherever a `.gitattributes` that concerns one of the paths could lie, sorted."""
+    cards = (card for path in paths for card in folder_cards(path))
+    return sorted({card.removesuffix("datacard.yaml") + ".gitattributes" for card in cards})
 
 
 class Coverage:
@@ -176,11 +194,10 @@ def classify(path: str, datasets: Coverage, models: Coverage) -> str | None:
     if datasets.excluded(path):
         return None
     if path.startswith(DATA_FOLDERS):
-        ordinary = name.startswith((".", *DOCUMENT_PREFIXES)) or plain.endswith(_NOT_DATA) or plain in CONFIG_NAMES
+        document = name.startswith(DOCUMENT_PREFIXES) and not _has_data_suffix(plain)
+        ordinary = name.startswith(".") or document or plain.endswith(_NOT_DATA) or plain in CONFIG_NAMES
         return None if ordinary else "dataset"
-    for compression in COMPRESSIONS:
-        plain = plain.removesuffix(compression.lower())
-    if not plain.endswith(DATA_SUFFIXES):
+    if not _has_data_suffix(plain):
         return None
     folders = path.split("/")[:-1]
     if any(folder in PASSED_FOLDERS or folder.startswith(".") for folder in folders):
@@ -188,7 +205,20 @@ def classify(path: str, datasets: Coverage, models: Coverage) -> str | None:
     return "large dataset"
 
 
+def _has_data_suffix(name: str) -> bool:
+    for compression in COMPRESSIONS:
+        name = name.removesuffix(compression.lower())
+    return name.endswith(DATA_SUFFIXES)
+
+
 def files_under(folder: str, entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """What a folder's digest covers: every tracked path below it but paperwork. Keys are full paths."""
     prefix = folder + "/" if folder else ""
-    return {p: e for p, e in entries.items() if p.startswith(prefix) and not is_paperwork(p)}
+    below = entries.below(prefix) if isinstance(entries, Tree) else (p for p in entries if p.startswith(prefix))
+    return {path: entries[path] for path in below if not is_paperwork(path) or is_stray(path, entries)}
+
+
+def is_stray(path: str, entries: Container[str]) -> bool:
+    """Whether a BOM or a signature is of a file that is not there: then it is a file like any other."""
+    companion = _companion_of(path)
+    return bool(companion) and companion not in entries

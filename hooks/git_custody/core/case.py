@@ -5,10 +5,12 @@ Everything here is looked up by object id in the judged tree or index, when it i
 
 from __future__ import annotations
 
+import contextlib
+import re
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from . import assets
+from . import assets, digests
 from .changes import introduced
 from .digests import POINTER_SIZE, Pointer, pointer
 from .findings import CannotJudge, Finding, NotJudged, Rule
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from .metadata import Document
     from .policy import Policy
     from .waivers import InvalidWaiver, Waiver
+
+_T = TypeVar("_T")
 
 # What a check may say. `CannotJudge` is said, not raised, so that the other findings are not lost.
 Said = Finding | NotJudged | CannotJudge
@@ -55,7 +59,8 @@ class Hook(NamedTuple):
 
 class Settings(NamedTuple):
     """The policy and the waivers of a tree, parsed; `tree` None is the index. `entries` are the files that
-    were looked up for it: `.custody/`, and the cards that can concern the change.
+    were looked up for it: `.custody/`, the cards that can concern the change, and, where `has_attributes`
+    says so, the `.gitattributes` that can.
     """
 
     tree: str | None
@@ -64,6 +69,7 @@ class Settings(NamedTuple):
     document: Document | None
     waivers: tuple[Waiver, ...]
     invalid_waivers: tuple[InvalidWaiver, ...]
+    has_attributes: bool = False
 
 
 class Case:
@@ -82,6 +88,7 @@ class Case:
         self._cache = cache
         self._sha256: dict[str, str | None] = {}
         self._sizes: dict[str, int] = {}
+        self._found: dict[str, Any] = {}
         self.change_set = change_set
         self.settings = settings
         self.policy = settings.policy
@@ -151,6 +158,13 @@ class Case:
             return any(card in self.settings.entries for card in cards)
         return any(card in self.after for card in cards)
 
+    def once(self, name: str, make: Callable[[Case], _T]) -> _T:
+        """What `make` finds in this case; the hooks that ask for it share one answer."""
+        if name not in self._found:
+            self._found[name] = make(self)
+        found: _T = self._found[name]
+        return found
+
     # ------------------------------------------------------------------ content
 
     def read(self, entry: Entry, limit: int = 1024 * 1024) -> bytes | None:
@@ -201,9 +215,10 @@ class Case:
         missing = [oid for oid in sorted(oids) if oid not in self._sha256]
         known = self._cache.known("sha256", missing)
         for oid, text in known.items():
-            self._sha256[oid], _, size = text.partition(" ")
-            self._sizes[oid] = int(size)
-        for blob in self._git.blobs((oid, True) for oid in missing if oid not in known):
+            if re.fullmatch("[0-9a-f]{64} [0-9]{1,19}", text):  # not one that was cut short
+                self._sha256[oid], size = text.split(" ")
+                self._sizes[oid] = int(size)
+        for blob in self._git.blobs((oid, True) for oid in missing if oid not in self._sha256):
             self._remember(blob.oid, blob.content, blob.sha256)
         return {oid: self._sha256[oid] for oid in oids}
 
@@ -249,6 +264,27 @@ class Case:
     def attributes(self, paths: Sequence[str], names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """The git attributes of paths in the judged state: path → name → value."""
         return self._git.attributes(self.change_set.tree, paths, names)
+
+    def encodings(self, paths: Sequence[str]) -> Mapping[str, str]:
+        """The paths among `paths`, and below any `.gitattributes` that changes, which a checkout converts from
+        UTF-8 to another encoding: path → its name.
+        """
+        files = {p: e for p, e in self._attribute_files.items() if p.rpartition("/")[2] == ".gitattributes"}
+        raw = self.read_many(entry for entry in files.values() if entry.is_file)
+        saying = {path for path, entry in files.items() if _ENCODING.encode() in raw.get(entry.oid, b"")}
+        if not saying:
+            return {}
+        if not self.is_whole and not saying.isdisjoint(self.changed):
+            paths = [*paths, *(path for path, entry in self.after.items() if entry.is_file)]
+        found = self.attributes(sorted(set(paths)), (_ENCODING,))
+        said = {path: values[_ENCODING] for path, values in found.items()}
+        # git leaves the file alone for "set" and "unset", and for UTF-8 itself.
+        return {p: v for p, v in said.items() if v.lower() not in ("unspecified", "set", "unset", "utf-8", "utf8")}
+
+    @property
+    def _attribute_files(self) -> Mapping[str, Entry]:
+        at_hand = self.settings.has_attributes and self.settings.tree == self.change_set.tree
+        return self.settings.entries if at_hand else self.after
 
     @cached_property
     def published(self) -> tuple[tuple[str, str], ...]:
@@ -300,6 +336,8 @@ class Case:
         return self._git.entries(tree, [assets.CUSTODY.rstrip("/"), *RUNNER_FILES])
 
 
+_ENCODING = "working-tree-encoding"
+
 # Where runners look for the hooks to run (prek reads TOML, too).
 RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml")
 
@@ -307,6 +345,11 @@ RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml"
 def as_pointer(content: Content) -> Pointer | None:
     """The Git LFS pointer that a content is, or None."""
     return pointer(content.read_at(0, POINTER_SIZE)) if content.size < POINTER_SIZE else None
+
+
+def may_be_pointer(content: Content) -> bool:
+    """Whether git-lfs may take a content for a pointer that is not written as it would write it."""
+    return as_pointer(content) is None and digests.may_be_pointer(content.read_at(0, POINTER_SIZE))
 
 
 def read_document(git: Git, cache: Cache, oid: str, schema: str) -> Document | None:
@@ -317,8 +360,10 @@ def read_document(git: Git, cache: Cache, oid: str, schema: str) -> Document | N
 
         from .documents import Document, Problem
 
-        data, lines, problems = json.loads(known)
-        return Document(data, lines, tuple(Problem(*problem) for problem in problems))
+        # A line that a full disk or a crash has cut short only costs the time to parse again.
+        with contextlib.suppress(ValueError, TypeError):
+            data, lines, problems = json.loads(known)
+            return Document(data, dict(lines), tuple(Problem(*problem) for problem in problems))
     from .metadata import load
 
     raw = git.read(oid)

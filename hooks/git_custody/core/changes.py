@@ -121,7 +121,10 @@ def _range(git: Git, base: str | None, head: str, dots: str) -> ChangeSet:
         raise CannotJudge(_CUT.format(f"{base}{dots}{head}"))
     said = f"the range {base}{dots}{head} ({start[:10]}{dots}{tip[:10]})"
     forks = forks or (git.empty_tree,)
-    changes = tuple(git.between(forks[0], tip))
+    # After a criss-cross merge there are several merge bases, and what was taken back to the state of one of
+    # them differs from another only.
+    changed = {change.path: change for fork in reversed(forks) for change in git.between(fork, tip)}
+    changes = tuple(changed[path] for path in sorted(changed))
     commits = tuple(git.commits([start], tip))
     return ChangeSet("range", said, start, tip, forks, changes, tip, commits, policy_tree=start)
 

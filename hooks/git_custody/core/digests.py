@@ -35,6 +35,20 @@ def pointer(data: bytes) -> Pointer | None:
     return Pointer(match[1].decode("ascii"), int(match[2])) if match else None
 
 
+def may_be_pointer(head: bytes) -> bool:
+    """Whether git-lfs may take a file that begins like this for a pointer, though it would never write it so.
+
+    Its reader (lfs/pointer.go) looks at 1024 bytes and takes older names of the format, extensions, other line
+    ends and any space around it: a checkout then has the content that is named, and we would have judged a
+    text.
+    """
+    head = head[:POINTER_SIZE]
+    if b"oid sha256:" not in head:
+        return False
+    lines = [line for line in head.decode("utf-8", "replace").strip().split("\n") if line.strip()]
+    return all(re.match(r"(?:version|oid|size|ext-[0-9]-\w+) ", line) for line in lines)
+
+
 def sha256_of(content: Content) -> str:
     """The sha256 (hex) of a content, read in pieces of 1 MiB."""
     import hashlib

@@ -80,11 +80,15 @@ class NotJudged(NamedTuple):
 class CannotJudge(Exception):
     """Something needed for a verdict cannot be read, parsed or verified: exit code 2.
 
-    The message is one sentence for a person. `path` is from the repository's root, `line` is 1-based.
+    The message is one sentence for a person. `path` is from the repository's root, `line` is 1-based. `fix`
+    holds commands that help.
     """
 
-    def __init__(self, message: str, path: str | None = None, line: int | None = None) -> None:
+    def __init__(
+        self, message: str, path: str | None = None, line: int | None = None, fix: tuple[Command, ...] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.path = path
         self.line = line
+        self.fix = fix

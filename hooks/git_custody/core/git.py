@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from .content import BytesContent, FileContent
-from .findings import CannotJudge
+from .findings import CUSTODY, CannotJudge, RepoPath
 
 if TYPE_CHECKING:
     import hashlib
@@ -88,6 +88,23 @@ class Entry(NamedTuple):
     def is_file(self) -> bool:
         """Whether this is a regular file, executable or not."""
         return self.mode in (REGULAR, EXECUTABLE)
+
+
+class Tree(dict[str, Entry]):
+    """Everything at some paths of a tree or the index: path → entry. It is not changed once it was made."""
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self)
+
+    def below(self, prefix: str) -> Iterator[str]:
+        """The paths that begin with `prefix`, sorted, without a look at the others."""
+        from bisect import bisect_left
+
+        for place in range(bisect_left(self._paths, prefix), len(self._paths)):
+            if not self._paths[place].startswith(prefix):
+                return
+            yield self._paths[place]
 
 
 class Change(NamedTuple):
@@ -194,7 +211,8 @@ class Git:
         """What `git *arguments` prints; raises `CannotJudge` with git's own words when it fails."""
         done = self.ask(*arguments, input=input, environment=environment)
         if done.returncode:
-            words = decode(done.stderr).strip().splitlines()
+            lines = decode(done.stderr).strip().splitlines()
+            words = [line for line in lines if not line.startswith(("hint:", "warning:"))] or lines
             if trust := next((line.strip() for line in words if "--add safe.directory" in line), None):
                 raise CannotJudge(f"git does not trust this repository, because another user owns it; run: {trust}")
             if words and "not a git repository" in words[0]:
@@ -302,7 +320,7 @@ class Git:
         """What differs between two trees (or the trees of two commits), or at or below `paths` in them."""
         return _changes(self.run("diff-tree", "-r", *_DIFF, before, after, "--", *paths))
 
-    def entries(self, tree: str | None, paths: Sequence[str] = ()) -> dict[str, Entry]:
+    def entries(self, tree: str | None, paths: Sequence[str] = ()) -> Tree:
         """Everything that a tree, a commit's tree, or the index (None) holds, or what lies at or below `paths`."""
         if tree is None:
             return _entries(self.staged(self.empty_tree, paths))
@@ -913,6 +931,12 @@ def _changes(raw: bytes) -> Iterator[Change]:
         parents = len(header) - len(header.lstrip(b":"))
         words = header[parents:].decode("ascii").split(" ")
         if "U" in words[-1]:
+            from . import assets
+
+            card = assets.card_name(path)
+            if card is not None and card.kind == "data":
+                fix = (CUSTODY, "card", "update", RepoPath(path))
+                raise CannotJudge("this card has an unresolved merge conflict", path, fix=(fix,))
             raise CannotJudge("it has an unresolved merge conflict: mend it, then run git add on it", path)
         before = _entry(words[0], words[parents + 1])
         yield Change(path, before, _entry(words[parents], words[2 * parents + 1]))
@@ -922,5 +946,5 @@ def _entry(mode: str, oid: str) -> Entry | None:
     return None if mode == "000000" else Entry(int(mode, 8), oid)
 
 
-def _entries(changes: Iterable[Change]) -> dict[str, Entry]:
-    return {change.path: change.after for change in changes if change.after is not None}
+def _entries(changes: Iterable[Change]) -> Tree:
+    return Tree((change.path, change.after) for change in changes if change.after is not None)

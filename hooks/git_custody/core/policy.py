@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .assets import Coverage
@@ -62,10 +63,15 @@ def read_settings(path: str, entries: Mapping[str, Entry], read: Callable[[str],
     if entry is None:
         if folder in entries:
             raise CannotJudge(f"{folder} has to be a folder of plain files, and is {_kind(entries[folder])}", folder)
+        if any(inside.startswith(path + "/") for inside in entries):
+            raise CannotJudge("it has to be a plain file, and is a folder", path)
         return None
     if not entry.is_file:
         raise CannotJudge(f"it has to be a plain file, and is {_kind(entry)}", path)
-    data = read(entry.oid)
+    try:
+        data = read(entry.oid)
+    except CannotJudge as error:
+        raise CannotJudge(error.message, path) from None
     if data is None:
         raise CannotJudge("git does not have its content here; fetch it first", path)
     if len(data) < POINTER_SIZE and (pointer(data) or data.startswith(b"version https://git-lfs")):
@@ -91,8 +97,8 @@ def read_policy(document: Document | None) -> Policy:
         also=_words(data.get("also")),
         mode=_one_of(data, "mode", ("block", "warn"), "block"),
         edition=_text(data, "edition", Policy().edition) or Policy().edition,
-        requires=_text(data, "requires", "") or "",
-        grace_days=_whole(data.get("grace_days"), 14),
+        requires=_version(data.get("requires")),
+        grace_days=_days(data.get("grace_days"), 14),
         datasets=_coverage(data.get("datasets")),
         models=_coverage(data.get("models")),
         licenses_allow=_words(_section(data, "licenses").get("allow")),
@@ -124,8 +130,12 @@ def _text(data: Mapping[str, Any], key: str, default: str | None) -> str | None:
     return value if isinstance(value, str) and value else default
 
 
-def _whole(value: object, default: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else default
+def _version(value: object) -> str:
+    return value if isinstance(value, str) and re.fullmatch(r">=[0-9]{1,9}(\.[0-9]{1,9}){0,2}", value) else ""
+
+
+def _days(value: object, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 366 else default
 
 
 def _section(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -115,7 +115,7 @@ def uncovered(
         old = assets.classify(path, before.datasets, before.models)
         if old is not None and path in tracked_before:
             new = assets.classify(path, after.datasets, after.models)
-            if new != old and not any(assets.cards_over(path, entries, kind) for kind in ("data", "model")):
+            if new != old and (not _has_card(path, entries) or _loses_others(path, old, before, after)):
                 moved[path] = old, new
     known = sizes(entries[path] for path, kinds in moved.items() if "large dataset" in kinds)
     left: list[tuple[str, str]] = []
@@ -126,6 +126,19 @@ def uncovered(
         if was is not None and stays != was:
             left.append((path, was))
     return left
+
+
+def _has_card(path: str, entries: Mapping[str, Entry]) -> bool:
+    return any(assets.cards_over(path, entries, kind) for kind in ("data", "model"))
+
+
+def _loses_others(path: str, old: str, before: Policy, after: Policy) -> bool:
+    """Whether a new file beside this one, which has no card yet, would leave coverage as well."""
+    folder, slash, name = path.rpartition("/")
+    beside = f"{folder}{slash}another-{name}"
+    return old == assets.classify(beside, before.datasets, before.models) and old != assets.classify(
+        beside, after.datasets, after.models
+    )
 
 
 # ---------------------------------------------------------------------- waivers

@@ -186,11 +186,18 @@ def as_text(report: Report, stand: Standpoint) -> str:
             explained.add(finding.rule.name)
             lines.append(f"    why    {finding.rule.why}")
             lines.append(f"    more   {command_line((CUSTODY, 'explain', finding.rule.name), stand)}")
-    lines += [f"{plain(item.path)}: not judged: {sentence(item.reason)}" for item in report.not_judged]
-    lines += [f"{_place(error)}{sentence(error.message)}" for error in report.errors]
+    # Where a finding says already that content is absent, once is enough for people.
+    said: dict[str, list[str]] = {}
+    for finding in shown:
+        said.setdefault(finding.path, []).append(finding.message)
+    left = [i for i in report.not_judged if not any(text.startswith(i.reason) for text in said.get(i.path, ()))]
+    lines += [f"{plain(item.path)}: not judged: {sentence(item.reason)}" for item in left]
+    for error in report.errors:
+        lines.append(f"{_place(error)}{sentence(error.message)}")
+        lines += [f"    fix    {command_line(command, stand)}" for command in error.fix]
     lines += [sentence(note) for note in report.notes]
-    if shown or report.not_judged or report.errors:
-        lines.append(_summary(report, shown))
+    if shown or left or report.errors:
+        lines.append(_summary(report, shown, len(left)))
     return "".join(line + "\n" for line in lines)
 
 
@@ -200,7 +207,7 @@ def _place(error: CannotJudge) -> str:
     return plain(error.path) + (f":{error.line}" if error.line else "") + ": cannot judge: "
 
 
-def _summary(report: Report, shown: Sequence[Finding]) -> str:
+def _summary(report: Report, shown: Sequence[Finding], not_judged: int) -> str:
     blocking = [finding for finding in shown if finding.blocks]
     waived = len(report.findings) - len(shown)
     parts = [f"{_count(len(blocking), 'problem')} in {_count(len({f.path for f in blocking}), 'file')}"]
@@ -208,8 +215,8 @@ def _summary(report: Report, shown: Sequence[Finding]) -> str:
         parts.append(_count(len(shown) - len(blocking), "warning"))
     if waived:
         parts.append(f"{waived} waived")
-    if report.not_judged:
-        parts.append(f"{len(report.not_judged)} not judged")
+    if not_judged:
+        parts.append(f"{not_judged} not judged")
     if report.errors:
         parts.append(_count(len(report.errors), "error"))
     return f"{', '.join(parts)} (judged: {plain(report.said)}). Nothing was changed."
@@ -236,6 +243,7 @@ def as_json(report: Report, stand: Standpoint) -> str:
         "findings": [_finding(finding, stand) for finding in report.findings],
         "not_judged": [{**_path(item.path), "reason": sentence(item.reason)} for item in report.not_judged],
         "errors": [_error(error) for error in report.errors],
+        "notes": [sentence(note) for note in report.notes],
         "summary": {
             "blocking": sum(finding.blocks for finding in report.findings),
             "warnings": sum(not f.blocks and f.waived_by is None for f in report.findings),

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from .case import Hook, Said
 
-STRICTEST = 3
-
 
 def judge(
     git: Git,
@@ -32,8 +30,9 @@ def judge(
     chosen: Sequence[Hook],
     environment: Mapping[str, str],
     today: date | None = None,
+    by_hand: bool = False,
 ) -> Report:
-    """Judge what was asked for.
+    """Judge what was asked for; `by_hand`: somebody typed its paths, so that one which is not known is a slip.
 
     `hooks` are all there are (waivers and policies name them), `chosen` those to run. One chosen hook is
     enforced at its own level or the policy's, whichever is higher; several at the policy's, plus `also`.
@@ -42,8 +41,10 @@ def judge(
     """
     change_set = decide(git, request, environment)
     cards = assets.possible_cards(change.path for change in change_set.changes)
-    nearby = cards if len(cards) <= MANY_CARDS and change_set.mode == "staged" else []
+    is_small = len(cards) <= MANY_CARDS and change_set.mode == "staged"
+    nearby = [*cards, *assets.attribute_files(cards)] if is_small else []
     settings = read_all_settings(git, cache, change_set.policy_tree, hooks, nearby)
+    settings = settings._replace(has_attributes=is_small)
     notes: list[str] = []
     if change_set.mode == "range" and not settings.policy.exists and change_set.policy_tree != change_set.tree:
         settings = read_all_settings(git, cache, change_set.tree, hooks)
@@ -51,6 +52,8 @@ def judge(
             notes.append("first-policy: the base has no policy, so that of the head was used")
     _require_version(settings)
     case = Case(git, cache, change_set, settings, hooks, today)
+    if by_hand:
+        _refuse_unknown(case, request.paths)
     findings, not_judged, errors = _collect(case, chosen, request)
     if any(finding.blocks for finding in findings) and change_set.parents:
         findings = _settle(findings, git, cache, case, hooks, chosen, request)
@@ -64,6 +67,11 @@ def judge(
             late = hook.judge_waivers(case, frozenset(used), frozenset(h.id for h in chosen))
             findings += [_weigh(f, case) for f in late if _in_scope(f.path, request)]
     findings = _without_echoes(findings)
+    if any(finding.blocks for finding in findings) and _is_partial(environment):
+        notes.append(
+            "this commit names paths, so that cards and entries staged beside them are left out: "
+            "run git commit without paths"
+        )
     findings.sort(key=lambda f: (f.path, f.line or 0, f.rule.name, f.message))
     return Report(
         change_set.mode, change_set.base, change_set.head, change_set.said,
@@ -92,6 +100,15 @@ def read_all_settings(
         rules = {rule.name: rule for hook in hooks for rule in hook.rules}
         valid, invalid = waivers.read_waivers(documents, rules)
     return Settings(tree, entries, read_policy(document), document, valid, invalid)
+
+
+def _refuse_unknown(case: Case, paths: Sequence[str]) -> None:
+    if not any(paths):
+        return
+    tracked = {*case.after, *case.changed, *(name for name, _ in case.introduced)}
+    for path in paths:
+        if path and path not in tracked and not any(name.startswith(path + "/") for name in tracked):
+            raise CannotJudge("git does not track this path: stage it first, or check its spelling", path)
 
 
 def _require_version(settings: Settings) -> None:
@@ -153,6 +170,11 @@ def _weigh(finding: Finding, case: Case) -> Finding:
     return finding._replace(blocks=not finding.warns and not soft)
 
 
+def _is_partial(environment: Mapping[str, str]) -> bool:
+    """Whether `git commit PATH` runs us: git then builds an index of its own, and names it so."""
+    return os.path.basename(environment.get("GIT_INDEX_FILE", "")).startswith("next-index-")
+
+
 def _without_echoes(findings: list[Finding]) -> list[Finding]:
     said = {(f.path, f.rule.name): False for f in findings if f.waived_by is None}
     said.update({(f.path, f.rule.name): True for f in findings if f.blocks})
@@ -179,13 +201,29 @@ def _settle(
     request: Request,
 ) -> list[Finding]:
     """In a merge, only what differs from every parent blocks: what one of them brings as it is was judged there."""
-    brought: set[str] = set()
+    brought: dict[str, list[Case]] = {}
     parents = (case.change_set.base, *case.change_set.parents)
     for parent in parents:
         if parent is not None:
             its = Case(git, cache, of_parent(git, case.change_set, parent), case.settings, hooks, case.today)
-            brought.update(fingerprint(f) for f in _collect(its, chosen, request)[0])
-    return [f._replace(blocks=False, warns=True) if fingerprint(f) in brought else f for f in findings]
+            for finding in _collect(its, chosen, request)[0]:
+                brought.setdefault(fingerprint(finding), []).append(its)
+    return [
+        f._replace(blocks=False, warns=True)
+        if any(_is_same(f.path, case, its) for its in brought.get(fingerprint(f), ()))
+        else f
+        for f in findings
+    ]
+
+
+def _is_same(path: str, case: Case, its: Case) -> bool:
+    """Whether two states hold the same at and below a path, and in its card."""
+    card = assets.sidecar(path)
+    own, other = (
+        {p: e for p, e in state.items() if p in (path, card) or p.startswith(path + "/")}
+        for state in (case.after, its.after)
+    )
+    return own == other
 
 
 # ---------------------------------------------------------------------- entry points
@@ -207,15 +245,17 @@ def check(
         with Git() as git:
             prefix, root = git.prefix, git.root
             scoped = request._replace(paths=tuple(rooted(path, git) for path in request.paths))
-            report = judge(git, cache, scoped, hooks, chosen, environment)
+            report = judge(git, cache, scoped, hooks, chosen, environment, by_hand=True)
     except CannotJudge as error:
         report = Report("none", None, None, "nothing", (), errors=(error,))
     except Exception as error:  # fail closed, with a sentence: whoever is blocked can do nothing with a traceback
-        report = Report("none", None, None, "nothing", (), errors=(_unexpected(error),))
+        report = Report("none", None, None, "nothing", (), errors=(unexpected(error),))
     finally:
         cache.close()
     if format == "text" and report.is_clean:
-        show(f"no problems (judged: {plain(report.said)})\n")
+        # At every commit, one line more would be one too many.
+        if report.mode != "staged" or environment.get("PRE_COMMIT") != "1":
+            show(f"no problems (judged: {plain(report.said)})\n")
         return report.exit_code
     stand = standpoint(prefix, environment, root)
     show(as_json(report, stand) if format == "json" else as_text(report, stand))
@@ -241,7 +281,8 @@ def show(text: str) -> None:
         sys.stdout.flush()
 
 
-def _unexpected(error: Exception) -> CannotJudge:
+def unexpected(error: Exception) -> CannotJudge:
+    """What nobody thought of, as a sentence: the system's own words, or where our code failed."""
     if isinstance(error, OSError):
         return CannotJudge(f"the system said: {error.strerror or error}")
     last = error.__traceback__

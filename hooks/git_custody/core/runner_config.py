@@ -7,6 +7,7 @@ What pre-commit 4.7 and prek 0.5 do with each key was tried out; tests/test_chec
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ class RunnerConfig(NamedTuple):
     """One configuration file.
 
     `skipped` are hook ids that pre-commit.ci leaves out, `installed` the git hooks that get installed.
-    `problem` says why it cannot be read, None where it can. `unread` is the text where nothing but the hooks'
-    ids could be read.
+    `problem` says why it cannot be read, None where it can.
     """
 
     path: str
@@ -77,7 +77,6 @@ class RunnerConfig(NamedTuple):
     skipped: frozenset[str] = frozenset()
     installed: tuple[str, ...] = ("pre-commit",)
     problem: str | None = None
-    unread: bytes = b""
 
 
 class Stopped(NamedTuple):
@@ -104,8 +103,7 @@ def read_runner_config(path: str, data: bytes) -> RunnerConfig:
             raise _Unreadable(f"it has {len(data)} bytes")
         if not path.endswith(".toml"):
             return _config(path, _read_yaml(data))
-        root = _read_toml(data)
-        return _config(path, root) if root is not None else _ids_only(path, data)
+        return _config(path, _read_toml(data))
     except _Unreadable as reason:
         return RunnerConfig(path, problem=str(reason))
 
@@ -183,9 +181,6 @@ def _compare(
         return
     for hook_id in ours:
         yield from _hook(hook_id, old, new, replaced, runner)
-    if new.unread and old != new:
-        said = f"whether {', '.join(ours)} runs as before was not looked at: reading TOML needs Python 3.11"
-        yield Stopped(new.path, None, "not read", said, remark=True)
     for hook_id in sorted((new.skipped - old.skipped) & set(ids)):
         yield Stopped(new.path, None, f"ci {hook_id}", f"pre-commit.ci is told to skip {hook_id}")
     for name in GATES:
@@ -317,19 +312,10 @@ class _Values:
         return {**merged, **own}
 
 
-def _ids_only(path: str, data: bytes) -> RunnerConfig:
-    ids = re.findall(rb"""^[^#\n]*?\bid[ \t]*=[ \t]*["']([a-z0-9-]{1,80})["']""", data, re.MULTILINE)
-    found = dict.fromkeys(name.decode("ascii") for name in ids)
-    return RunnerConfig(path, tuple(Provided(name, "", None, {}) for name in found), unread=data)
-
-
 def _read_toml(data: bytes) -> Any:
     from importlib import import_module
 
-    try:
-        tomllib = import_module("tomllib")
-    except ModuleNotFoundError:  # Python 3.10
-        return None
+    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         return tomllib.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):

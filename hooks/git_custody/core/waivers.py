@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .assets import WAIVERS, is_glob
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from .metadata import Document
 
 _WILD = "*?["
+# An exception is for a time: nobody remembers in two years why something was let through.
+HORIZON = 366
 
 
 class Waiver(NamedTuple):
@@ -40,6 +43,10 @@ class Waiver(NamedTuple):
         """Whether the path stands for more than one."""
         return any(sign in self.path for sign in _WILD)
 
+    def is_too_long(self, today: date) -> bool:
+        """Whether it expires more than `HORIZON` days ahead; such a waiver waives nothing."""
+        return (self.expires - today).days > HORIZON
+
     def matches(self, path: str) -> bool:
         """Whether the path is one that this waiver names."""
         if not self.is_glob:
@@ -47,6 +54,10 @@ class Waiver(NamedTuple):
         from pathspec import GitIgnoreSpec
 
         return bool(GitIgnoreSpec.from_lines([self.path]).match_file(path))
+
+    def speaks_of(self, path: str) -> bool:
+        """Whether the path is one that this waiver names, or lies in a folder that it names."""
+        return self.matches(path) or (not self.is_glob and path.startswith(self.path.rstrip("/") + "/"))
 
 
 class InvalidWaiver(NamedTuple):
@@ -100,10 +111,11 @@ def _misuse(data: Mapping[str, str], rules: Mapping[str, Rule]) -> Iterable[tupl
         yield "/rule", f"{rule.name} cannot be waived: mend what it found instead"
     if rule.about_content and not data.get("digest"):
         yield "/path", f"{rule.name} is about content, so its waiver has to name the digest that it admits"
-    if not data["path"].strip("*?/.[]! "):
-        yield "/path", f'"{data["path"]}" would waive the rule everywhere; name the path that is excepted'
-    elif not is_glob(data["path"]):
+    if not is_glob(data["path"]):
         yield "/path", f'"{data["path"]}" is neither a path nor a gitignore-style glob'
+    # What is between brackets names nothing either: [!x]* is everything that does not begin with x.
+    elif not re.sub(r"\[[!^]?\]?[^\]]*\]", "", data["path"]).strip("*?/.[]! "):
+        yield "/path", f'"{data["path"]}" would waive the rule everywhere; name the path that is excepted'
 
 
 def apply(
@@ -111,7 +123,7 @@ def apply(
 ) -> tuple[list[Finding], set[str]]:
     """The findings with those marked that a waiver covers, and the files of the waivers that were used.
 
-    An expired waiver still counts for `grace_days` days.
+    An expired waiver still counts for `grace_days` days; one that is too long does not count.
     """
     used: set[str] = set()
     judged: list[Finding] = []
@@ -125,7 +137,7 @@ def apply(
         for waiver in near if finding.rule.waivable else ():
             if waiver.covers(finding):
                 used.add(waiver.file)
-                if (today - waiver.expires).days <= grace_days:
+                if (today - waiver.expires).days <= grace_days and not waiver.is_too_long(today):
                     finding = finding._replace(waived_by=waiver.file, blocks=False)
                     break
         judged.append(finding)

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.findings import CannotJudge
-from ..core.metadata import parse_yaml
+from ..core.metadata import load, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -151,6 +151,19 @@ def _content_lines(digest: Mapping[str, str], size: int, media: str | None) -> l
     shown = digits if re.search("[a-f]", digits) and not re.match(r"[0-9]+e[0-9]+\Z", digits) else f'"{digits}"'
     lines = ["content:", "  digest:", f"    {algorithm}: {shown}", f"  bytes: {size}"]
     return lines if media is None else [*lines, f"  media_type: {_scalar(media)}"]
+
+
+def owed_line(*, license: bool) -> bytes:
+    """The comment with which a card begins that nobody has described yet; `license`: that is owed as well."""
+    return f"# Owed: title, source{', license' if license else ''}. Write them here, or `git custody add`.\n".encode()
+
+
+def without_owed_line(card: bytes) -> bytes:
+    """The card without that comment, once nothing is owed any more."""
+    for line in (owed_line(license=True), owed_line(license=False)):
+        if card.startswith(line) and not load(card, "data-card").problems:
+            return card[len(line) :]
+    return card
 
 
 # ---------------------------------------------------------------------- edits

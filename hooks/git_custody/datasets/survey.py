@@ -61,6 +61,10 @@ def is_id(text: str) -> bool:
 
 def survey(case: Case) -> Survey:
     """The datasets that the change concerns, or all of them when the whole index is judged."""
+    return case.once("survey", _survey)
+
+
+def _survey(case: Case) -> Survey:
     if not case.touches_assets:
         return Survey((), (), ())
     cards: dict[str, None] = {}
@@ -69,7 +73,7 @@ def survey(case: Case) -> Survey:
     for path in case.after if case.is_whole else case.changed:
         name = assets.card_name(path)
         if name is None:
-            if not assets.is_paperwork(path):
+            if not assets.is_paperwork(path) or assets.is_stray(path, case.after):
                 cards.update(dict.fromkeys(assets.cards_over(path, case.after)))
                 files[path] = None
         elif name.kind == "data":
@@ -91,6 +95,37 @@ def moved(case: Case, found: Survey) -> dict[str, str]:
     places = {case.after[path]: path for path in found.undocumented}
     gone = (d for d in found.datasets if not d.files and not d.is_folder and d.path in case.before)
     return {d.card: places[case.before[d.path]] for d in gone if case.before[d.path] in places}
+
+
+def is_ambiguous(path: str) -> bool:
+    """Whether a name cannot be that of a dataset: lines of a directory digest could not tell it from another."""
+    return "\n" in path or "\\" in path
+
+
+def together(case: Case, found: Survey) -> dict[str, str]:
+    """The files without a card that could be documented as one dataset: path → the outermost folder that directly
+    holds several of them, and no card at or below it.
+    """
+    if len(found.undocumented) < 2:
+        return {}
+    held: dict[str, int] = {}
+    for path in found.undocumented:
+        folder = path.rpartition("/")[0]
+        held[folder] = held.get(folder, 0) + 1
+    several = {folder for folder, number in held.items() if folder and number > 1}
+    unfit = [path for path in found.undocumented if is_ambiguous(path) or not case.after[path].is_file]
+    if several:
+        unfit += moved(case, found).values()
+        unfit += [path for path in case.after if path.endswith("datacard.yaml")]
+    for path in unfit:
+        several.difference_update(_above(path))
+    chosen = {path: next((folder for folder in _above(path) if folder in several), None) for path in found.undocumented}
+    return {path: folder for path, folder in chosen.items() if folder is not None}
+
+
+def _above(path: str) -> list[str]:
+    """The folders above a path, the outermost first."""
+    return [path[:end] for end, character in enumerate(path) if character == "/"]
 
 
 def misnamed_card(found: Survey, path: str) -> str | None:

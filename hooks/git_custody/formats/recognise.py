@@ -10,12 +10,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from git_custody.core.content import Content
-from git_custody.formats.container import DEPTH_AT_MOST, Budget, Member
+from git_custody.formats.container import DEPTH_AT_MOST, MEMBERS_AT_MOST, Budget, Member
 from git_custody.formats.pickles import FIRST_BYTES, Walk, walk
 
 HEAD = 4096
 PICKLE_BYTES_AT_MOST = 1024 * 1024
-VERDICTS_AT_MOST = 20
+PICKLES_AT_MOST = 20
+OPAQUE_AT_MOST = 20
+# A stream that unpacks to more than this many times its size, and to more than can be looked at, hides something.
+USUAL_RATIO = 100
 UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
 ZIP_END = b"PK\x05\x06"
 ZIP_TAIL = 65_535 + 22  # the longest comment, and the end record
@@ -26,7 +29,8 @@ LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 class Verdict(NamedTuple):
     """What was found at one place of a file.
 
-    `kind` is "pickle", or "opaque" for what cannot be looked into. `member` is the path inside containers
+    `kind` is "pickle", "opaque" for what cannot be looked into, or "unfinished" where only a limit of ours ended
+    the look, as happens with files that are made for it. `member` is the path inside containers
     (``archive/data.pkl``), `what` says in plain words what it is. `calls` is the dotted name that loading
     calls, `imports` one that it looks up, `evidence` the opcode and byte where the file says so. `source`
     holds the pickle from byte `offset`, as long as the recognised content can be read; `to_the_end`: it was
@@ -63,11 +67,13 @@ class _Examination:
     def __init__(self) -> None:
         self.budget = Budget()
         self.verdicts: list[Verdict] = []
+        self.pickles = 0
+        self.opaque = 0
 
     def look(self, content: Content, place: tuple[str, ...], depth: int, wrapping: str = "") -> bool:
         """Judge one stretch of content; whether something was said about it."""
         before = len(self.verdicts)
-        if len(self.verdicts) >= VERDICTS_AT_MOST:
+        if self.pickles >= PICKLES_AT_MOST:
             return True
         head = content.read_at(0, HEAD)
         if not head:
@@ -91,6 +97,7 @@ class _Examination:
         calls = walked.call if walked else None
         imports = walked.imported if walked else None
         told = calls or imports
+        self.pickles += 1
         self.verdicts.append(
             Verdict(
                 "pickle",
@@ -106,7 +113,13 @@ class _Examination:
         )
 
     def _opaque(self, place: tuple[str, ...], what: str) -> None:
-        self.verdicts.append(Verdict("opaque", "!".join(place) or None, what))
+        self.opaque += 1
+        if self.opaque <= OPAQUE_AT_MOST:
+            self.verdicts.append(Verdict("opaque", "!".join(place) or None, what))
+
+    def _unfinished(self, place: tuple[str, ...], what: str) -> None:
+        if not any(verdict.kind == "unfinished" for verdict in self.verdicts):
+            self.verdicts.append(Verdict("unfinished", "!".join(place) or None, what))
 
     def _arrays(self, content: Content, place: tuple[str, ...], wrapping: str) -> None:
         from git_custody.formats.arrays import arrays
@@ -130,11 +143,15 @@ class _Examination:
             unpacked = compressed.unpack(content, head, self.budget)
             if unpacked is not None:
                 if depth >= DEPTH_AT_MOST:
-                    self._opaque(place, f"{unpacked.how} data, packed more than {DEPTH_AT_MOST} times over")
+                    self._unfinished(place, f"{unpacked.how} data, packed more than {DEPTH_AT_MOST} times over")
                     return
                 said = self.look(unpacked, place, depth + 1, f", compressed with {unpacked.how}")
                 if unpacked.cut_short and not said:
-                    self._opaque(place, f"{unpacked.how} data, more than can be unpacked here")
+                    what = f"{unpacked.how} data, more than can be unpacked here"
+                    if unpacked.size > USUAL_RATIO * content.size:
+                        self._unfinished(place, what)
+                    else:
+                        self._opaque(place, what)
                 return
             if unreadable := compressed.opaque(head):
                 self._opaque(place, f"{unreadable} data, which cannot be unpacked here")
@@ -169,11 +186,14 @@ class _Examination:
 
     def _members(self, members: Iterable[Member], place: tuple[str, ...], depth: int, how: str) -> None:
         if depth >= DEPTH_AT_MOST:
-            self._opaque(place, f"a {how} archive inside {DEPTH_AT_MOST} others")
+            self._unfinished(place, f"a {how} archive inside {DEPTH_AT_MOST} others")
             return
         for member in members:
             self.budget.members -= 1
-            if self.budget.members < 0 or len(self.verdicts) >= VERDICTS_AT_MOST:
+            if self.pickles >= PICKLES_AT_MOST:
+                return
+            if self.budget.members < 0:
+                self._unfinished(place, f"a {how} archive with more than {MEMBERS_AT_MOST} members")
                 return
             inside = (*place, member.name)
             said = self.look(member.content, inside, depth + 1)

@@ -90,7 +90,7 @@ def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[s
     """For each group its dataset id and the text of its card; None for what cannot have one."""
     from ..check_dataset_card import ids_of_all_cards
     from ..datasets import survey as surveys
-    from ..datasets.cards import media_type, propose_id, with_content, with_fields
+    from ..datasets.cards import media_type, owed_line, propose_id, with_content, with_fields
 
     taken = set(ids_of_all_cards(case).values())
     taken |= {path.removeprefix(assets.AUDIT).partition("/")[0] for path in case.after if path.startswith(assets.AUDIT)}
@@ -110,10 +110,7 @@ def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[s
         dataset_id = propose_id(found.path, taken)
         taken.add(dataset_id)
         usual = case.policy.default_license
-        text = (
-            f"# Owed: title, source{'' if usual else ', license'}. Write them here, or `git custody add`.\n"
-            f"kind: data-card\nversion: 1\nid: {dataset_id}\n"
-        ).encode("ascii")
+        text = owed_line(license=not usual) + f"kind: data-card\nversion: 1\nid: {dataset_id}\n".encode("ascii")
         text = with_fields(text, {"license": usual}) if usual else text
         media = None if found.is_folder else media_type(found.path.removesuffix(".dvc"))
         yield found, (dataset_id, with_content(text, digest, surveys.size(case, dataset), media))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+
 GITHUB = ".github/workflows/custody.yml"
 GITLAB = ".gitlab-ci.yml"
 GITLAB_INCLUDED = "custody.gitlab-ci.yml"
@@ -29,7 +32,7 @@ jobs:
       - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065  # v5.6.0
         with:
           python-version: "3.12"
-      - run: python -m pip install git-custody=={version}
+      - run: python -m pip install {source}
       - name: Judge the commits of the pull request
         if: github.event_name == 'pull_request'
         env:
@@ -50,7 +53,7 @@ custody:
   variables:
     GIT_DEPTH: "0"  # ranges are judged commit by commit
   script:
-    - python -m pip install git-custody=={version}
+    - python -m pip install {source}
     - |
       if [ -n "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" ]; then
         base="$CI_MERGE_REQUEST_TARGET_BRANCH_NAME"
@@ -64,14 +67,39 @@ custody:
 INCLUDE = ("include:", f"  - local: {GITLAB_INCLUDED}")
 
 
-def github_workflow(version: str) -> str:
-    """The workflow for GitHub: actions pinned by commit, branch names given to the shell as variables."""
-    return _GITHUB.format(version=version)
+def release(version: str) -> str:
+    """What pip is asked for: a release, pinned."""
+    return f"git-custody=={version}"
 
 
-def gitlab_job(version: str) -> str:
-    """The job for GitLab, as a whole `.gitlab-ci.yml` or as a file to include."""
-    return _GITLAB.format(version=version)
+def revision(repo: str, rev: str) -> str | None:
+    """What pip is asked for, quoted for a shell: a revision of a git repository; None where no URL is given."""
+    url = repo
+    if "://" not in repo and (found := re.fullmatch(r"([\w.-]+@[\w.-]+):(?!/)(.+)", repo)):
+        url = f"ssh://{found[1]}/{found[2]}"
+    # Nothing here may mean something to YAML, to a shell, to the CI's own templates or to pip.
+    plain = re.fullmatch(r"[a-z]+://[\w@:/.~+-]+", url, re.ASCII) and re.fullmatch(r"[\w./+-]+", rev, re.ASCII)
+    return f'"git-custody @ git+{url}@{rev}"' if plain else None
+
+
+def github_workflow(source: str) -> str:
+    """The workflow for GitHub: actions pinned by commit, branch names given to the shell as variables.
+
+    `source` is what pip installs, as `release` or `revision` gives it.
+    """
+    return _GITHUB.format(source=source)
+
+
+def gitlab_job(source: str) -> str:
+    """The job for GitLab, as a whole `.gitlab-ci.yml` or as a file to include; `source` as above."""
+    return _GITLAB.format(source=source)
+
+
+def in_use(root: str) -> str | None:
+    """Which CI the work tree has files of: "github", "gitlab" or None, also when it has both."""
+    github = os.path.isdir(os.path.join(root, ".github", "workflows"))
+    gitlab = os.path.isfile(os.path.join(root, GITLAB))
+    return None if github == gitlab else "github" if github else "gitlab"
 
 
 def host(url: str | None) -> str | None:

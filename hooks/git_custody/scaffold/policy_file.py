@@ -16,15 +16,15 @@ version: 1
 level: 1                          # 1, 2 or 3: the LLMSVS level whose rules are enforced
 also: [check-dataset-audit-log]   # hooks of a higher level that are wanted all the same
 mode: block                       # block, or warn for the first weeks
-edition: "{edition}"                # rules newer than this only warn
-requires: "{requires}"                # the oldest git-custody that may judge
+edition: {edition:<25}# rules newer than this only warn
+requires: {requires:<24}# the oldest git-custody that may judge
 
 # Which files count, as gitignore-style globs; without them, see `docs/assets.md` of git-custody.
 # datasets: {{include: ["corpus/**"], exclude: ["data/tmp/**"]}}
 # models: {{include: [], exclude: []}}
 
-# Licences of data, as SPDX ids or globs of ids.
-# licenses: {{allow: [CC0-1.0, CC-BY-4.0, MIT], deny: [], review: ["CC-BY-NC-*"]}}
+# Licences that data must not have, as SPDX ids or globs of ids.
+# licenses: {{deny: ["CC-BY-NC-*"]}}
 
 # What new data cards are filled with.
 # defaults: {{publisher: "Example Lab", license: CC-BY-4.0}}
@@ -36,5 +36,5 @@ def first_policy(hooks: Sequence[Hook]) -> bytes:
     from .. import __version__
 
     edition = max(rule.since for hook in hooks for rule in hook.rules)
-    requires = ">=" + ".".join(__version__.split(".")[:2])
-    return _TEXT.format(edition=edition, requires=requires).encode("utf-8")
+    requires = ".".join(__version__.split(".")[:2])
+    return _TEXT.format(edition=f'"{edition}"', requires=f'">={requires}"').encode("utf-8")
