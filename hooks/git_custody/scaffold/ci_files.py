@@ -38,6 +38,11 @@ jobs:
         env:
           BASE: ${{{{ github.base_ref }}}}
         run: git custody check --range "origin/$BASE...HEAD"
+      - name: Judge the commits that were pushed
+        if: github.event_name == 'push' && !github.event.created && !github.event.forced
+        env:
+          BEFORE: ${{{{ github.event.before }}}}
+        run: git custody check --range "$BEFORE...HEAD"
       - name: Judge everything
         if: github.event_name == 'push'
         run: git custody check --all
@@ -61,6 +66,10 @@ custody:
         git custody check --range "origin/$base...HEAD"
       else
         git custody check --all
+        # Nothing but zeros on the first push of a branch; a forced push leaves a commit that is not here.
+        if git cat-file -e "$CI_COMMIT_BEFORE_SHA^{{commit}}" 2>/dev/null; then
+          git custody check --range "$CI_COMMIT_BEFORE_SHA...HEAD"
+        fi
       fi
 """
 
