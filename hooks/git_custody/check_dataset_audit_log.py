@@ -99,7 +99,8 @@ def check(case: Case) -> Iterator[Said]:
         yield Finding(
             MISSING, path, "this dataset has no card, so no audit entry can speak of it", fix=(fix,), digest=digest,
             unless=(
-                "missing-data-card", *(["ambiguous-asset-name"] if surveys.is_ambiguous(path) else []),
+                "missing-data-card",
+                *(["ambiguous-asset-name"] if surveys.is_ambiguous(path) or not case.after[path].is_file else []),
                 *([("invalid-data-card", misnamed)] if misnamed else []),
             ),
         )  # fmt: skip
@@ -223,7 +224,8 @@ def _log(
             return
     path = (dataset.path or ".") if dataset is not None and digest is not None else None
     if path is not None and not _is_text(path):
-        yield Finding(MISSING, path, "its name is not UTF-8, so no audit entry can speak of it: rename it")
+        said = "its name is not UTF-8, so no audit entry can speak of it: rename it"
+        yield Finding(MISSING, path, said, fix=(("git", "mv", RepoPath(path), Slot("NEW_NAME")),))
         return
     for problem in state_problems(log, path=path, digest=digest):
         yield _finding(case, problem, dataset, dataset_id, digest)._replace(unless=unless)

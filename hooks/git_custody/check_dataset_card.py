@@ -126,7 +126,8 @@ def check(case: Case) -> Iterator[Said]:
         misnamed = surveys.misnamed_card(found, path)
         better = ((INVALID.name, misnamed),) if misnamed else ()
         # No card can speak of such a name, so that nothing but a rename helps.
-        unless = (AMBIGUOUS.name,) if surveys.is_ambiguous(path) else better
+        unfit = surveys.is_ambiguous(path) or not case.after[path].is_file
+        unless = (AMBIGUOUS.name,) if unfit else better
         yield Finding(MISSING, path, "this dataset has no data card", fix=(fix,), unless=unless)
     for path, name in found.misnamed:
         said = f"a data card has to be named {name.proper.rpartition('/')[2]}"
@@ -396,23 +397,18 @@ def _names(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str])
             folded.setdefault(key, []).append(path)
     for path, entry in sorted(mine.items()):
         twins = [twin for twin in folded[_fold(path)] if twin != path]
+        rename = ("git", "mv", RepoPath(path), Slot("NEW_NAME"))
         if twins:
-            yield Finding(
-                AMBIGUOUS,
-                path,
-                f"its name differs from {twins[0]} only by case or Unicode form",
-                subject="twin",
-            )
+            twin = twins[0].encode("ascii", "backslashreplace").decode("ascii")
+            said = f"its name differs from {twin} only by case or Unicode form"
+            yield Finding(AMBIGUOUS, path, said, fix=(rename,), subject="twin")
         if surveys.is_ambiguous(path):
-            yield Finding(
-                AMBIGUOUS,
-                path,
-                "the name of an asset must not hold a line break or a backslash",
-                subject="name",
-            )
+            said = "the name of an asset must not hold a line break or a backslash"
+            yield Finding(AMBIGUOUS, path, said, fix=(rename,), subject="name")
         if (not entry.is_file and path not in undocumented) or entry.mode == 0o120000:
             kind = "a symlink" if entry.mode == 0o120000 else "a submodule"
-            yield Finding(AMBIGUOUS, path, f"{kind} stands for content that is not recorded here", subject="link")
+            said = f"{kind} stands for content that is not recorded here"
+            yield Finding(AMBIGUOUS, path, said, fix=(("git", "rm", "--cached", "-f", RepoPath(path)),), subject="link")
 
 
 def _fold(path: str) -> str:
