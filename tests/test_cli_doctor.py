@@ -15,6 +15,7 @@ import pytest
 from commands import POLICY, PROGRAM, Commands, hide
 from conftest import PICKLE, Repo
 from git_custody.core.runner_config import GATES
+from git_custody.scaffold.runner_here import caller
 
 CONFIG = ".pre-commit-config.yaml"
 WELL = f"""\
@@ -351,3 +352,13 @@ def test_gitlab_is_recognised(pipeline: Commands, repo: Repo, monkeypatch: pytes
     assert checks(pipeline, "--ci", code=0) == {}
     monkeypatch.setenv("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "release")
     assert set(checks(pipeline, "--ci", code=1)) == {"base"}
+
+
+def test_a_folder_that_is_named_like_us_calls_nobody(tmp_path: Path) -> None:
+    hook = tmp_path / "pre-commit"
+    hook.write_text(
+        "#!/usr/bin/env bash\nINSTALL_PYTHON=/tmp/git-custody-ci-1/custody-check-x/bin/python\n"
+        'ARGS=(hook-impl --hook-type=pre-commit)\nexec "$INSTALL_PYTHON" -mpre_commit "${ARGS[@]}"\n'
+    )
+    hook.chmod(0o755)
+    assert caller(str(hook)) == ("pre-commit", "")

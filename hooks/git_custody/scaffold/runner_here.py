@@ -34,7 +34,8 @@ def caller(path: str) -> tuple[str, str]:
     if os.name != "nt" and not os.access(path, os.X_OK):
         return "", "this git hook is not executable, so git passes it over"
     code = b"\n".join(line for line in script.split(b"\n") if not line.lstrip().startswith(b"#"))
-    if re.search(rb"\bgit[ -]custody check\b|\bcustody-[a-z]", code):
+    # A hook's program, not a folder whose name begins like one.
+    if re.search(rb"\bgit[ -]custody check\b|\bcustody-(?:forbid|check)-[a-z-]+(?![\w/.-])", code):
         return "git-custody", ""
     # Both runners are called with one of these words; their names alone may stand in a message.
     if re.search(rb"\bhook-impl\b|\brun\b", code):
