@@ -359,6 +359,7 @@ def test_a_folder_that_is_named_like_us_calls_nobody(tmp_path: Path) -> None:
     hook.write_text(
         "#!/usr/bin/env bash\nINSTALL_PYTHON=/tmp/git-custody-ci-1/custody-check-x/bin/python\n"
         'ARGS=(hook-impl --hook-type=pre-commit)\nexec "$INSTALL_PYTHON" -mpre_commit "${ARGS[@]}"\n'
+        'exec pre-commit "${ARGS[@]}"\n'
     )
     hook.chmod(0o755)
     assert caller(str(hook)) == ("pre-commit", "")
