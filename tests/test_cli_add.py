@@ -865,7 +865,7 @@ def test_nothing_is_offered_for_a_name_that_add_refuses(repo: Repo, name: str) -
     repo.stage({name: ROWS})
     report = repo.check().report
     assert [finding["rule"] for finding in report["findings"]] == ["ambiguous-asset-name"]
-    assert "fix" not in report["findings"][0]
+    assert "mv" in report["findings"][0]["fix"][0]
 
 
 def test_a_policy_that_is_not_staged_is_mentioned(repo: Repo, custody: Commands) -> None:

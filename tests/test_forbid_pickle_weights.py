@@ -266,8 +266,11 @@ def test_what_cannot_be_looked_into_is_said(repo: Repo) -> None:
     assert [item["path"] for item in verdict.report["not_judged"]] == ["notes.zst"]
 
 
-def test_edited_pickle_is_unstaged_not_deleted(repo: Repo) -> None:
-    repo.commit({"model.bin": "text\n"})
-    repo.stage({"model.bin": PICKLE})
-    (finding,) = repo.check().report["findings"]
-    assert finding["fix"] == ["git restore --staged model.bin"]
+def test_dataset_that_became_a_pickle_is_unstaged_not_deleted(repo: Repo) -> None:
+    repo.commit({**documented("data/rows.csv"), "model.bin": "text\n"})
+    repo.stage({"data/rows.csv": PICKLE, "model.bin": PICKLE})
+    found = [f for f in repo.check().report["findings"] if f["rule"] == "pickle-weights"]
+    assert [f["fix"] for f in found] == [
+        ["git restore --staged data/rows.csv"],
+        ["git rm --cached -f model.bin"],
+    ]

@@ -155,11 +155,12 @@ def test_a_twin_that_differs_in_case(repo: Repo, second: str) -> None:
 def test_the_locale_changes_nothing(repo: Repo, locale: str, utf8: str) -> None:
     for path in ("modèle/w.bin", "data/donn\u00e9es/caf\u00e9.csv"):
         repo.write(path, PICKLE)
+    repo.write("data/donn\u00e9es/th\u00e9.csv", ROWS)
     repo.git("add", "-A")
     env = {"LC_ALL": locale, "PYTHONUTF8": utf8, "PYTHONCOERCECLOCALE": "0"}
     verdict = repo.check(env=env)
     assert verdict.caught() == ["data/donn\u00e9es/caf\u00e9.csv", "modèle/w.bin"]
-    assert verdict.caught("missing-data-card") == ["data/donn\u00e9es/caf\u00e9.csv"]
+    assert verdict.caught("missing-data-card") == ["data/donn\u00e9es/th\u00e9.csv"]
     assert repo.check("modèle", env=env).caught() == ["modèle/w.bin"]
     assert repo.check(env=env, text=True).code == 1
 

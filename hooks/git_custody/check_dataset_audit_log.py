@@ -99,7 +99,7 @@ def check(case: Case) -> Iterator[Said]:
         yield Finding(
             MISSING, path, "this dataset has no card, so no audit entry can speak of it", fix=(fix,), digest=digest,
             unless=(
-                "missing-data-card",
+                "missing-data-card", "pickle-weights",
                 *(["ambiguous-asset-name"] if surveys.is_ambiguous(path) or not case.after[path].is_file else []),
                 *([("invalid-data-card", misnamed)] if misnamed else []),
             ),
@@ -269,6 +269,7 @@ def _finding(
         fix=(fix,),
         digest=actual,
         subject=actual or "absent",
+        unless=("pickle-weights",),
     )
 
 

@@ -127,7 +127,8 @@ def check(case: Case) -> Iterator[Said]:
         better = ((INVALID.name, misnamed),) if misnamed else ()
         # No card can speak of such a name, so that nothing but a rename helps.
         unfit = surveys.is_ambiguous(path) or not case.after[path].is_file
-        unless = (AMBIGUOUS.name,) if unfit else better
+        # What has to leave the commit needs no paperwork first.
+        unless = ("pickle-weights", AMBIGUOUS.name) if unfit else ("pickle-weights", *better)
         yield Finding(MISSING, path, "this dataset has no data card", fix=(fix,), unless=unless)
     for path, name in found.misnamed:
         said = f"a data card has to be named {name.proper.rpartition('/')[2]}"
@@ -291,7 +292,7 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
             MISMATCH, path, "its card records another content than the one that is staged",
             found=f"{algorithm} {actual}, and in {dataset.card}: {other[0]} {other[1]}",
             fix=(add_again(case, path),), digest=actual, subject=actual,
-            unless=("missing-audit-entry", "audit-heads-diverged"),
+            unless=("missing-audit-entry", "audit-heads-diverged", "pickle-weights"),
         )  # fmt: skip
     elif data["content"].get("bytes") not in (None, size := surveys.size(case, dataset)):
         yield Finding(

@@ -36,6 +36,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .core.assets import cards_over
 from .core.case import Hook, as_pointer, may_be_pointer
 from .core.content import BytesContent
 from .core.digests import sha256_of
@@ -184,8 +185,8 @@ def _findings(case: Case, path: str, oid: str, content: Content, sha256: str | N
             said = finding.message + "; a commit in this range brings it, even if a later one takes it away"
             base = case.change_set.forks[0]
             yield finding._replace(message=said, fix=(("git", "rebase", "-i", base),), subject=oid)
-        elif there is not None and there.before is not None and not case.in_range:
-            # Taking a tracked file out of the index would stage its deletion.
+        elif there is not None and there.before is not None and not case.in_range and cards_over(path, case.after):
+            # Taking it out of the index would stage its deletion, and leave its card behind.
             yield finding._replace(fix=(("git", "restore", "--staged", RepoPath(path)),), subject=oid)
         else:
             yield finding._replace(subject=oid)
