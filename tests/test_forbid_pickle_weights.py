@@ -274,3 +274,25 @@ def test_dataset_that_became_a_pickle_is_unstaged_not_deleted(repo: Repo) -> Non
         ["git restore --staged data/rows.csv"],
         ["git rm --cached -f model.bin"],
     ]
+
+
+def test_content_that_others_keep_is_not_judged(repo: Repo) -> None:
+    repo.stage(
+        {
+            "models/a.pkl.dvc": "outs:\n- md5: 0123456789abcdef0123456789abcdef\n  size: 3\n  path: a.pkl\n",
+            "models/b.bin": "/annex/objects/SHA256E-s3--" + "a" * 64 + ".bin\n",
+        }
+    )
+    (repo.path / "models/c.bin").symlink_to("../.git/annex/objects/Wx/9k/SHA256E-s3--" + "b" * 64)
+    repo.git("add", "-A")
+    verdict = repo.check()
+    assert verdict.rules == []
+    assert [item["path"] for item in verdict.report["not_judged"]] == [
+        "models/a.pkl.dvc", "models/b.bin", "models/c.bin",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["model.dvc", "model.bin"])
+def test_a_name_of_a_keeper_in_a_pickle_excuses_nothing(repo: Repo, name: str) -> None:
+    repo.stage({name: pickle.dumps(["../.git/annex/objects/x", "outs:"], 4)})
+    assert repo.check().rules == ["pickle-weights"]

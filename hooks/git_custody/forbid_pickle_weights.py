@@ -78,6 +78,8 @@ CONTENT_ABSENT = Rule(
 )
 RULES = (PICKLE_WEIGHTS, CONTENT_ABSENT)
 
+_NAMES_AT_MOST = 32 * 1024
+
 
 def check(case: Case) -> Iterator[Said]:
     """Look at every file that the change brings; at every file when the whole index is judged."""
@@ -112,10 +114,23 @@ def check(case: Case) -> Iterator[Said]:
                 for finding in _findings(case, path, entry.oid, written, sha256 or sha256_of(content)):
                     clean = False
                     yield _once(finding, "line ends")
+            if clean and (keeper := _kept_by(path, content)) is not None:
+                clean = False
+                yield NotJudged(path, f"its content is kept by {keeper}, and was not looked at")
             if clean:
                 ordinary.add(entry.oid)
                 if case.is_whole:
                     case.remember(PICKLE_WEIGHTS.name, entry.oid, "")
+
+
+def _kept_by(path: str, content: Content) -> str | None:
+    """Who keeps the content that a small file or a link only names; Git LFS is asked for it elsewhere."""
+    if content.size > _NAMES_AT_MOST:
+        return None
+    text = content.read_at(0, content.size)
+    if text.startswith(b"/annex/objects/") or b".git/annex/objects/" in text.partition(b"\n")[0]:
+        return "git-annex"
+    return "DVC" if path.endswith(".dvc") and b"outs:" in text else None
 
 
 def _converted(case: Case, pairs: Sequence[tuple[str, Entry]]) -> Iterator[Said]:
