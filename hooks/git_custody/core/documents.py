@@ -45,15 +45,16 @@ class Refused(Exception):
         self.problem = Problem(pointer, line, message)
 
 
-LINE_BREAK = re.compile("\r\n|\n|\r")
+# Patterns as text: most commits parse nothing, and need not wait for them to be compiled.
+LINE_BREAK = "\r\n|\n|\r"
 # YAML 1.1 readers break lines at U+0085, U+2028 and U+2029, YAML 1.2 readers do not.
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: |$)", re.MULTILINE)
+CONTROL = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+CONFLICT = r"(?m)^(?:<{7}|>{7})(?: |$)"
 
 
 def line_at(text: str, position: int) -> int:
     """Count the line, from 1, that a position in a text is on."""
-    return len(LINE_BREAK.findall(text, 0, position)) + 1
+    return len(re.compile(LINE_BREAK).findall(text, 0, position)) + 1
 
 
 def utf8(data: bytes) -> str:

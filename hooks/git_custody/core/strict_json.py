@@ -36,7 +36,7 @@ def parse_json(data: bytes) -> Document:
 def _json_value(text: str) -> Any:
     if text.startswith("\ufeff"):
         raise Refused("a byte order mark stands before the JSON; remove it", 1)
-    if conflict := CONFLICT.search(text):
+    if conflict := re.search(CONFLICT, text):
         raise Refused("a merge conflict stands here unresolved", line_at(text, conflict.start()))
     if not text.strip(" \t\r\n"):
         raise Refused("there is nothing in this file", 1)
@@ -127,10 +127,11 @@ _JSON_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[{}\[\],:]|[^\s{}\[\],:"]+'
 def _json_lines(text: str) -> Iterator[tuple[str, int]]:
     """Yield the pointer and line of each value, duplicates as well, until `text` stops being JSON."""
     stack: list[list[Any]] = []  # [pointer, next index or None for an object, key, the key's line]
+    line_break = re.compile(LINE_BREAK)
     line = 1
     done = 0
     for token in _JSON_TOKEN.finditer(text):
-        line += len(LINE_BREAK.findall(text, done, token.start()))
+        line += len(line_break.findall(text, done, token.start()))
         done = token.start()
         word = token[0]
         if word in ("}", "]"):

@@ -47,13 +47,13 @@ def parse_yaml(data: bytes) -> Document:
 
 
 def _refuse_odd_text(text: str) -> None:
-    if conflict := CONFLICT.search(text):
+    if conflict := re.search(CONFLICT, text):
         raise Refused(
             "a merge conflict stands here unresolved; in a card, git custody card update resolves the part"
             " that the tool wrote",
             line_at(text, conflict.start()),
         )
-    if control := CONTROL.search(text):
+    if control := re.search(CONTROL, text):
         line = line_at(text, control.start())
         raise Refused(f"the control character U+{ord(control[0]):04X} stands here; remove it", line)
     tab = text.find("\t")
@@ -87,7 +87,7 @@ def _yaml_message(error: Any, text: str, line: int | None) -> str:
     context = str(error.context or "")
     here = ""
     if line is not None:
-        rows = LINE_BREAK.split(text)
+        rows = re.split(LINE_BREAK, text)
         here = rows[line - 1].strip() if line <= len(rows) else ""
     if "mapping values are not allowed" in problem:
         return 'a ": " stands inside a value here; put quotes around the value, or mend the indentation'
