@@ -374,3 +374,11 @@ def test_five_thousand_files(repo: Repo) -> None:
     base = repo.git("rev-parse", "HEAD")
     repo.commit()
     assert repo.check("--range", f"{base}...HEAD").caught() == ["src/7/hidden.txt"]
+
+
+@pytest.mark.parametrize("words", [("--range", "A...B", "--all"), ("--rnage", "A...B")])
+def test_arguments_that_are_not_understood_are_said_in_json_too(repo: Repo, words: tuple[str, ...]) -> None:
+    verdict = repo.check(*words)
+    assert verdict.code == verdict.report["exit_code"] == 2
+    assert verdict.report["errors"][0]["message"]
+    assert "usage" in verdict.err

@@ -325,3 +325,10 @@ def test_a_dataset_whose_card_is_waived_can_have_its_entry_waived(logged: Repo) 
     assert logged.check().rules == []
     logged.stage({"data/old.csv": ROWS + "21,new\n"})
     assert "missing-audit-entry" in logged.check().rules
+
+
+def test_an_entry_of_megabytes_is_said_to_be_too_large(logged: Repo) -> None:
+    logged.stage({f".custody/audit/rows/{'0' * 64}.json": "{" + " " * 2_000_000 + "}"})
+    found = logged.check().report["findings"]
+    assert [f["rule"] for f in found] == ["audit-entry-altered"]
+    assert "larger than" in found[0]["message"]

@@ -388,3 +388,13 @@ def test_attributes_of_a_model(repo: Repo) -> None:
     repo.commit({".gitattributes": "*.onnx ident\n"})
     repo.stage({"models/net.onnx": b"\x08\x07"})
     assert repo.check().rules == ["asset-attributes"]
+
+
+def test_a_card_of_megabytes_is_a_finding_and_hides_no_other(repo: Repo) -> None:
+    huge = "# more\n" * 800_000
+    repo.stage({"data/a.csv": ROWS, "data/a.csv.datacard.yaml": huge, **documented("data/rows.csv", title="TODO")})
+    found = repo.check().report["findings"]
+    assert [(f["rule"], f["path"]) for f in found] == [
+        ("invalid-data-card", "data/a.csv.datacard.yaml"),
+        ("hollow-data-card", "data/rows.csv.datacard.yaml"),
+    ]

@@ -295,3 +295,11 @@ def test_content_that_others_keep_is_not_judged(repo: Repo) -> None:
 def test_a_name_of_a_keeper_in_a_pickle_excuses_nothing(repo: Repo, name: str) -> None:
     repo.stage({name: pickle.dumps(["../.git/annex/objects/x", "outs:"], 4)})
     assert repo.check().rules == ["pickle-weights"]
+
+
+def test_attributes_behind_a_megabyte_of_comments_count(repo: Repo) -> None:
+    rules = "# nothing to see here\n" * 60_000 + "*.bin working-tree-encoding=ISO-8859-1\n"
+    repo.commit({".gitattributes": rules})
+    blob = repo.git("hash-object", "-w", "--stdin", input=as_text(PICKLE))
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},models/w.bin")
+    assert repo.check().caught() == ["models/w.bin"]

@@ -26,6 +26,21 @@ def main(argv: Sequence[str]) -> int:
     scope.add_argument("--range", metavar="BASE...HEAD", help="a range of commits, with the policy of BASE")
     arguments.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
     arguments.add_argument("paths", nargs="*", metavar="PATH", help="say only what concerns these")
-    given = arguments.parse_args(argv)
+    try:
+        given = arguments.parse_args(argv)
+    except SystemExit as stop:
+        if stop.code and "json" in " ".join(argv).replace("=", " ").split():
+            _refuse_in_json()
+        raise
     request = Request(given.range, given.all, given.staged, tuple(given.paths))
     return check(request, hooks, hooks, format=given.format)
+
+
+def _refuse_in_json() -> None:
+    """A program that asked for JSON gets it even where its arguments were not understood."""
+    from ..core.findings import CannotJudge
+    from ..core.report import Report, Standpoint, as_json
+    from ..core.runner import show
+
+    error = CannotJudge("the arguments were not understood: git custody check -h lists them")
+    show(as_json(Report("none", None, None, "nothing", (), errors=(error,)), Standpoint("", "git-custody")))

@@ -32,6 +32,9 @@ _T = TypeVar("_T")
 # What a check may say. `CannotJudge` is said, not raised, so that the other findings are not lost.
 Said = Finding | NotJudged | CannotJudge
 
+# All metadata has smaller limits of its own; what is longer shows by its length.
+READ_AT_MOST = 1024 * 1024
+
 # Above this many, reading the whole index is quicker than asking for the cards of a change by name.
 MANY_CARDS = 200
 
@@ -172,13 +175,10 @@ class Case:
         return self._git.read(entry.oid, limit)
 
     def read_many(self, entries: Iterable[Entry]) -> dict[str, bytes]:
-        """The bytes of many small files, by object id; what is absent or above 1 MiB is left out."""
+        """The first `READ_AT_MOST` bytes of many files, by object id; what git does not have here is left out."""
         oids = {entry.oid for entry in entries}
-        found = {}
-        for blob in self._git.blobs((oid, False) for oid in oids):
-            if blob.content is not None and blob.content.size <= 1024 * 1024:
-                found[blob.oid] = blob.content.read_at(0, blob.content.size)
-        return found
+        blobs = self._git.blobs((oid, False) for oid in oids)
+        return {blob.oid: blob.content.read_at(0, READ_AT_MOST) for blob in blobs if blob.content is not None}
 
     def document(self, entry: Entry, schema: str) -> Document | None:
         """A metadata file, parsed and held against its schema; None when git does not have it here."""
@@ -271,7 +271,7 @@ class Case:
         """
         files = {p: e for p, e in self._attribute_files.items() if p.rpartition("/")[2] == ".gitattributes"}
         raw = self.read_many(entry for entry in files.values() if entry.is_file)
-        saying = {path for path, entry in files.items() if _ENCODING.encode() in raw.get(entry.oid, b"")}
+        saying = {path for path, entry in files.items() if _may_say(_ENCODING, raw.get(entry.oid))}
         if not saying:
             return {}
         if not self.is_whole and not saying.isdisjoint(self.changed):
@@ -342,6 +342,11 @@ _ENCODING = "working-tree-encoding"
 RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml")
 
 
+def _may_say(word: str, start: bytes | None) -> bool:
+    """Whether a file whose start this is may hold a word: one that is absent, or longer than what was read, may."""
+    return start is None or len(start) == READ_AT_MOST or word.encode() in start
+
+
 def as_pointer(content: Content) -> Pointer | None:
     """The Git LFS pointer that a content is, or None."""
     return pointer(content.read_at(0, POINTER_SIZE)) if content.size < POINTER_SIZE else None
@@ -364,9 +369,10 @@ def read_document(git: Git, cache: Cache, oid: str, schema: str) -> Document | N
         with contextlib.suppress(ValueError, TypeError):
             data, lines, problems = json.loads(known)
             return Document(data, dict(lines), tuple(Problem(*problem) for problem in problems))
+    from .documents import MAX_BYTES
     from .metadata import load
 
-    raw = git.read(oid)
+    raw = git.start_of(oid, MAX_BYTES + 1)  # one byte more tells that it is too long
     if raw is None:
         return None
     document = load(raw, schema)

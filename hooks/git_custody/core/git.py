@@ -441,6 +441,12 @@ class Git:
             return blob.content.read_at(0, blob.content.size)
         return None
 
+    def start_of(self, oid: str, length: int) -> bytes | None:
+        """The first `length` bytes of an object, None when git does not have it here."""
+        for blob in self.blobs([(oid, False)]):
+            return blob.content.read_at(0, length) if blob.content is not None else None
+        return None
+
     def blobs(self, wanted: Iterable[tuple[str, bool]]) -> Iterator[Blob]:
         """Read objects, one after the other, asking some ahead.
 
