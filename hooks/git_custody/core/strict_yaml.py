@@ -89,6 +89,8 @@ def _yaml_message(error: Any, text: str, line: int | None) -> str:
     if line is not None:
         rows = re.split(LINE_BREAK, text)
         here = rows[line - 1].strip() if line <= len(rows) else ""
+    if "nesting depth" in problem:  # libyaml's own limit (PyYAML 6.0.4), which it reaches before any event
+        return f"values are nested more than {MAX_DEPTH} deep here"
     if "mapping values are not allowed" in problem:
         return 'a ": " stands inside a value here; put quotes around the value, or mend the indentation'
     if "quoted scalar" in context and "end of stream" in problem:
