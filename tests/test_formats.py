@@ -30,7 +30,8 @@ from corpus import (
 )
 from git_custody.core.content import BytesContent, Content, FileContent, PartContent
 from git_custody.formats.pickles import FIRST_BYTES, SPECS
-from git_custody.formats.recognise import Verdict, recognise
+from git_custody.formats.recognise import recognise
+from git_custody.formats.verdicts import SAFE, Verdict
 
 QUICK = settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
 
@@ -89,7 +90,7 @@ def test_no_carrier_is_accepted() -> None:
 def test_no_negative_is_flagged() -> None:
     samples = negatives()
     assert len(samples) > 1_000
-    assert [(sample.name, verdict) for sample in samples for verdict in judged(sample.data)] == []
+    assert [(sample.name, verdict) for sample in samples for verdict in judged(sample.data) if verdict.kind != SAFE] == []
 
 
 def test_a_truncated_carrier_never_raises() -> None:
@@ -165,7 +166,7 @@ def test_what_cannot_be_looked_into_is_said_to_be_opaque() -> None:
     deep = b"text"
     for _ in range(12):
         deep = zipped({"in": deep})
-    assert [verdict.kind for verdict in judged(deep)] == ["unfinished"]
+    assert [(verdict.kind, verdict.forced) for verdict in judged(deep)] == [("opaque", True)]
     for data in (
         bytes(encrypted),
         bytes(unknown),

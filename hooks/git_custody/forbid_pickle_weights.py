@@ -44,7 +44,7 @@ from .core.findings import Finding, NotJudged, RepoPath, Rule
 from .core.git import GITLINK
 from .formats.encodings import TEXT_AT_MOST
 from .formats.pickles import FIRST_BYTES, walk
-from .formats.recognise import Verdict, recognise
+from .formats.recognise import recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .core.content import Content
     from .core.findings import Command
     from .core.git import Entry
+    from .formats.verdicts import Verdict
 
 PICKLE_WEIGHTS = Rule(
     name="pickle-weights",
@@ -223,7 +224,9 @@ def findings_for(
     if not pickles:
         for verdict in verdicts:
             what = f"{verdict.member}: {verdict.what}" if verdict.member else verdict.what
-            if verdict.kind == "unfinished":
+            if verdict.kind == "safe":
+                continue
+            if verdict.forced:
                 digest = sha256 or sha256_of(content)
                 yield Finding(CONTENT_ABSENT, path, what, member=verdict.member, digest=digest)
             else:

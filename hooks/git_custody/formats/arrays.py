@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_custody.core.content import Content
+from git_custody.formats.pickles import walk
+from git_custody.formats.verdicts import SAFE, Member, Said, Scene
 
+OBJECTS = ("numpy-objects", "a NumPy array of Python objects, which is a pickle")
 MAGIC = b"\x93NUMPY"
 HEADER_PARSED_AT_MOST = 65_536
 ARRAYS_AT_MOST = 1_000
@@ -27,6 +30,22 @@ class Array(NamedTuple):
     data_at: int
     end: int | None
     holds_objects: bool
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Look for arrays of objects, and for a pickle behind the last array."""
+    content = scene.content
+    end: int | None = None
+    for array in arrays(content):
+        if array.holds_objects:
+            yield Member(None, scene.behind(array.data_at), unpickled=OBJECTS)
+            return
+        end = array.end
+    if end is not None and walk(content, end) is not None:
+        behind = ("numpy-objects", "a pickle behind a NumPy array")
+        yield Member(None, scene.behind(end), unpickled=behind)
+        return
+    yield Said(SAFE, "npy", "a NumPy array of numbers")
 
 
 def arrays(content: Content) -> Iterator[Array]:

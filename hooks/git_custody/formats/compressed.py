@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol
 
 from git_custody.core.content import Content
-from git_custody.formats.container import Budget
+from git_custody.formats.verdicts import OPAQUE as CANNOT_LOOK
+from git_custody.formats.verdicts import Budget, Member, Said, Scene
 
 FREE = 65_536
 KEPT_IN_MEMORY = 1024 * 1024
@@ -18,16 +19,29 @@ LARGEST_CHUNK = 256 * 1024
 LZMA_MEMORY = 192 * 1024 * 1024
 STREAMS_AT_MOST = 100_000
 
-# Formats named by their first bytes that the standard library of every supported Python cannot unpack.
-OPAQUE = {
-    b"\x04\x22\x4d\x18": "lz4",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
-    b"7z\xbc\xaf\x27\x1c": "7z",
-    b"Rar!\x1a\x07": "RAR",
+# Formats named by their first bytes that cannot be unpacked here.
+UNREADABLE = {
+    b"\x04\x22\x4d\x18": ("lz4", "lz4"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "Zstandard"),
+    b"7z\xbc\xaf\x27\x1c": ("7z", "7z"),
+    b"Rar!\x1a\x07": ("rar", "RAR"),
 }
+# A stream that unpacks to more than this many times its size, and to more than can be looked at, hides something.
+USUAL_RATIO = 100
 
-ZLIB_FIRST_BYTES = bytes(range(0x08, 0x88, 0x10))
-FIRST_BYTES = frozenset(ZLIB_FIRST_BYTES) | frozenset(b"\x1fB\xfdZ") | frozenset(magic[0] for magic in OPAQUE)
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Unpack a compressed stream, as far as it is then read."""
+    unpacked = unpack(scene.content, scene.head, scene.budget)
+    if unpacked is None:
+        for magic, (known, title) in UNREADABLE.items():
+            if scene.head.startswith(magic):
+                yield Said(CANNOT_LOOK, known, f"{title} data, which cannot be unpacked here")
+        return
+    yield Member(None, unpacked, wrapping=f"compressed with {unpacked.how}")
+    if unpacked.cut_short:
+        forced = unpacked.size > USUAL_RATIO * scene.content.size
+        yield Said(CANNOT_LOOK, unpacked.how, f"{unpacked.how} data, more than can be unpacked here", forced=forced)
 
 
 class Engine(Protocol):
@@ -169,14 +183,6 @@ def unpack(content: Content, head: bytes, budget: Budget) -> Unpacked | None:
                 return _if_any(Unpacked(_Run(_Inflater, content, start + 2), budget, "zlib"))
     if may_be_lzma(head):
         return _if_any(Unpacked(_Run(_lzma_alone, content, 0), budget, "lzma"))
-    return None
-
-
-def opaque(head: bytes) -> str | None:
-    """Name the compression that cannot be unpacked here."""
-    for magic, name in OPAQUE.items():
-        if head.startswith(magic):
-            return name
     return None
 
 

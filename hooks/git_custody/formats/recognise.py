@@ -1,65 +1,54 @@
 """What a file is, from its bytes: one question asked of every file, whatever its name.
 
-The walker looks at the very first byte of everything, then containers are opened and their members
-asked the same, so that a file which is two things at once is the dangerous one.
+The walker looks at the very first byte of everything, then the inspectors of all formats that the bytes could be
+are asked, and what they find inside is asked the same, so that a file which is two things at once is the
+dangerous one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from importlib import import_module
 
 from git_custody.core.content import Content
-from git_custody.formats.container import DEPTH_AT_MOST, MEMBERS_AT_MOST, Budget, Member
+from git_custody.formats.catalog import modules_for
 from git_custody.formats.pickles import FIRST_BYTES, Walk, walk
+from git_custody.formats.verdicts import (
+    CODE,
+    DEPTH_AT_MOST,
+    MEMBERS_AT_MOST,
+    OPAQUE,
+    PICKLE,
+    SAFE,
+    Budget,
+    Member,
+    Said,
+    Scene,
+    Verdict,
+)
 
 HEAD = 4096
-PICKLE_BYTES_AT_MOST = 1024 * 1024
 PICKLES_AT_MOST = 20
-OPAQUE_AT_MOST = 20
-# A stream that unpacks to more than this many times its size, and to more than can be looked at, hides something.
-USUAL_RATIO = 100
+VERDICTS_AT_MOST = 200
 UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
+ZIP_START = b"PK\x03\x04"
 ZIP_END = b"PK\x05\x06"
 ZIP_TAIL = 65_535 + 22  # the longest comment, and the end record
 TAR_CHECKSUM_BEGINS = b" 01234567+\t\n\r\v\f\x80"
 LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
-
-class Verdict(NamedTuple):
-    """What was found at one place of a file.
-
-    `kind` is "pickle", "opaque" for what cannot be looked into, or "unfinished" where only a limit of ours ended
-    the look, as happens with files that are made for it. `member` is the path inside containers
-    (``archive/data.pkl``), `what` says in plain words what it is. `calls` is the dotted name that loading
-    calls, `imports` one that it looks up, `evidence` the opcode and byte where the file says so. `source`
-    holds the pickle from byte `offset`, as long as the recognised content can be read; `to_the_end`: it was
-    walked whole, so that there is no more to find in it.
-    """
-
-    kind: str
-    member: str | None
-    what: str
-    calls: str | None = None
-    imports: str | None = None
-    evidence: str | None = None
-    source: Content | None = None
-    offset: int = 0
-    to_the_end: bool = False
-
-    def pickle_bytes(self) -> bytes:
-        """Read the pickle, or its first MiB."""
-        return b"" if self.source is None else self.source.read_at(self.offset, PICKLE_BYTES_AT_MOST)
+Inspect = Callable[[Scene], Iterator[Said | Member]]
 
 
 def recognise(content: Content, *, name: str = "") -> tuple[Verdict, ...]:
-    """Judge `content`; `name` never changes a verdict, only its words. Empty means: ordinary.
+    """Judge `content`, the file at `name`. Empty means: ordinary.
 
-    Reads little of most files, keeps at most a few MiB, and unpacks at most 256 MiB on the way. Raises
-    nothing but the `OSError` of content that cannot be read.
+    What is a pickle, an archive or a binary format is told by bytes alone; the name only counts for texts that
+    loaders find by name, such as a `chat_template.jinja`. Reads little of most files, keeps at most a few MiB,
+    and unpacks at most 256 MiB on the way. Raises nothing but the `OSError` of content that cannot be read.
     """
     examination = _Examination()
-    examination.look(content, (), 0)
+    examination.look(content, name, (), 0)
     return tuple(examination.verdicts)
 
 
@@ -68,151 +57,131 @@ class _Examination:
         self.budget = Budget()
         self.verdicts: list[Verdict] = []
         self.pickles = 0
-        self.opaque = 0
 
-    def look(self, content: Content, place: tuple[str, ...], depth: int, wrapping: str = "") -> bool:
-        """Judge one stretch of content; whether something was said about it."""
-        before = len(self.verdicts)
+    def look(self, content: Content, name: str, place: tuple[str, ...], depth: int, wrapping: str = "") -> None:
+        """Judge one stretch of content."""
         if self.pickles >= PICKLES_AT_MOST:
-            return True
+            return
         head = content.read_at(0, HEAD)
         if not head:
-            return False
-        if head[0] in FIRST_BYTES:
-            walked = walk(content)
-            if walked is not None:
-                if head[:4] == b"PK\x03\x04":
-                    # P takes a line, so that the first pickle in a zip may look like one of the zip itself.
-                    self._containers(content, head, place, depth, wrapping)
-                if not any(verdict.kind == "pickle" for verdict in self.verdicts[before:]):
-                    self._pickle(content, place, walked, _name_of(walked, head, wrapping))
-                return True
-        if head[:6] == b"\x93NUMPY":
-            self._arrays(content, place, wrapping)
-        else:
-            self._containers(content, head, place, depth, wrapping)
-        return len(self.verdicts) > before
+            return
+        walked = walk(content) if head[0] in FIRST_BYTES else None
+        if walked is None:
+            self._inspect(content, head, name, place, depth, wrapping)
+            return
+        before = len(self.verdicts)
+        if head[:4] == ZIP_START:
+            # P takes a line, so that the first pickle in a zip may look like one of the zip itself.
+            self._inspect(content, head, name, place, depth, wrapping)
+        if not any(verdict.kind == PICKLE for verdict in self.verdicts[before:]):
+            self._pickle(content, place, walked, *_name_of(walked, head, wrapping))
 
-    def _pickle(self, content: Content, place: tuple[str, ...], walked: Walk | None, what: str, at: int = 0) -> None:
+    def _inspect(self, content: Content, head: bytes, name: str, place: tuple[str, ...], depth: int, how: str) -> None:
+        scene = Scene(content, head, name, self.budget)
+        for inspect in _inspectors(scene):
+            for item in inspect(scene):
+                if isinstance(item, Member):
+                    if not self._member(item, name, place, depth, how):
+                        break
+                else:
+                    self._said(item, place, how)
+
+    def _member(self, member: Member, name: str, place: tuple[str, ...], depth: int, how: str) -> bool:
+        """Look at a member; whether another one may follow."""
+        self.budget.members -= 1
+        inside = place if member.name is None else (*place, member.name)
+        wrapping = member.wrapping and f", {member.wrapping}"
+        if member.unpickled is not None:
+            known, what = member.unpickled
+            self._pickle(member.content, inside, walk(member.content), known, what + how + wrapping)
+        elif self.budget.members < 0:
+            self._said(Said(OPAQUE, "", f"an archive with more than {MEMBERS_AT_MOST} members", forced=True), place, "")
+        elif depth >= DEPTH_AT_MOST:
+            what = f"data packed more than {DEPTH_AT_MOST} times over"
+            self._said(Said(OPAQUE, "", what, forced=True), inside, "")
+        else:
+            before = len(self.verdicts)
+            self.look(member.content, name if member.name is None else member.name, inside, depth + 1, wrapping)
+            if member.obstacle is not None and len(self.verdicts) == before:
+                self._said(Said(OPAQUE, "", f"a member that is {member.obstacle}"), inside, "")
+        return self.budget.members >= 0 and self.pickles < PICKLES_AT_MOST
+
+    def _said(self, said: Said, place: tuple[str, ...], how: str) -> None:
+        where = "!".join(place) or None
+        if said.kind == SAFE and place:
+            return  # what is safe inside of something else is no news
+        if said.kind == OPAQUE:
+            worse = (v for v in self.verdicts if v.kind in (PICKLE, CODE) or (said.forced and v.forced))
+            if any((v.member or "").startswith(where or "") for v in worse):
+                return
+        if len(self.verdicts) < VERDICTS_AT_MOST:
+            self.verdicts.append(
+                Verdict(
+                    said.kind, said.format, where, said.what + how, said.calls, None, said.evidence, forced=said.forced
+                )
+            )
+
+    def _pickle(self, content: Content, place: tuple[str, ...], walked: Walk | None, known: str, what: str) -> None:
         calls = walked.call if walked else None
         imports = walked.imported if walked else None
         told = calls or imports
+        if place and place[-1].rpartition("/")[2] == "data.pkl":  # PyTorch's zip keeps it there, one folder down
+            known, what = "pytorch-zip", "a PyTorch checkpoint, whose index of tensors is a pickle"
         self.pickles += 1
         self.verdicts.append(
             Verdict(
-                "pickle",
+                PICKLE,
+                known,
                 "!".join(place) or None,
                 what,
                 calls.dotted if calls else None,
                 imports.dotted if imports else None,
                 f"{told.opcode} '{told.module} {told.name}' at byte {told.offset}" if told else None,
                 content,
-                at,
                 walked.to_the_end if walked else False,
             )
         )
 
-    def _opaque(self, place: tuple[str, ...], what: str) -> None:
-        self.opaque += 1
-        if self.opaque <= OPAQUE_AT_MOST:
-            self.verdicts.append(Verdict("opaque", "!".join(place) or None, what))
 
-    def _unfinished(self, place: tuple[str, ...], what: str) -> None:
-        if not any(verdict.kind == "unfinished" for verdict in self.verdicts):
-            self.verdicts.append(Verdict("unfinished", "!".join(place) or None, what))
+def _inspectors(scene: Scene) -> Iterator[Inspect]:
+    head = scene.head
+    for module in modules_for(head, scene.name):
+        yield _inspector(module)
+    if len(head) >= 512 and head[148] in TAR_CHECKSUM_BEGINS:
+        from git_custody.formats import tars
 
-    def _arrays(self, content: Content, place: tuple[str, ...], wrapping: str) -> None:
-        from git_custody.formats.arrays import arrays
+        if tars.is_header(head[:512]):
+            yield tars.inspect
+    if head[:4] == ZIP_START or _ends_as_zip(scene):
+        yield _inspector("zips")
 
-        end: int | None = None
-        for array in arrays(content):
-            if array.holds_objects:
-                what = "a NumPy array of Python objects, which is a pickle" + wrapping
-                self._pickle(content, place, walk(content, array.data_at), what, array.data_at)
-                return
-            end = array.end
-        if end is not None:
-            walked = walk(content, end)
-            if walked is not None:
-                self._pickle(content, place, walked, f"a pickle behind a NumPy array{wrapping}", end)
 
-    def _containers(self, content: Content, head: bytes, place: tuple[str, ...], depth: int, wrapping: str) -> None:
-        from git_custody.formats import compressed
+def _inspector(module: str) -> Inspect:
+    inspect: Inspect = import_module(f"git_custody.formats.{module}").inspect
+    return inspect
 
-        if head[0] in compressed.FIRST_BYTES or compressed.may_be_lzma(head):
-            unpacked = compressed.unpack(content, head, self.budget)
-            if unpacked is not None:
-                if depth >= DEPTH_AT_MOST:
-                    self._unfinished(place, f"{unpacked.how} data, packed more than {DEPTH_AT_MOST} times over")
-                    return
-                said = self.look(unpacked, place, depth + 1, f", compressed with {unpacked.how}")
-                if unpacked.cut_short and not said:
-                    what = f"{unpacked.how} data, more than can be unpacked here"
-                    if unpacked.size > USUAL_RATIO * content.size:
-                        self._unfinished(place, what)
-                    else:
-                        self._opaque(place, what)
-                return
-            if unreadable := compressed.opaque(head):
-                self._opaque(place, f"{unreadable} data, which cannot be unpacked here")
-        if len(head) >= 512 and head[148] in TAR_CHECKSUM_BEGINS:
-            from git_custody.formats import tars
 
-            if tars.is_header(head[:512]):
-                self._members(tars.members(content), place, depth, "tar")
-        begins_as_zip = head[:4] == b"PK\x03\x04"
-        if begins_as_zip or self._may_end_as_zip(content):
-            size = content.size
-            tail_at = max(0, size - ZIP_TAIL)
-            tail = head if size <= len(head) else content.read_at(tail_at, ZIP_TAIL)
-            if begins_as_zip or ZIP_END in tail:
-                from git_custody.formats import zips
-
-                self._members(zips.members(content, tail_at, tail, self.budget), place, depth, "zip")
-
-    def _may_end_as_zip(self, content: Content) -> bool:
-        """Whether it is affordable to look for the end record; unpacking is not, without limit."""
-        from git_custody.formats.compressed import Unpacked
-
-        if not isinstance(content, Unpacked):
-            return True
-        if self.budget.tails <= 0:
+def _ends_as_zip(scene: Scene) -> bool:
+    content, head, budget = scene.content, scene.head, scene.budget
+    if len(head) < HEAD:
+        return ZIP_END in head
+    if type(content).__name__ == "Unpacked":  # unpacking is not affordable without limit
+        if budget.tails <= 0:
             return False
-        if content.ends_within(UNPACKED_FOR_A_TAIL):
-            self.budget.tails -= content.size
-            return True
-        self.budget.tails -= UNPACKED_FOR_A_TAIL
-        return False
-
-    def _members(self, members: Iterable[Member], place: tuple[str, ...], depth: int, how: str) -> None:
-        if depth >= DEPTH_AT_MOST:
-            self._unfinished(place, f"a {how} archive inside {DEPTH_AT_MOST} others")
-            return
-        for member in members:
-            self.budget.members -= 1
-            if self.pickles >= PICKLES_AT_MOST:
-                return
-            if self.budget.members < 0:
-                self._unfinished(place, f"a {how} archive with more than {MEMBERS_AT_MOST} members")
-                return
-            inside = (*place, member.name)
-            said = self.look(member.content, inside, depth + 1)
-            if said and how == "zip":
-                self._name_torch(member.name, inside)
-            if not said and member.obstacle:
-                self._opaque(inside, f"a member of a {how} archive that is {member.obstacle}")
-
-    def _name_torch(self, name: str, inside: tuple[str, ...]) -> None:
-        """PyTorch's zip keeps its pickle in `data.pkl`, one folder down."""
-        last = self.verdicts[-1]
-        if last.kind == "pickle" and last.member == "!".join(inside) and name.rpartition("/")[2] == "data.pkl":
-            self.verdicts[-1] = last._replace(what="a PyTorch checkpoint, whose index of tensors is a pickle")
+        short: bool = content.ends_within(UNPACKED_FOR_A_TAIL)  # type: ignore[attr-defined]
+        budget.tails -= content.size if short else UNPACKED_FOR_A_TAIL
+        if not short:
+            return False
+    size = content.size
+    return ZIP_END in content.read_at(max(0, size - ZIP_TAIL), ZIP_TAIL)
 
 
-def _name_of(walked: Walk, head: bytes, wrapping: str) -> str:
+def _name_of(walked: Walk, head: bytes, wrapping: str) -> tuple[str, str]:
+    """The format's id and words of a pickle."""
     if LEGACY_TORCH_MAGIC in head[:16]:
-        return f"a PyTorch checkpoint in the legacy format, which is a series of pickles{wrapping}"
+        what = "a PyTorch checkpoint in the legacy format, which is a series of pickles"
+        return "pytorch-legacy", what + wrapping
     if walked.imported and walked.imported.module.startswith("joblib."):
-        return f"a joblib file, which is a pickle{wrapping}"
+        return "joblib", f"a joblib file, which is a pickle{wrapping}"
     version = f"protocol {walked.protocol}" if walked.protocol else "protocol 0 or 1"
-    return f"a pickle ({version}){wrapping}"
+    return "pickle", f"a pickle ({version}){wrapping}"

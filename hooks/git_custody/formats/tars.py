@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import Content, PartContent
-from git_custody.formats.container import MEMBERS_AT_MOST, Member
+from git_custody.formats.verdicts import MEMBERS_AT_MOST, Member, Said, Scene
 
 BLOCK = 512
 EMPTY_BLOCKS_AT_MOST = 256
@@ -27,6 +27,12 @@ def is_header(block: bytes) -> bool:
     if recorded == unsigned:
         return True
     return recorded == unsigned - 256 * sum(1 for byte in rest if byte > 127)
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Find the members of a tar, told by its header's checksum."""
+    if is_header(scene.head[:BLOCK]):
+        yield from members(scene.content)
 
 
 def members(content: Content) -> Iterator[Member]:

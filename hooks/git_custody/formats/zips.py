@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 from git_custody.core.content import Content, PartContent
 from git_custody.formats.compressed import inflated_length, member_of_zip
-from git_custody.formats.container import MEMBERS_AT_MOST, Budget, Member
+from git_custody.formats.verdicts import MEMBERS_AT_MOST, Budget, Member, Said, Scene
 
 END = b"PK\x05\x06"
 END64 = b"PK\x06\x06"
 LOCATOR64 = b"PK\x06\x07"
 CENTRAL = b"PK\x01\x02"
 LOCAL = b"PK\x03\x04"
+TAIL = 65_535 + 22  # the longest comment, and the end record
 ENDS_AT_MOST = 16
 SEARCHED_FOR_NEXT = 8 * 1024 * 1024
 WINDOW = 1024 * 1024
@@ -35,6 +36,16 @@ class Entry(NamedTuple):
     packed: int
     unpacked: int
     offset: int
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Find the members of a zip, told by its first bytes or by the end record in its tail."""
+    content, head = scene.content, scene.head
+    size = content.size
+    tail_at = max(0, size - TAIL)
+    tail = head if size <= len(head) else content.read_at(tail_at, TAIL)
+    if head[:4] == LOCAL or END in tail:
+        yield from members(content, tail_at, tail, scene.budget)
 
 
 def members(content: Content, tail_at: int, tail: bytes, budget: Budget) -> Iterator[Member]:

@@ -1,0 +1,94 @@
+"""The formats that are known, as data: by what they are told, and which module looks into them.
+
+To add one, write a row here and a module with `inspect` (see `verdicts.py`); docs/formats.md has an example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Format(NamedTuple):
+    """A format: its id in policies and reports, what a message calls it, and the module that inspects it.
+
+    The module is called where any of `marks` (offset, bytes there) is found, where the content begins with one of
+    the bytes of `first` (for formats without a mark: the module looks closer), or where the name, in lower case,
+    ends with one of `names`. `suffixes` are names that promise this format to whoever loads the file. `is_model`:
+    it holds a model, so that the policy's list of allowed formats speaks of it.
+    """
+
+    id: str
+    title: str
+    module: str
+    marks: tuple[tuple[int, bytes], ...] = ()
+    first: bytes = b""
+    names: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    is_model: bool = False
+
+
+FORMATS = (
+    # Containers
+    Format("gzip", "a gzip file", "compressed", marks=((0, b"\x1f\x8b\x08"),)),
+    Format("bzip2", "a bzip2 file", "compressed", marks=((0, b"BZh"),)),
+    Format("xz", "an xz file", "compressed", marks=((0, b"\xfd7zXZ\0"),)),
+    Format("zlib", "a zlib stream", "compressed", first=bytes(range(0x08, 0x88, 0x10))),
+    Format("lzma", "an lzma file", "compressed", marks=((0, b"]\0"), (5, b"\xff" * 8), (10, b"\0\0\0"))),
+    Format("zfile", "a compressed file of joblib before 0.10", "compressed", marks=((0, b"ZF0x"),)),
+    Format("lz4", "an lz4 file", "compressed", marks=((0, b"\x04\x22\x4d\x18"),)),
+    Format("zstd", "a Zstandard file", "compressed", marks=((0, b"\x28\xb5\x2f\xfd"),)),
+    Format("7z", "a 7z archive", "compressed", marks=((0, b"7z\xbc\xaf\x27\x1c"),)),
+    Format("rar", "a RAR archive", "compressed", marks=((0, b"Rar!\x1a\x07"),)),
+    # Arrays
+    Format("npy", "a NumPy array", "arrays", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), is_model=True),
+)
+
+# What pickles are called; they are told by their opcodes.
+PICKLES = (
+    "pickle", "pytorch-zip", "pytorch-legacy", "joblib", "numpy-objects",
+)  # fmt: skip
+
+_LENGTH_OF_HEAD = 4096
+
+
+def _by_first_byte(formats: Iterable[Format]) -> tuple[tuple[tuple[bytes, str], ...], ...]:
+    """For each first byte: the marks at the very start that begin with it, and the modules they call."""
+    table: list[list[tuple[bytes, str]]] = [[] for _ in range(256)]
+    for known in formats:
+        for offset, mark in known.marks:
+            if offset == 0:
+                table[mark[0]].append((mark, known.module))
+        for byte in known.first:
+            table[byte].append((b"", known.module))
+    return tuple(map(tuple, table))
+
+
+_AT_START = _by_first_byte(FORMATS)
+_ELSEWHERE = tuple(
+    (offset, offset + len(mark), mark, known.module) for known in FORMATS for offset, mark in known.marks if offset
+)
+_NAMES = tuple((known.names, known.module) for known in FORMATS if known.names)
+_ANY_NAME = tuple(name for names, _ in _NAMES for name in names)
+
+
+def modules_for(head: bytes, name: str) -> list[str]:
+    """The modules that have to look at content that begins with `head` (not empty) and is called `name`."""
+    found = [module for mark, module in _AT_START[head[0]] if head.startswith(mark)]
+    for begin, end, mark, module in _ELSEWHERE:
+        if head[begin:end] == mark:
+            found.append(module)
+    if _ANY_NAME and (lowered := name.lower()).endswith(_ANY_NAME):
+        found += [module for names, module in _NAMES if lowered.endswith(names)]
+    return list(dict.fromkeys(found)) if len(found) > 1 else found
+
+
+def format_of(id: str) -> Format | None:
+    """The format with this id, or None."""
+    return next((known for known in FORMATS if known.id == id), None)
+
+
+def promised(name: str) -> tuple[str, ...]:
+    """The ids of the formats that a file of this name promises to be: empty where any will do."""
+    lowered = name.lower()
+    return tuple(known.id for known in FORMATS if known.suffixes and lowered.endswith(known.suffixes))
