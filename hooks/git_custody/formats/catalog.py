@@ -70,6 +70,7 @@ _ELSEWHERE = tuple(
 )
 _NAMES = tuple((known.names, known.module) for known in FORMATS if known.names)
 _ANY_NAME = tuple(name for names, _ in _NAMES for name in names)
+_TELLING = (*_ANY_NAME, *(suffix for known in FORMATS for suffix in known.suffixes))
 
 
 def modules_for(head: bytes, name: str) -> list[str]:
@@ -86,6 +87,11 @@ def modules_for(head: bytes, name: str) -> list[str]:
 def format_of(id: str) -> Format | None:
     """The format with this id, or None."""
     return next((known for known in FORMATS if known.id == id), None)
+
+
+def is_named(name: str) -> bool:
+    """Whether the name counts in what is said of a file: loaders tell some formats by it."""
+    return name.lower().endswith(_TELLING)
 
 
 def promised(name: str) -> tuple[str, ...]:

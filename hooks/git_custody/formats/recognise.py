@@ -40,27 +40,28 @@ LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 Inspect = Callable[[Scene], Iterator[Said | Member]]
 
 
-def recognise(content: Content, *, name: str = "") -> tuple[Verdict, ...]:
-    """Judge `content`, the file at `name`. Empty means: ordinary.
+def recognise(content: Content, *, name: str = "", most: int = PICKLES_AT_MOST) -> tuple[Verdict, ...]:
+    """Judge `content`, the file at `name`. Empty means: ordinary. `most` pickles are enough to know.
 
     What is a pickle, an archive or a binary format is told by bytes alone; the name only counts for texts that
     loaders find by name, such as a `chat_template.jinja`. Reads little of most files, keeps at most a few MiB,
     and unpacks at most 256 MiB on the way. Raises nothing but the `OSError` of content that cannot be read.
     """
-    examination = _Examination()
+    examination = _Examination(most)
     examination.look(content, name, (), 0)
     return tuple(examination.verdicts)
 
 
 class _Examination:
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.budget = Budget()
         self.verdicts: list[Verdict] = []
         self.pickles = 0
+        self.most = most
 
     def look(self, content: Content, name: str, place: tuple[str, ...], depth: int, wrapping: str = "") -> None:
         """Judge one stretch of content."""
-        if self.pickles >= PICKLES_AT_MOST:
+        if self.pickles >= self.most:
             return
         head = content.read_at(0, HEAD)
         if not head:
@@ -104,7 +105,7 @@ class _Examination:
             self.look(member.content, name if member.name is None else member.name, inside, depth + 1, wrapping)
             if member.obstacle is not None and len(self.verdicts) == before:
                 self._said(Said(OPAQUE, "", f"a member that is {member.obstacle}"), inside, "")
-        return self.budget.members >= 0 and self.pickles < PICKLES_AT_MOST
+        return self.budget.members >= 0 and self.pickles < self.most
 
     def _said(self, said: Said, place: tuple[str, ...], how: str) -> None:
         where = "!".join(place) or None
