@@ -94,7 +94,7 @@ def is_named(name: str) -> bool:
     return name.lower().endswith(_TELLING)
 
 
-def promised(name: str) -> tuple[str, ...]:
-    """The ids of the formats that a file of this name promises to be: empty where any will do."""
+def promised(name: str) -> tuple[Format, ...]:
+    """The formats that a file of this name promises to be one of: empty where any will do."""
     lowered = name.lower()
-    return tuple(known.id for known in FORMATS if known.suffixes and lowered.endswith(known.suffixes))
+    return tuple(known for known in FORMATS if known.suffixes and lowered.endswith(known.suffixes))

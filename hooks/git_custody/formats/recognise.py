@@ -40,7 +40,14 @@ LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 Inspect = Callable[[Scene], Iterator[Said | Member]]
 
 
-def recognise(content: Content, *, name: str = "", most: int = PICKLES_AT_MOST) -> tuple[Verdict, ...]:
+def recognise(
+    content: Content,
+    *,
+    name: str = "",
+    most: int = PICKLES_AT_MOST,
+    is_own: Callable[[str], bool] | None = None,
+    thorough: bool = False,
+) -> tuple[Verdict, ...]:
     """Judge `content`, the file at `name`. Empty means: ordinary. `most` pickles are enough to know.
 
     What is a pickle, an archive or a binary format is told by bytes alone; the name only counts for texts that

@@ -88,7 +88,7 @@ class Verdict(NamedTuple):
     `member` is the path inside containers (``archive/data.pkl``). For pickles, `calls` is the dotted name that
     loading calls, `imports` one that it looks up, `evidence` the opcode and byte where the file says so. `source`
     holds the pickle, as long as the recognised content can be read; `to_the_end`: it was walked whole, so that
-    there is no more to find in it.
+    there is no more to find in it. `names` are all that it looks up, where they were asked for and can be told.
     """
 
     kind: str
@@ -101,6 +101,7 @@ class Verdict(NamedTuple):
     source: Content | None = None
     to_the_end: bool = False
     forced: bool = False
+    names: frozenset[str] | None = None
 
     def pickle_bytes(self, most: int = 1024 * 1024) -> bytes:
         """Read the pickle, or its first bytes."""
