@@ -1,437 +1,1063 @@
-"""Files that carry a pickle, and files that only look like it: built here, never loaded.
+"""Files that carry a pickle or other code, and files that only look like it: built here, never loaded.
 
-The payload would call `os.system("true")`: harmless, and nothing runs it. PyTorch's files are written
-opcode by opcode, so that no PyTorch is needed.
+The payload would call `os.system("true")`: harmless, and nothing runs it. Every file is written from its
+format's layout by `builders.py`, so that neither PyTorch nor NumPy is needed; `benchmarks/corpus.py` adds what
+the libraries themselves write. A kind of file is one function here, marked with `@kind`.
 """
 
 from __future__ import annotations
 
 import bz2
+import dbm.dumb
 import gzip
-import io
 import json
 import lzma
+import marshal
+import os
 import pickle
 import random
+import sqlite3
 import struct
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from importlib import import_module
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
+
+from builders import (
+    CENTRAL,
+    END,
+    EVIL0,
+    LEGACY_MAGIC,
+    LOCAL,
+    SEVEN_ZIP_METHODS,
+    Payload,
+    Sample,
+    gguf,
+    java_object,
+    keras_zip,
+    lambda_layer,
+    lz4_frame,
+    npy,
+    old_tar,
+    onnx,
+    polyglot_safetensors,
+    r_closure,
+    safetensors,
+    saved_model,
+    seven_zip,
+    streamed_zip,
+    tampered,
+    tarred,
+    torch7_function,
+    torch_index,
+    torch_legacy,
+    torch_members,
+    torch_tar,
+    torch_zip,
+    zip64,
+    zip_of,
+    zipped,
+    zstd_frame,
+)
+from negatives import TEXTS, negatives
+
+__all__ = [
+    "EVIL0",
+    "TEXTS",
+    "WRAPPINGS",
+    "Payload",
+    "Sample",
+    "carriers",
+    "code_carriers",
+    "negatives",
+    "npy",
+    "opaque",
+    "tarred",
+    "torch_zip",
+    "zipped",
+]
+
+Named = Iterator[tuple[str, bytes]]
+Make = Callable[[], Named]
+
+CARRIER, CODE, OPAQUE = "carrier", "code", "opaque"
+# Kind -> label, how its files are made, and the function that makes them.
+KINDS: dict[str, tuple[str, str, Make]] = {}
 
 
-class Sample(NamedTuple):
-    name: str
-    data: bytes
+# What no inspector looks into yet.
+PENDING = {
+    "compressed-lz4",
+    "compressed-zst",
+    "compressed-damaged",
+    "zip-nested",
+    "7z",
+    "npy-structured",
+    "npy-odd",
+} | {"shelve", "sqlite-shelve"}
 
 
-class Payload:
-    """Pickles to a call of `os.system("true")`. Never to be loaded."""
+def kind(name: str, how: str, label: str = CARRIER) -> Callable[[Make], Make]:
+    """Make the files of a kind with the function below."""
 
-    def __reduce__(self) -> tuple[Any, tuple[str]]:
-        import os
+    def register(make: Make) -> Make:
+        KINDS[name] = (label, how, make)
+        return make
 
-        return os.system, ("true",)
+    return register
 
 
-EVIL0 = b"cos\nsystem\n(S'true'\ntR."
-LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+def samples(label: str) -> list[Sample]:
+    """Every file with this label, in a stable order."""
+    return [Sample(name, data, named) for named, (of, _, make) in KINDS.items() if of == label for name, data in make()]
 
-WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+
+def carriers() -> list[Sample]:
+    """Every file here is or holds a pickle."""
+    return [sample for sample in samples(CARRIER) if sample.kind not in PENDING]
+
+
+def code_carriers() -> list[Sample]:
+    """Every file here runs code of its own when its usual loader loads it, and is no pickle."""
+    return samples(CODE)
+
+
+def opaque() -> list[Sample]:
+    """What is in these files cannot be told without a password or without end."""
+    return samples(OPAQUE)
+
+
+ALL_WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
     "raw": lambda data: data,
     "gz": lambda data: gzip.compress(data, mtime=0),
     "bz2": bz2.compress,
     "xz": lzma.compress,
     "lzma": lambda data: lzma.compress(data, format=lzma.FORMAT_ALONE),
     "zlib": zlib.compress,
+    "lz4": lz4_frame,
+    "zst": zstd_frame,
     "zip": lambda data: zipped({"x": data}),
     "zip-deflated": lambda data: zipped({"x": data}, zipfile.ZIP_DEFLATED),
     "prefixed-zip": lambda data: b"junk in front\n" + zipped({"x": data}),
     "tar": lambda data: tarred({"x": data}),
     "tar.gz": lambda data: gzip.compress(tarred({"x": data}), mtime=0),
     "zip-in-tar": lambda data: tarred({"in.zip": b"junk" + zipped({"x": data})}),
+    "7z": lambda data: seven_zip({"x": data}, "lzma2"),
 }
+WRAPPINGS = {label: wrap for label, wrap in ALL_WRAPPINGS.items() if label not in ("lz4", "zst", "7z")}
+COMPRESSIONS = ("gz", "bz2", "xz", "lzma", "zlib", "lz4", "zst")
+PROTOCOLS = range(6)
 
 
-def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0)), data, method)
-    return buffer.getvalue()
+def evil(protocol: int) -> bytes:
+    """A pickle of ordinary data with the payload among it."""
+    return pickle.dumps({"w": [1.5] * 5, "x": Payload()}, protocol)
 
 
-def tarred(members: dict[str, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=format) as archive:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    return buffer.getvalue()
+# ---------------------------------------------------------------------- plain pickles
+
+VALUES: tuple[Any, ...] = (
+    {"a": [1, 2.5, "x"]}, [1, 2, 3], (1, "b"), {"k": {"n": None}}, [b"bytes", True], OrderedDict(a=1),
+    {1, 2}, [Decimal("1.5")], {"long": 10**40}, [["deep"] * 3] * 3, list(range(2_000)), {"ü": "☃"},
+)  # fmt: skip
+DISGUISES = (
+    "model.pkl", "model.txt", "model.safetensors", "model", "a.csv", "a.jpg", "model.gguf", "model.onnx", "model.h5",
+    "a.json", "a.npy", "README.md", "weights.bin", "a.parquet", "chat_template.jinja", "model.keras", "lib.so",
+)  # fmt: skip
 
 
-def npy(descr: object, shape: tuple[int, ...], data: bytes, version: int = 1) -> bytes:
-    header = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode("latin-1")
-    prefix = 10 if version == 1 else 12
-    header += b" " * (-(prefix + len(header) + 1) % 64) + b"\n"
-    length = struct.pack("<H" if version == 1 else "<L", len(header))
-    return b"\x93NUMPY" + bytes([version, 0]) + length + header + data
+@kind("benign", "pickles of plain data, in every protocol")
+def _benign() -> Named:
+    for protocol in PROTOCOLS:
+        for number, value in enumerate(VALUES):
+            yield f"{protocol}-{number}.pkl", pickle.dumps(value, protocol)
 
 
-def torch_index(evil: bool = False) -> bytes:
-    """`data.pkl` of a state dict with one float tensor, as `torch.save` writes it."""
-    tensor = (
-        b"ctorch._utils\n_rebuild_tensor_v2\nq\x01((X\x07\x00\x00\x00storageq\x02ctorch\nFloatStorage\nq\x03"
-        b"X\x01\x00\x00\x000q\x04X\x03\x00\x00\x00cpuq\x05K\x04tq\x06QK\x00K\x02K\x02\x86q\x07K\x02K\x01\x86q\x08"
-        b"\x89ccollections\nOrderedDict\nq\x09)Rq\x0atq\x0bRq\x0c"
-    )
-    end = b"X\x01\x00\x00\x00b" + b"cposix\nsystem\nX\x04\x00\x00\x00true\x85Rs" if evil else b""
-    return b"\x80\x02}q\x00X\x01\x00\x00\x00w" + tensor + b"s" + end + b"."
+@kind("disguised", "a pickle that calls, in every protocol, under names of other formats")
+def _disguised() -> Named:
+    for protocol in PROTOCOLS:
+        for name in DISGUISES:
+            yield f"{protocol}/{name}", pickle.dumps(Payload(), protocol)
 
 
-def torch_zip(evil: bool = False, folder: str = "archive/", method: int = zipfile.ZIP_STORED) -> bytes:
-    return zipped(
-        {
-            f"{folder}data.pkl": torch_index(evil),
-            f"{folder}byteorder": b"little",
-            f"{folder}data/0": struct.pack("<4f", 1, 2, 3, 4),
-            f"{folder}version": b"3\n",
-        },
-        method,
-    )
+@kind("inside-data", "ordinary data with a call among it")
+def _inside_data() -> Named:
+    for protocol in PROTOCOLS:
+        yield f"{protocol}.bin", evil(protocol)
+        yield f"last-{protocol}.bin", pickle.dumps([*range(3_000), Payload()], protocol)
+        yield f"key-{protocol}.bin", pickle.dumps([{(1, "k"): {"v": [Payload()]}}], protocol)
 
 
-def torch_legacy(evil: bool = False) -> bytes:
-    parts = (
-        pickle.dumps(1001, 2),
-        pickle.dumps({"little_endian": True}, 2),
-        torch_index(evil),
-        pickle.dumps(["0"], 2),
-    )
-    return LEGACY_MAGIC + b"".join(parts) + struct.pack("<Q4f", 4, 1, 2, 3, 4)
+@kind("junk-behind", "a pickle that calls, and bytes behind it that are none")
+def _junk_behind() -> Named:
+    for protocol in PROTOCOLS:
+        for name, junk in (("junk", b"\xff\x00junk" * 20), ("zeros", bytes(5_000)), ("text", b"\n# Title\n")):
+            yield f"{protocol}-{name}", evil(protocol) + junk
 
 
-def torch_tar() -> bytes:
-    members = {"sys_info": pickle.dumps({}, 2), "pickle": torch_index(True), "storages": b"", "tensors": b""}
-    data = bytearray(tarred(members))
-    for at in range(0, len(data), 512):
-        block = data[at : at + 512]
-        if block[257:262] == b"ustar":
-            # Old tars have no magic; the checksum is all there is.
-            block[257:265] = bytes(8)
-            block[148:156] = b" " * 8
-            block[148:156] = b"%06o\0 " % sum(block)
-            data[at : at + 512] = block
-    return bytes(data)
+@kind("bad-opcode", "a call, and then something that no unpickler reads on from")
+def _bad_opcode() -> Named:
+    for protocol in PROTOCOLS:
+        for number, junk in enumerate((b"\xff", b"\0", b"a", b"R", b"h\xff", b"X\xff\xff\xff\x7f")):
+            yield f"{protocol}-{number}", evil(protocol)[:-1] + junk
 
 
-def polyglot_safetensors() -> bytes:
-    """A file that the safetensors library accepts and whose first bytes are BINUNICODE of 32 bytes."""
-    payload = "q\x00" + "cos\nsystem\n(S'true'\ntR."
-    entry = '{"__metadata__":{"k":"' + "a" * 4
-    head = entry.encode("ascii")
-    # header length 0x2058 -> b"X\x20\0\0\0\0\0\0": after X and its length come 3 more NULs, then the JSON.
-    text = head + b"b" * (32 - 3 - len(head)) + payload.encode("latin-1") + b'"}}'
-    return b"X\x20\0\0\0" + b"\0\0\0" + text.ljust(0x2058, b" ")
+@kind("truncated", "a call, and then the end of the file")
+def _truncated() -> Named:
+    for protocol in PROTOCOLS:
+        data = evil(protocol)
+        called = data.rindex(b"R") + 1
+        for cut in range(called, min(called + 4, len(data))):
+            yield f"{protocol}-{cut}", data[:cut]
 
 
-def _tampered(data: bytes, signature: bytes, at: int, value: bytes) -> bytes:
-    """Overwrite a field of every zip record with `signature`."""
-    out = bytearray(data)
-    position = out.find(signature)
-    while position >= 0:
-        out[position + at : position + at + len(value)] = value
-        position = out.find(signature, position + 4)
-    return bytes(out)
+@kind("second-stream", "harmless pickles, and one that calls behind them")
+def _second_stream() -> Named:
+    for protocol in PROTOCOLS:
+        yield f"second-{protocol}", pickle.dumps(7, protocol) + evil(protocol)
+        yield f"third-{protocol}", pickle.dumps([1], protocol) + pickle.dumps({}, protocol) + evil(protocol)
+        yield f"hundredth-{protocol}", pickle.dumps("seven", protocol) * 99 + evil(protocol)
+        yield f"own-module-{protocol}", pickle.dumps(1, protocol) + b"cmymodule\nrun\n)R."
 
 
-def _zips() -> Iterator[Sample]:
-    for evil in (False, True):
-        for folder in ("archive/", "", "x/y/"):
-            for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-                yield Sample(f"torch-{evil}-{folder}-{method}.pt", torch_zip(evil, folder, method))
-    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        whole = torch_zip(True, method=method)
-        central, local = b"PK\x01\x02", b"PK\x03\x04"
-        yield Sample("version-needed.pt", _tampered(whole, central, 6, b"\xff\xff"))
-        yield Sample("crc.pt", _tampered(_tampered(whole, central, 16, b"\0" * 4), local, 14, b"\1" * 4))
-        for bit in (b"\x01\0", b"\x20\0", b"\x40\0", b"\0\x08"):
-            yield Sample(f"local-flag-{bit.hex()}.pt", _tampered(whole, local, 6, bit))
-            yield Sample(f"flags-{bit.hex()}.pt", _tampered(_tampered(whole, local, 6, bit), central, 8, bit))
-        yield Sample("local-name.pt", _tampered(whole, local, 30, b"Z"))
-        yield Sample("central-name.pt", _tampered(whole, central, 46, b"Z"))
-        yield Sample("local-sizes-0.pt", _tampered(whole, local, 18, b"\0" * 8))
-        yield Sample("local-sizes-2g.pt", _tampered(whole, local, 18, b"\xff\xff\xff\x7f" * 2))
-        yield Sample("no-central.pt", whole[: whole.index(central)])
-        yield Sample("no-central-no-sizes.pt", _tampered(whole, local, 18, b"\0" * 8)[: whole.index(central)])
-        yield Sample("local-method.pt", _tampered(whole, local, 8, b"\x63\0"))
-        for label, before in (
-            ("png", b"\x89PNG\r\n\x1a\n" + bytes(100)),
-            ("text", b"#!/bin/sh\nexit\n"),
-            ("long", b"x" * 200_000),
-        ):
-            yield Sample(f"{label}-before.zip", before + whole)
-        yield Sample("tail.pt", whole + b"x" * 5_000)
-        yield Sample("long-tail.pt", whole + b"x" * 70_000)
-        yield Sample("comment.pt", whole[:-2] + struct.pack("<H", 60_000) + b"c" * 60_000)
-        yield Sample("fake-end-in-comment.pt", whole[:-2] + struct.pack("<H", 22) + b"PK\x05\x06" + bytes(18))
-        yield Sample("count-0.pt", _tampered(whole, b"PK\x05\x06", 8, b"\0" * 4))
-    yield Sample("zip64.pt", _zip64(torch_zip(True)))
-    data = EVIL0
-    for depth in range(5):
-        data = zipped({"in": data})
-        yield Sample(f"nested-{depth}.zip", data)
-    yield Sample("many.zip", zipped({f"{i}.txt": b"hello" for i in range(2_000)} | {"last": EVIL0}))
-    yield Sample("gz-in.zip", zipped({"a.gz": gzip.compress(EVIL0)}))
-    yield Sample("pickle-then-zip.bin", EVIL0 + zipped({"a": b"text"}))
-    yield Sample("data-then-evil-zip.bin", pickle.dumps([1], 4) + torch_zip(True))
-    yield Sample("handler.mar", zipped({"MAR-INF/MANIFEST.json": b"{}", "model.pt": torch_zip(True)}))
-
-
-def _zip64(data: bytes) -> bytes:
-    """The same zip with its directory's place in a zip64 end record."""
-    end = data.rindex(b"PK\x05\x06")
-    entries, size, offset = struct.unpack_from("<HLL", data, end + 10)
-    end64 = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, entries, entries, size, offset)
-    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, end, 1)
-    last = struct.pack("<4sHHHHLLH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
-    return data[:end] + end64 + locator + last
-
-
-def _streams() -> Iterator[Sample]:
-    values: tuple[Any, ...] = (
-        {"a": [1, 2.5, "x"]}, [1, 2, 3], (1, "b"), {"k": {"n": None}}, [b"bytes", True], OrderedDict(a=1),
-        {1, 2}, [Decimal("1.5")], {"long": 10**40}, [["deep"] * 3] * 3, list(range(2_000)), {"ü": "☃"},
-    )  # fmt: skip
-    for protocol in range(6):
-        for number, value in enumerate(values):
-            yield Sample(f"benign-{protocol}-{number}.pkl", pickle.dumps(value, protocol))
-        for name in ("model.pkl", "model.txt", "model.safetensors", "model", "a.csv", "a.jpg"):
-            yield Sample(f"evil-{protocol}-{name}", pickle.dumps(Payload(), protocol))
-        evil = pickle.dumps({"w": [1.5] * 5, "x": Payload()}, protocol)
-        yield Sample(f"evil-inside-{protocol}", evil)
-        yield Sample(f"evil-{protocol}-junk", evil + b"\xff\x00junk" * 20)
-        yield Sample(f"evil-{protocol}-bad-opcode", evil[:-1] + b"\xff")
-        yield Sample(f"evil-{protocol}-no-stop", evil[:-1])
-        yield Sample(f"second-{protocol}", pickle.dumps(7, protocol) + evil)
-        yield Sample(f"hundredth-{protocol}", pickle.dumps("seven", protocol) * 99 + evil)
-        yield Sample(f"padded-{protocol}", evil + bytes(5_000))
-        for name, wrap in WRAPPINGS.items():
-            yield Sample(f"evil-{protocol}.{name}", wrap(evil))
-            yield Sample(f"evil-{protocol}-twice.{name}.gz", gzip.compress(wrap(evil)))
+@kind("no-op-padding", "operations without effect before the call")
+def _no_op_padding() -> Named:
     for prefix in (
-        b"N0",
-        b"I1\n0",
-        b"]0",
-        b"(0",
-        b"(1",
-        b"K\x010",
-        b"Vx\n0",
-        b"S'x'\n0",
-        b")0",
-        b"\x880",
-        b"U\x01a0",
-        b"N200",
-    ):
+        b"N0", b"I1\n0", b"]0", b"(0", b"(1", b"K\x010", b"Vx\n0", b"S'x'\n0", b")0", b"\x880", b"U\x01a0", b"N200",
+        b"(N1", b"}0", b"J\0\0\0\x010", b"L1L\n0", b"F1.5\n0", b"G\0\0\0\0\0\0\0\x000", b"M\0\x010", b"(]0t0",
+    ):  # fmt: skip
         for times in (1, 50, 5_000):
-            yield Sample(f"no-op-{prefix!r}-{times}", prefix * times + EVIL0)
-    yield Sample("no-op-many", b"N0" * 1_500_000 + EVIL0)
-    yield Sample("deep", b"N" * 1_000_000 + EVIL0)
-    yield Sample("deep-marks", b"(" * 500_000 + EVIL0)
+            yield f"{prefix!r}-{times}", prefix * times + EVIL0
+    yield "many", b"N0" * 1_500_000 + EVIL0
+
+
+@kind("deep-stack", "more pushed than any reader of words would, and then the call")
+def _deep_stack() -> Named:
+    yield "nones", b"N" * 1_000_000 + EVIL0
+    yield "marks", b"(" * 500_000 + EVIL0
     numbers = random.Random(5).randbytes(600_000)
-    yield Sample("deep-numbers", b"".join(b"K%c" % number for number in numbers) + EVIL0)
-    yield Sample("deep-mixed", b"(N" * 100_000 + EVIL0)
-    yield Sample("long-unicode", b"V" + b"x" * 1_000_000 + b"\n0" + EVIL0)
-    yield Sample("long-integer", b"L" + b"1" * 4_000 + b"L\n0" + EVIL0)
-    yield Sample("unicode-lines", b"Vx,y\n" * 100_000 + EVIL0)
-    yield Sample("number-ends-at-nul", b"I1\0anything\n0" + EVIL0)
-    yield Sample("big-literal", b"B" + struct.pack("<L", 1_000_000) + bytes(1_000_000) + b"0" + EVIL0)
-    yield Sample("big-literal-8", b"\x8e" + struct.pack("<Q", 200_000) + bytes(200_000) + b"0" + EVIL0)
+    yield "numbers", b"".join(b"K%c" % number for number in numbers) + EVIL0
+    yield "mixed", b"(N" * 100_000 + EVIL0
+    yield "lines", b"Vx,y\n" * 100_000 + EVIL0
 
 
-def _hand_made() -> Iterator[Sample]:
-    yield Sample("inst", b"(S'true'\nios\nsystem\n.")
-    yield Sample("inst-no-stop", b"(S'true'\nios\nsystem\n")
-    yield Sample("inst-own-module", b"(S'true'\nimymodule\nrun\n.")
-    yield Sample("obj", b"(cos\nsystem\nS'true'\no.")
-    yield Sample("newobj", b"cmymodule\nRunner\n)\x81.")
-    yield Sample("newobj-ex", b"cmymodule\nRunner\n)}\x92.")
-    yield Sample("own-module", b"cmymodule\nrun\n)R.")
-    yield Sample("own-module-no-stop", b"cmymodule\nrun\n(S'x'\ntR")
-    yield Sample("odd-module", b"cmy-module\nrun\n)R.")
-    yield Sample("only-imports", b"cmymodule\nrun\n.")
-    yield Sample("only-imports-newline", b"cmymodule\nrun\n.\n")
-    yield Sample("only-imports-padded", b"cmymodule\nrun\n." + bytes(50))
-    yield Sample("only-imports-proto2", b"\x80\x02cmymodule\nrun\n.")
-    yield Sample("only-imports-broken", b"\x80\x02cmymodule\nrun\n")
-    yield Sample("imports-and-works-on", b"cmymodule\nrun\np0\n0(lp1\nI1\nag0\n0\xff")
-    yield Sample("stack-global", b"\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R.")
-    yield Sample("stack-global-unicode-lines", b"Vos\nVsystem\n\x93Vtrue\n\x85R.")
-    yield Sample("memo-names", b"Vsystem\np5\n0Vos\ng5\n\x93Vtrue\n\x85R.")
-    yield Sample("memo-names-overwritten", b"Vx\np5\nVos\np5\n0g5\nVsystem\n\x93Vtrue\n\x85R.")
-    yield Sample("extension", b"\x82\x01)R.")
-    yield Sample("build", b"cmymodule\nThing\n)R}S'a'\nI1\nsb.")
-    yield Sample("build-nothing", b"K\x01Nb0" + EVIL0)
-    yield Sample("append-nothing", b"K\x01(e0" + EVIL0)
-    yield Sample("set-nothing", b"K\x01(u0K\x01(\x900" + EVIL0)
-    yield Sample("bytearray", b"\x96" + struct.pack("<Q", 2) + b"abK\x01aK\x00K\x02s0" + EVIL0)
-    yield Sample("inst-own-module-junk", b"(S'x'\nimymodule\nrun\njunk")
-    yield Sample("inst-odd-module", b"(S'x'\nimy-module\nrun\n.")
-    yield Sample("odd-module-junk", b"cmy module\nrun\n(S'x'\ntRjunk")
-    yield Sample("list-arguments", b"cmymodule\nrun\n]S'x'\naR\xff")
-    yield Sample("memo-key-forms", b"Np 1_0\n0g10\0x\n0" + EVIL0)
-    yield Sample("stop-then-own-import", b"I1\n.cmymodule\nrun\n)R.")
-    yield Sample("proto-0-header", b"\x80\x00" + EVIL0)
-    yield Sample("frames-overlap", b"\x80\x04\x95\x02\0\0\0\0\0\0\0" + EVIL0)
-    yield Sample("gif", b"GIF89a\x00\x00\x00" + b"0" + EVIL0)
-    yield Sample("bmp", b"BM\x02\0\0" + bytes(0x24D) + b"0" + EVIL0)
-    yield Sample("csv", b"Vid,name,price\n0Vx,1,2\n0" + EVIL0)
-    yield Sample("markdown", b"(Vtitle\n0Vtext\n0" + EVIL0 + b"\n# Title\n")
-    yield Sample("polyglot.safetensors", polyglot_safetensors())
-    yield Sample("torch-legacy.pt", torch_legacy())
-    yield Sample("torch-legacy-evil.pt", torch_legacy(True))
-    yield Sample("torch-tar.pt", torch_tar())
-    yield Sample("magic-only.pt", LEGACY_MAGIC)
-    yield Sample("gzip-members.gz", gzip.compress(b"") + gzip.compress(EVIL0[:9]) + gzip.compress(EVIL0[9:]))
-    yield Sample("gzip-junk.gz", gzip.compress(EVIL0) + b"junk")
-    yield Sample("gzip-truncated.gz", gzip.compress(EVIL0)[:-9])
-    yield Sample("gzip-crc.gz", gzip.compress(EVIL0)[:-8] + bytes(8))
-    yield Sample("gzip-broken-behind.gz", gzip.compress(EVIL0 + random.Random(1).randbytes(9_000))[:200] + b"\xff" * 99)
-    whole = gzip.compress(EVIL0, mtime=0)
-    yield Sample(
-        "gzip-header-crc.gz",
-        whole[:3] + b"\x1f" + whole[4:10] + b"\x02\0zzname\0comment\0\xde\xad" + whole[10:],
+@kind("long-literals", "a literal of kilobytes to a megabyte before the call")
+def _long_literals() -> Named:
+    yield "unicode-line", b"V" + b"x" * 1_000_000 + b"\n0" + EVIL0
+    yield "integer", b"L" + b"1" * 4_000 + b"L\n0" + EVIL0
+    yield "string", b"S'" + b"x" * 100_000 + b"'\n0" + EVIL0
+    for size in (4_080, 65_535, 1_000_000):
+        yield f"bytes-{size}", b"B" + struct.pack("<L", size) + bytes(size) + b"0" + EVIL0
+        yield f"bytes8-{size}", b"\x8e" + struct.pack("<Q", size) + bytes(size) + b"0" + EVIL0
+        yield f"unicode-{size}", b"X" + struct.pack("<L", size) + b"u" * size + b"0" + EVIL0
+        yield f"unicode8-{size}", b"\x8d" + struct.pack("<Q", size) + b"u" * size + b"0" + EVIL0
+        yield f"bytearray8-{size}", b"\x96" + struct.pack("<Q", size) + bytes(size) + b"0" + EVIL0
+
+
+@kind("odd-numbers", "numbers as only the unpickler reads them")
+def _odd_numbers() -> Named:
+    for number, line in enumerate(
+        (b"I1\0anything\n", b"I 7 \n", b"I01\n", b"F nan\n", b"F1e400\n", b"L1_0L\n", b"I0x1f\n")
+    ):
+        yield str(number), line + b"0" + EVIL0
+    yield "memo-keys", b"Np 1_0\n0g10\0x\n0" + EVIL0
+
+
+@kind("inst", "INST, which imports and calls in one")
+def _inst() -> Named:
+    for module, name in (("os", "system"), ("posix", "system"), ("mymodule", "run"), ("builtins", "eval")):
+        call = f"(S'true'\ni{module}\n{name}\n".encode()
+        for end, rest in (("stop", b"."), ("nothing", b""), ("put", b"p0\n."), ("popped", b"0N."), ("junk", b"\xff")):
+            yield f"{module}-{end}", call + rest
+    yield "junk", b"(S'x'\nimymodule\nrun\njunk"
+    yield "odd-module", b"(S'x'\nimy-module\nrun\n."
+
+
+@kind("obj", "OBJ, which calls what lies above the mark")
+def _obj() -> Named:
+    for target in (b"cos\nsystem\n", b"cmymodule\nrun\n", b"\x8c\x02os\x8c\x06system\x93"):
+        for number, arguments in enumerate((b"S'true'\n", b"U\x04true", b"X\4\0\0\0true", b"Vtrue\n")):
+            yield f"{target[:4]!r}-{number}", b"(" + target + arguments + b"o."
+
+
+@kind("newobj", "NEWOBJ and NEWOBJ_EX, which call __new__")
+def _newobj() -> Named:
+    for number, target in enumerate((b"cmymodule\nRunner\n", b"csubprocess\nPopen\n", b"\x8c\x01m\x8c\x01R\x93")):
+        for start in (b"", b"\x80\x02", b"\x80\x04"):
+            yield f"{number}-{start.hex()}", start + target + b")\x81."
+            yield f"ex-{number}-{start.hex()}", start + target + b")}\x92."
+            yield f"argument-{number}-{start.hex()}", start + target + b"U\x04true\x85\x81."
+
+
+@kind("extension-registry", "EXT1 to EXT4: names from the loader's own registry")
+def _extension_registry() -> Named:
+    for code in (b"\x82\x01", b"\x83\x01\x02", b"\x84\x01\x02\x03\0"):
+        for start in (b"", b"\x80\x02", b"\x80\x04"):
+            yield f"{code.hex()}-{start.hex()}", start + code + b")R."
+            yield f"argument-{code.hex()}-{start.hex()}", start + code + b"U\x04true\x85R."
+
+
+@kind("build", "BUILD, which calls __setstate__, and what precedes a call without effect")
+def _build() -> Named:
+    for start in (b"", b"\x80\x02", b"\x80\x04"):
+        yield f"state-{start.hex()}", start + b"cmymodule\nThing\n)R}S'a'\nI1\nsb."
+        yield f"newobj-{start.hex()}", start + b"cmymodule\nThing\n)\x81}S'a'\nI1\nsb."
+        yield f"class-{start.hex()}", start + b"cmymodule\nThing\n}Vsystem\ncos\nsystem\nsb."
+    yield "build-nothing", b"K\x01Nb0" + EVIL0
+    yield "append-nothing", b"K\x01(e0" + EVIL0
+    yield "set-nothing", b"K\x01(u0K\x01(\x900" + EVIL0
+    yield "bytearray", b"\x96" + struct.pack("<Q", 2) + b"abK\x01aK\x00K\x02s0" + EVIL0
+
+
+@kind("imports-only", "an import that runs a module's top level, without a call")
+def _imports_only() -> Named:
+    yield "stop", b"cmymodule\nrun\n."
+    yield "newline", b"cmymodule\nrun\n.\n"
+    yield "padded", b"cmymodule\nrun\n." + bytes(50)
+    yield "works-on", b"cmymodule\nrun\np0\n0(lp1\nI1\nag0\n0\xff"
+    yield "second", b"I1\n.cmymodule\nrun\n)R."
+    for start in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        yield f"stop-{start.hex()}", start + b"cmymodule\nrun\n."
+        yield f"no-stop-{start.hex()}", start + b"cmymodule\nrun\n"
+        yield f"stack-{start.hex()}", start + b"\x8c\x08mymodule\x8c\x03run\x93."
+
+
+@kind("own-module", "calls of modules that no list names")
+def _own_module() -> Named:
+    for number, (module, name) in enumerate(
+        (("mymodule", "run"), ("pkg.sub.module", "run"), ("_private", "x"), ("my-module", "run"), ("Ünïcode", "lauf"),
+         ("a", "b"), ("conf", "Class.method"), ("x" * 200, "y" * 200), ("models.train", "main"))
+    ):  # fmt: skip
+        called = f"c{module}\n{name}\n".encode()
+        yield f"{number}-empty", called + b")R."
+        yield f"{number}-text", called + b"(S'x'\ntR."
+        yield f"{number}-text-no-stop", called + b"(S'x'\ntR"
+        yield f"{number}-list", called + b"]S'x'\naR\xff"
+    yield "odd-module-junk", b"cmy module\nrun\n(S'x'\ntRjunk"
+
+
+@kind("names-from-the-stack", "STACK_GLOBAL with operands from lines, lengths and the memo")
+def _names_from_the_stack() -> Named:
+    end = b"\x93Vtrue\n\x85R."
+    yield "short", b"\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R."
+    yield "lines", b"Vos\nVsystem\n" + end
+    yield "memo", b"Vsystem\np5\n0Vos\ng5\n" + end
+    yield "memo-overwritten", b"Vx\np5\nVos\np5\n0g5\nVsystem\n" + end
+    yield "long-lengths", b"X\2\0\0\0os\x8d\6\0\0\0\0\0\0\0system" + end
+    yield "strings", b"U\2osT\6\0\0\0system" + end
+    yield "put-binary", b"Vsystem\nq\x050Vos\nh\x05" + end
+    yield "put-long", b"Vsystem\nr\x05\0\0\x010Vos\nj\x05\0\0\x01" + end
+    yield "memoize", b"\x80\x04Vsystem\n\x940Vos\nh\0" + end
+    yield "dup", b"Vos\n2000Vos\nVsystem\n".replace(b"2000", b"20") + end
+    yield "between-marks", b"(Vos\nVsystem\n" + end
+    for protocol in (b"\x80\x04", b"\x80\x05", b"\x80\x00"):
+        yield f"protocol-{protocol.hex()}", protocol + b"Vos\nVsystem\n" + end
+
+
+@kind("frames", "frames that lie about their length")
+def _frames() -> Named:
+    for length in (0, 1, 2, 30, 1_000, 1 << 40, (1 << 64) - 1):
+        for start in (b"\x80\x04", b"\x80\x05"):
+            yield f"{length}-{start.hex()}", start + b"\x95" + struct.pack("<Q", length) + EVIL0
+    yield "proto-0", b"\x80\x00" + EVIL0
+    yield "two-frames", b"\x80\x04\x95\x02\0\0\0\0\0\0\0N0\x95\x19\0\0\0\0\0\0\0" + EVIL0
+
+
+# What the advisories of other scanners' bypasses call, and some that no list had: module, name, argument's opcodes.
+GADGETS = (
+    "builtins.eval", "builtins.exec", "builtins.compile", "builtins.__import__", "builtins.getattr", "builtins.open",
+    "os.system", "os.popen", "os.execv", "posix.system", "nt.system", "subprocess.Popen", "subprocess.check_output",
+    "runpy._run_code", "runpy.run_path", "importlib.import_module", "importlib.util.spec_from_file_location",
+    "marshal.loads", "types.FunctionType", "types.CodeType", "functools.partial", "operator.attrgetter",
+    "operator.methodcaller", "pip.main", "pip._internal.cli.main.main", "pdb.run", "bdb.Bdb.run", "timeit.timeit",
+    "cProfile.run", "cProfile.runctx", "profile.Profile.runctx", "trace.Trace.run", "trace.Trace.runctx",
+    "doctest.debug_script", "ensurepip._run_pip", "code.InteractiveInterpreter.runcode", "pty.spawn",
+    "idlelib.pyshell.ModifiedInterpreter.runcode", "idlelib.autocomplete.AutoComplete.fetch_completions",
+    "idlelib.calltip.get_entity", "idlelib.debugobj.ObjectTreeItem.SetText", "lib2to3.pgen2.grammar.Grammar.loads",
+    "lib2to3.pgen2.pgen.ParserGenerator.make_label", "asyncio.unix_events._UnixSubprocessTransport._start",
+    "distutils.file_util.write_file", "shutil.rmtree", "shutil.copyfile", "webbrowser.open", "pydoc.pipepager",
+    "pydoc.locate", "uuid._get_command_stdout", "_osx_support._read_output", "_aix_support._read_cmd_output",
+    "_pyrepl.pager.pipe_pager", "imaplib.IMAP4_stream", "test.support.script_helper.assert_python_ok", "site.main",
+    "ctypes.CDLL", "ctypes.util._findLib_gcc", "socket.create_connection", "ftplib.FTP", "smtplib.SMTP",
+    "http.client.HTTPSConnection", "urllib.request.urlopen", "requests.api.get", "linecache.getlines",
+    "pkgutil.resolve_name", "zipimport.zipimporter", "zipfile.ZipFile", "logging.config.listen", "sys.settrace",
+    "multiprocessing.util.spawnv_passfds", "venv.create", "tempfile._mkstemp_inner", "pathlib.Path.unlink",
+    "numpy.f2py.crackfortran.getlincoef", "numpy.f2py.crackfortran.myeval", "numpy.testing._private.utils.runstring",
+    "numpy.load", "pandas.read_pickle", "pandas.eval", "joblib.load", "torch.load", "torch.hub.load",
+    "torch.jit.unsupported_tensor_ops.execWrapper", "torch.utils.collect_env.run",
+    "torch._inductor.codecache.compile_file", "torch.utils.bottleneck.__main__.run_cprofile",
+    "torch.utils._config_module.ConfigModule.load_config", "torch.fx.experimental.symbolic_shapes.ShapeEnv.evaluate_guards_expression",
+    "torch.serialization.load", "sklearn.externals.joblib.load", "cloudpickle.cloudpickle._make_function",
+    "dill._dill._create_function", "transformers.utils.import_utils._LazyModule", "tensorflow.io.read_file",
+    "keras.models.load_model", "django.core.management.call_command", "celery.app.trace.eval", "nltk.data.load",
+    "copyreg.__newobj__", "collections.OrderedDict", "_codecs.encode", "pickle.loads", "_pickle.loads", "dbm.open",
+)  # fmt: skip
+
+
+@kind("listed-and-unlisted-names", "one call of each name that scanners' lists and advisories speak of")
+def _names() -> Named:
+    for dotted in GADGETS:
+        module, _, name = dotted.rpartition(".")
+        while module.rpartition(".")[2][:1].isupper():  # a method: the class is part of the name
+            module, _, part = module.rpartition(".")
+            name = f"{part}.{name}"
+        plain = f"c{module}\n{name}\n(S'true'\ntR.".encode()
+        yield f"{dotted}-0.pkl", plain
+        yield f"{dotted}-2.pkl", b"\x80\x02" + f"c{module}\n{name}\n".encode() + b"U\x04true\x85R."
+        texts = b"".join(b"\x8c%c" % len(text) + text.encode() + b"\x94" for text in (module, name))
+        yield f"{dotted}-4.pkl", b"\x80\x04" + texts + b"\x93\x94\x8c\x04true\x94\x85\x94R\x94."
+        yield f"{dotted}-inst.pkl", f"(S'true'\ni{module}\n{name}\n.".encode()
+
+
+@kind("polyglots", "files that are an image, a table or a text as well")
+def _polyglots() -> Named:
+    yield "image.gif", b"GIF89a\x00\x00\x00" + b"0" + EVIL0
+    yield "image.bmp", b"BM\x02\0\0" + bytes(0x24D) + b"0" + EVIL0
+    yield "table.csv", b"Vid,name,price\n0Vx,1,2\n0" + EVIL0
+    yield "page.md", b"(Vtitle\n0Vtext\n0" + EVIL0 + b"\n# Title\n"
+    yield "notes.txt", b"S'Notes of the meeting'\n0" + EVIL0 + b"\n\nBudget\n"
+    yield "numbers.tsv", b"I2026\n0F1.5\n0" + EVIL0
+    for wrapped, data in (
+        ("zip", zipped({"a": b"text"})),
+        ("png", b"\x89PNG\r\n\x1a\n" + bytes(99)),
+        ("pdf", b"%PDF-1.7\n"),
+    ):
+        yield f"before-{wrapped}.bin", EVIL0 + data
+
+
+@kind("polyglot-safetensors", "a safetensors that its library accepts, and a pickle all the same")
+def _polyglot_safetensors() -> Named:
+    for name in ("model.safetensors", "model.bin", "model", "model.txt"):
+        yield name, polyglot_safetensors()
+
+
+# ---------------------------------------------------------------------- compressed
+
+
+def _compressed(how: str) -> Make:
+    def make() -> Named:
+        wrap = ALL_WRAPPINGS[how]
+        for protocol in PROTOCOLS:
+            yield f"{protocol}.pkl.{how}", wrap(evil(protocol))
+            yield f"benign-{protocol}.{how}", wrap(pickle.dumps({"a": list(range(500))}, protocol))
+            yield f"twice-{protocol}.{how}.gz", gzip.compress(wrap(evil(protocol)), mtime=0)
+        yield f"large.{how}", wrap(pickle.dumps([os.sep, bytes(300_000), Payload()], 4))
+        yield f"named.joblib.{how}.txt", wrap(evil(4))
+        yield f"array.npy.{how}", wrap(npy("|O", (1,), evil(4)))
+        yield f"in.tar.{how}", wrap(tarred({"a.txt": b"text", "m": evil(4)}))
+        yield f"in.zip.{how}", wrap(torch_zip(True))
+
+    return make
+
+
+for _how in COMPRESSIONS:
+    kind(f"compressed-{_how}", f"pickles compressed with {_how}, once or twice, in archives and arrays")(
+        _compressed(_how)
     )
-    for version in ("0x15 ", "0x15".ljust(19), "0x15".ljust(20)):
-        yield Sample(f"zfile-{len(version)}.pkl", b"ZF" + version.encode().ljust(19) + zlib.compress(EVIL0))
-    yield Sample("tar-pax.tar", tarred({"n" * 200: EVIL0}, tarfile.PAX_FORMAT))
-    yield Sample("tar-gnu.tar", tarred({"n" * 200: EVIL0}))
-    yield Sample("tar-zeros-between.tar", tarred({"a": b"x"}) + tarred({"b": EVIL0}))
+
+
+@kind("compressed-levels", "every level and strategy of zlib and gzip")
+def _compressed_levels() -> Named:
+    data = evil(4)
+    for level in range(10):
+        yield f"{level}.zlib", zlib.compress(data, level)
+        yield f"{level}.gz", gzip.compress(data, level, mtime=0)
+    for window in range(9, 16):
+        packer = zlib.compressobj(9, zlib.DEFLATED, window)
+        yield f"window-{window}.zlib", packer.compress(data) + packer.flush()
+    for check in (lzma.CHECK_NONE, lzma.CHECK_CRC32, lzma.CHECK_CRC64, lzma.CHECK_SHA256):
+        yield f"check-{check}.xz", lzma.compress(data, check=check)
+    for level in (1, 9):
+        yield f"{level}.bz2", bz2.compress(data, level)
+
+
+@kind("compressed-damaged", "members, junk, damage and header fields of gzip, and what else decompressors forgive")
+def _compressed_damaged() -> Named:
+    yield "members.gz", gzip.compress(b"") + gzip.compress(EVIL0[:9]) + gzip.compress(EVIL0[9:])
+    yield "junk.gz", gzip.compress(EVIL0) + b"junk"
+    yield "truncated.gz", gzip.compress(EVIL0)[:-9]
+    yield "crc.gz", gzip.compress(EVIL0)[:-8] + bytes(8)
+    yield "broken-behind.gz", gzip.compress(EVIL0 + random.Random(1).randbytes(9_000))[:200] + b"\xff" * 99
+    whole = gzip.compress(EVIL0, mtime=0)
+    yield "header-crc.gz", whole[:3] + b"\x1f" + whole[4:10] + b"\x02\0zzname\0comment\0\xde\xad" + whole[10:]
+    yield "name.gz", whole[:3] + b"\x08" + whole[4:10] + b"model.pkl\0" + whole[10:]
+    yield "zeros-between.gz", gzip.compress(b"") + bytes(50) + whole
+    yield "streams.bz2", bz2.compress(EVIL0[:9]) + bz2.compress(EVIL0[9:])
+    yield "junk.bz2", bz2.compress(EVIL0) + b"junk"
+    yield "streams.xz", lzma.compress(EVIL0[:9]) + lzma.compress(EVIL0[9:])
+    yield "padding.xz", lzma.compress(b"") + bytes(8) + lzma.compress(EVIL0)
+    yield "junk.zlib", zlib.compress(EVIL0) + b"junk"
+    yield "truncated.zlib", zlib.compress(EVIL0)[:-4]
+    yield "junk.xz", lzma.compress(EVIL0) + b"junk"
+    yield "frames.lz4", lz4_frame(b"") + lz4_frame(EVIL0)
+    yield "frames.zst", zstd_frame(b"") + zstd_frame(EVIL0)
+    yield "skippable.zst", b"\x50\x2a\x4d\x18\x04\0\0\0skip" + zstd_frame(EVIL0)
+    yield "skippable.lz4", b"\x50\x2a\x4d\x18\x04\0\0\0skip" + lz4_frame(EVIL0)
+
+
+@kind("zfile", "compressed files of joblib before 0.10")
+def _zfile() -> Named:
+    for protocol in range(4):
+        for version in (b"0x15 ", b"0x15".ljust(19), b"0x15".ljust(20), b"0x150".ljust(19)):
+            yield (
+                f"{protocol}-{len(version)}-{version[:5]!r}.pkl",
+                b"ZF" + version.ljust(19) + zlib.compress(evil(protocol)),
+            )
+
+
+# ---------------------------------------------------------------------- zips
+
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+FOLDERS = ("archive/", "", "x/y/", "model/", "./", "../")
+
+
+@kind("torch-zip", "PyTorch's zip, with each method of packing, under any name")
+def _torch_zip() -> Named:
+    for calls in (False, True):
+        for folder in FOLDERS:
+            for method in METHODS:
+                yield f"{calls}-{folder.replace('/', '_')}-{method}.pt", torch_zip(calls, folder, method)
+    for name in DISGUISES:
+        yield f"named/{name}", torch_zip(True)
+
+
+@kind("torch-zip-renamed", "PyTorch's zip with its index under another name")
+def _torch_zip_renamed() -> Named:
+    for name in ("data.txt", "config.json", "weights", "data.pkl/", "data.PKL", "README.md", "a.npy", "data.pkl\0.txt"):
+        for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            members = {
+                f"archive/{name}" if part.endswith(".pkl") else part: data for part, data in torch_members(True).items()
+            }
+            yield f"{name!r}-{method}.pt".replace("/", "_"), zipped(members, method)
+
+
+@kind("torch-script", "TorchScript archives and .pt2 packages with their pickles")
+def _torch_script() -> Named:
+    code = {"m/code/__torch__.py": b"class M(Module):\n  pass\n", "m/constants.pkl": b"\x80\x02)."}
+    yield "script.pt", zipped({**torch_members(True, "m/"), **code})
+    yield "constants.pt", zipped({**torch_members(False, "m/"), **code, "m/constants.pkl": EVIL0})
+    yield (
+        "model.pt2",
+        zipped({"m/archive_format": b"pt2", "m/version": b"0", "m/data/weights/model.pt": torch_zip(True)}),
+    )
+    yield "extra.pt2", zipped({"m/archive_format": b"pt2", "m/data/sample_inputs/model.pt": torch_zip(True, "x/")})
+    yield "package.pt", zipped({"p/.data/version": b"6", "p/model/model.pkl": EVIL0, "p/.data/extern_modules": b""})
+    yield "lite.ptl", zipped({**torch_members(True, "m/"), "m/bytecode.pkl": b"\x80\x02K\x07."})
+
+
+def _each_zip() -> Iterator[tuple[str, bytes]]:
+    yield "torch-stored", torch_zip(True)
+    yield "torch-deflated", torch_zip(True, method=zipfile.ZIP_DEFLATED)
+    yield "numpy", zipped({"a.npy": npy("|O", (1,), evil(4))})
+    yield "one", zipped({"model/weights": evil(2)}, zipfile.ZIP_DEFLATED)
+
+
+def _both(data: bytes, local: int, central: int, value: bytes) -> bytes:
+    return tampered(tampered(data, LOCAL, local, value), CENTRAL, central, value)
+
+
+@kind("zip-version", "versions needed and made by that no reader knows")
+def _zip_version() -> Named:
+    for name, data in _each_zip():
+        yield f"needed-{name}.pt", tampered(data, CENTRAL, 6, b"\xff\xff")
+        yield f"needed-255-{name}.pt", _both(data, 4, 6, b"\xff\0")
+        yield f"made-{name}.pt", tampered(data, CENTRAL, 4, b"\xff\xff")
+
+
+@kind("zip-checksum", "checksums that are wrong or absent")
+def _zip_checksum() -> Named:
+    for name, data in _each_zip():
+        yield f"central-{name}.pt", tampered(data, CENTRAL, 16, b"\0" * 4)
+        yield f"local-{name}.pt", tampered(data, LOCAL, 14, b"\1" * 4)
+        yield f"both-{name}.pt", _both(data, 14, 16, b"\xff" * 4)
+
+
+@kind("zip-flags", "flags of encryption, patching, strong encryption and UTF-8 that do not hold")
+def _zip_flags() -> Named:
+    for name, data in _each_zip():
+        for bit in (b"\x01\0", b"\x08\0", b"\x20\0", b"\x40\0", b"\0\x08", b"\0\x20", b"\xff\xf7"):
+            yield f"local-{bit.hex()}-{name}.pt", tampered(data, LOCAL, 6, bit)
+            yield f"central-{bit.hex()}-{name}.pt", tampered(data, CENTRAL, 8, bit)
+            yield f"both-{bit.hex()}-{name}.pt", _both(data, 6, 8, bit)
+
+
+@kind("zip-names", "names that differ between directory and member, or are odd")
+def _zip_names() -> Named:
+    for name, data in _each_zip():
+        yield f"local-{name}.pt", tampered(data, LOCAL, 30, b"Z")
+        yield f"central-{name}.pt", tampered(data, CENTRAL, 46, b"Z")
+        yield f"nul-{name}.pt", _both(data, 31, 47, b"\0")
+        yield f"not-utf8-{name}.pt", _both(data, 30, 46, b"\xff\xfe")
+        yield f"slash-{name}.pt", _both(data, 30, 46, b"/")
+
+
+@kind("zip-sizes", "sizes that are wrong in one place")
+def _zip_sizes() -> Named:
+    for name, data in _each_zip():
+        yield f"local-0-{name}.pt", tampered(data, LOCAL, 18, b"\0" * 8)
+        yield f"local-2g-{name}.pt", tampered(data, LOCAL, 18, b"\xff\xff\xff\x7f" * 2)
+        yield f"unpacked-{name}.pt", tampered(data, CENTRAL, 24, b"\xff\xff\xff\x7f")
+        yield f"local-max-{name}.pt", tampered(data, LOCAL, 18, b"\xff" * 8)
+
+
+@kind("zip-fields", "dates, disks, attributes and counts that make no sense")
+def _zip_fields() -> Named:
+    for name, data in _each_zip():
+        yield f"date-{name}.pt", _both(data, 10, 12, b"\0" * 4)
+        yield f"date-max-{name}.pt", _both(data, 10, 12, b"\xff" * 4)
+        yield f"disk-{name}.pt", tampered(data, CENTRAL, 34, b"\x07\0")
+        yield f"attributes-{name}.pt", tampered(data, CENTRAL, 36, b"\xff" * 6)
+        yield f"count-{name}.pt", tampered(data, END, 8, b"\0" * 4)
+        yield f"count-max-{name}.pt", tampered(data, END, 8, b"\xfe\xff" * 2)
+        yield f"end-disk-{name}.pt", tampered(data, END, 4, b"\1\0\1\0")
+
+
+@kind("zip-method", "methods that are unknown, or said to be another, in one place")
+def _zip_method() -> Named:
+    for name, data in _each_zip():
+        yield f"local-99-{name}.pt", tampered(data, LOCAL, 8, b"\x63\0")
+        if "stored" in name or name == "numpy":
+            yield f"central-99-{name}.pt", tampered(data, CENTRAL, 10, b"\x63\0")
+            yield f"both-99-{name}.pt", _both(data, 8, 10, b"\x63\0")
+            yield f"called-deflated-{name}.pt", _both(data, 8, 10, b"\x08\0")
+
+
+@kind("zip-before", "bytes before the zip")
+def _zip_before() -> Named:
+    for name, data in _each_zip():
+        for label, before in (
+            ("png", b"\x89PNG\r\n\x1a\n" + bytes(100)), ("script", b"#!/bin/sh\nexit\n"), ("long", b"x" * 200_000),
+            ("nul", b"\0"), ("elf", b"\x7fELF\x02\x01\x01" + bytes(57)), ("exe", b"MZ" + bytes(62)),
+        ):  # fmt: skip
+            yield f"{label}-{name}.zip", before + data
+
+
+@kind("zip-behind", "bytes behind the zip, in its comment or after it")
+def _zip_behind() -> Named:
+    for name, data in _each_zip():
+        yield f"tail-{name}.pt", data + b"x" * 5_000
+        yield f"long-tail-{name}.pt", data + b"x" * 70_000
+        yield f"comment-{name}.pt", data[:-2] + struct.pack("<H", 60_000) + b"c" * 60_000
+        yield f"comment-lies-{name}.pt", data[:-2] + b"\xff\xff"
+        yield f"fake-end-{name}.pt", data[:-2] + struct.pack("<H", 22) + END + bytes(18)
+        yield f"zip-behind-{name}.pt", data + zipped({"a.txt": b"text"})
+        yield f"zip-before-{name}.pt", zipped({"a.txt": b"text"}) + data
+
+
+@kind("zip-directory", "a zip64 end, or no directory at all")
+def _zip_directory() -> Named:
+    for name, data in _each_zip():
+        yield f"zip64-{name}.pt", zip64(data)
+        yield f"zip64-behind-{name}.pt", b"junk" + zip64(data)
+        yield f"no-central-{name}.pt", data[: data.index(CENTRAL)]
+        yield f"no-end-{name}.pt", data[: data.index(END)]
+        yield f"no-sizes-{name}.pt", tampered(data, LOCAL, 18, b"\0" * 8)[: data.index(CENTRAL)]
+
+
+@kind("zip-duplicates", "two members of one name, one of them harmless")
+def _zip_duplicates() -> Named:
+    good, bad = torch_members(False), torch_members(True)
+    for method in METHODS:
+        yield f"first-{method}.pt", zip_of([*bad.items(), ("archive/data.pkl", torch_index())], method)
+        yield f"last-{method}.pt", zip_of([*good.items(), ("archive/data.pkl", torch_index(True))], method)
+        yield f"case-{method}.pt", zip_of([*good.items(), ("archive/DATA.PKL", torch_index(True))], method)
+        yield (
+            f"npz-{method}.npz",
+            zip_of([("a.npy", npy("<f8", (1,), bytes(8))), ("a.npy", npy("O", (1,), EVIL0))], method),
+        )
+
+
+@kind("zip-streamed", "zips written to a pipe, with sizes behind the data")
+def _zip_streamed() -> Named:
+    for method in METHODS:
+        whole = streamed_zip(torch_members(True), method)
+        yield f"torch-{method}.pt", whole
+        yield f"other-{method}.zip", streamed_zip({"a.txt": b"text", "b": evil(4)}, method)
+        yield f"no-central-{method}.zip", streamed_zip({"b": evil(4)}, method)[: whole.index(CENTRAL)]
+
+
+@kind("zip-nested", "archives in archives")
+def _zip_nested() -> Named:
+    for label, wrap in ALL_WRAPPINGS.items():
+        data = EVIL0
+        for depth in range(3):
+            data = zipped({"in": wrap(data)})
+            yield f"{label}-{depth}.zip", data
+    yield "many.zip", zipped({f"{i}.txt": b"hello" for i in range(2_000)} | {"last": EVIL0})
+    yield (
+        "deflated-many.zip",
+        zipped({f"{i}.txt": b"hello\n" * 99 for i in range(500)} | {"z": EVIL0}, zipfile.ZIP_DEFLATED),
+    )
+
+
+@kind("pickle-and-zip", "a pickle, and a zip behind it")
+def _pickle_and_zip() -> Named:
+    for protocol in PROTOCOLS:
+        yield f"evil-{protocol}.bin", evil(protocol) + zipped({"a": b"text"})
+        yield f"benign-{protocol}.bin", pickle.dumps([1], protocol) + torch_zip(True)
+
+
+@kind("model-archives", ".mar, .nemo, .keras and wheels with a checkpoint inside")
+def _model_archives() -> Named:
+    manifest = json.dumps({"model": {"serializedFile": "model.pt", "modelName": "m"}}).encode()
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        for name in ("model.pt", "weights.bin", "extra/vocabulary"):
+            yield (
+                f"{name.replace('/', '_')}-{method}.mar",
+                zipped({"MAR-INF/MANIFEST.json": manifest, name: torch_zip(True)}, method),
+            )
+        yield f"wheel-{method}.whl", zipped({"m/__init__.py": b"", "m/weights.bin": evil(4)}, method)
+        yield (
+            f"office-{method}.docx",
+            zipped({"[Content_Types].xml": b"<Types/>", "word/media/image1.png": evil(2)}, method),
+        )
+    for wrap in ("tar", "tar.gz"):
+        packed = tarred({"./model_config.yaml": b"target: a.B\n", "./model_weights.ckpt": torch_zip(True)})
+        yield f"model-{wrap}.nemo", packed if wrap == "tar" else gzip.compress(packed, mtime=0)
+    for asset in ("assets/vocabulary", "assets/a/b.npy", "model.weights.h5"):
+        yield f"{asset.replace('/', '_')}.keras", keras_zip([], **{asset: evil(4)})
+
+
+# ---------------------------------------------------------------------- tars and 7z
+
+
+@kind("tar", "pickles in tars of each flavour")
+def _tar() -> Named:
+    for name, flavour in (("pax", tarfile.PAX_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("ustar", tarfile.USTAR_FORMAT)):
+        for protocol in PROTOCOLS:
+            yield f"{name}-{protocol}.tar", tarred({"a.txt": b"text", "m.bin": evil(protocol)}, flavour)
+        yield f"{name}-long-name.tar", tarred({"n" * 90 + "/" + "m" * 60: EVIL0}, flavour)
+    for protocol in PROTOCOLS:
+        yield f"old-{protocol}.tar", old_tar({"m": evil(protocol)})
+    yield "unicode.tar", tarred({"mödel/☃": EVIL0}, tarfile.PAX_FORMAT)
+
+
+@kind("tar-odd", "what tar readers forgive")
+def _tar_odd() -> Named:
+    yield "zeros-between.tar", tarred({"a": b"x"}) + tarred({"b": EVIL0})
     plain = bytearray(tarred({"a": EVIL0}))
     plain[148:156] = b"\x80" + int(plain[148:154], 8).to_bytes(7, "big")
-    yield Sample("tar-binary-checksum.tar", bytes(plain))
+    yield "binary-checksum.tar", bytes(plain)
     folder = bytearray(tarred({"a": b"", "x": EVIL0}))
     folder[:2], folder[124:136], folder[156:157] = b"a/", b"%011o\0" % 1024, b"\0"
     folder[148:156] = b" " * 8
     folder[148:156] = b"%06o\0 " % sum(folder[:512])
-    yield Sample("tar-folder-with-size.tar", bytes(folder))
-    yield Sample("webdataset.tar", tarred({"0.jpg": b"\xff\xd8\xff", "0.pyd": pickle.dumps([1], 4)}))
+    yield "folder-with-size.tar", bytes(folder)
+    for kind_of in (b"7", b"A", b"Z"):
+        odd = bytearray(tarred({"a": EVIL0}))
+        odd[156:157] = kind_of
+        odd[148:156] = b" " * 8
+        odd[148:156] = b"%06o\0 " % sum(odd[:512])
+        yield f"type-{kind_of.decode()}.tar", bytes(odd)
+    yield "no-end.tar", tarred({"a": EVIL0})[:1024]
+    yield "truncated.tar", tarred({"a": EVIL0 + bytes(2_000)})[: 512 + len(EVIL0)]
+    yield "in-tar.tar", tarred({"in.tar": tarred({"in.tar": tarred({"x": EVIL0})})})
 
 
-def _arrays() -> Iterator[Sample]:
+@kind("webdataset", "shards whose members the loader unpickles")
+def _webdataset() -> Named:
+    for suffix in ("pyd", "pickle", "pkl", "pth", "npy", "npz", "cls"):
+        data = npy("|O", (1,), evil(4)) if suffix == "npy" else evil(4)
+        data = zipped({"a.npy": npy("|O", (1,), evil(4))}) if suffix == "npz" else data
+        data = torch_zip(True) if suffix == "pth" else data
+        yield f"{suffix}.tar", tarred({"0001.jpg": b"\xff\xd8\xff", f"0001.{suffix}": data})
+        yield f"{suffix}.tar.gz", gzip.compress(tarred({"0001.jpg": b"\xff\xd8\xff", f"0001.{suffix}": data}), mtime=0)
+
+
+@kind("7z", "pickles in 7z archives")
+def _seven_zip() -> Named:
+    for method in SEVEN_ZIP_METHODS:
+        for packed in (False, True):
+            for name in ("m.7z", "m.pt", "m.txt"):
+                members = {"a.txt": b"text\n" * 50, "m.bin": evil(4)}
+                yield f"{method}-{packed}-{name}", seven_zip(members, method, packed_header=packed)
+        yield f"{method}-torch.7z", seven_zip({"model.pt": torch_zip(True)}, method)
+
+
+@kind("torch-legacy", "PyTorch's legacy format, and the tar before it")
+def _torch_legacy() -> Named:
+    yield "state.pt", torch_legacy()
+    for name in DISGUISES:
+        yield f"evil/{name}", torch_legacy(True)
+    yield "magic-only.pt", LEGACY_MAGIC
+    yield "sixth.pt", torch_legacy() + evil(2)
+    yield "tar.pt", torch_tar()
+    yield "tar-cut.pt", torch_tar()[:2048]
+
+
+# ---------------------------------------------------------------------- arrays and databases
+
+
+@kind("npy-objects", "NumPy arrays of objects, in each version of the format")
+def _npy_objects() -> Named:
+    for version in (1, 2, 3):
+        for number, descr in enumerate(("|O", "O", "|O8", "object", ">O", "<O8", "=O", "object_", "O8")):
+            yield f"{version}-{number}.npy", npy(descr, (1,), pickle.dumps([Payload()], 4), version)
+        for protocol in PROTOCOLS:
+            yield f"{version}-protocol-{protocol}.npy", npy("|O", (1,), pickle.dumps([Payload()], protocol), version)
+    for name in DISGUISES:
+        yield f"named/{name}", npy("|O", (1,), evil(3))
+
+
+@kind("npy-structured", "objects in one field of structured arrays")
+def _npy_structured() -> Named:
     objects = pickle.dumps([Payload()], 4)
-    numbers = npy("<f8", (3,), bytes(24))
     for version in (1, 2, 3):
         for number, descr in enumerate(
-            ("|O", "O", "|O8", "object", [("a", "<i4"), ("b", "|O")], [("a", [("b", "<f8"), ("c", "O")])],
-             [("a", ("|O", (2,)))], [("a", "|O", (2,))], [(("title", "a"), "O")], "i4,O")
+            ([("a", "<i4"), ("b", "|O")], [("a", [("b", "<f8"), ("c", "O")])], [("a", ("|O", (2,)))],
+             [("a", "|O", (2,))], [(("title", "a"), "O")], "i4,O", {"names": ["a"], "formats": ["O"]})
         ):  # fmt: skip
-            yield Sample(f"objects-{version}-{number}.npy", npy(descr, (1,), objects, version))
+            yield f"{version}-{number}.npy", npy(descr, (1,), objects, version)
+
+
+@kind("npy-odd", "headers that are escaped, large, or followed by more")
+def _npy_odd() -> Named:
+    objects, numbers = pickle.dumps([Payload()], 4), npy("<f8", (3,), bytes(24))
     escaped = npy("|O", (1,), objects).replace(b"'|O'", b"'\\x4f'").replace(b"  \n", b"\n")
     assert b"\\x4f" in escaped
-    yield Sample("escaped.npy", escaped)
-    yield Sample("second.npy", numbers + npy("|O", (1,), objects))
-    yield Sample(
-        "second-structured.npy",
-        npy([("a", "<i4"), ("b", "S3", (2,))], (2,), bytes(20)) + npy("O", (1,), objects),
-    )
-    yield Sample("second-odd-dtype.npy", npy("<f8,<i4", (2,), bytes(24)) + npy("O", (1,), objects))
-    yield Sample("pickle-behind.npy", numbers + objects)
-    yield Sample("objects.npz", zipped({"a.npy": numbers, "b.npy": npy("|O", (1,), objects)}))
-    yield Sample("objects-deflated.npz", zipped({"b.npy": npy("|O", (1,), objects)}, zipfile.ZIP_DEFLATED))
-    yield Sample("objects.npy.gz", gzip.compress(npy("|O", (1,), objects)))
+    yield "escaped.npy", escaped
+    yield "second.npy", numbers + npy("|O", (1,), objects)
+    structured = npy([("a", "<i4"), ("b", "S3", (2,))], (2,), bytes(20))
+    yield "second-structured.npy", structured + npy("O", (1,), objects)
+    yield "second-odd-dtype.npy", npy("<f8,<i4", (2,), bytes(24)) + npy("O", (1,), objects)
+    yield "behind.npy", numbers + objects
+    for fields in (300, 1_000, 5_000):
+        descr = [(f"field_{number}", "<f8") for number in range(fields)] + [("last", "|O")]
+        yield f"fields-{fields}.npy", npy(descr, (1,), objects, 2)
+    yield "unicode.npy", npy([("ä", "|O")], (1,), objects, 3)
+    yield "gz.npy.gz", gzip.compress(npy("|O", (1,), objects))
 
 
-def _libraries() -> Iterator[Sample]:
-    try:
-        joblib, numpy = import_module("joblib"), import_module("numpy")
-    except ImportError:
-        return
-    value = {"coef": numpy.arange(3_000.0), "names": ["a", "b"]}
-    for compress in (0, 1, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("xz", 3), ("lzma", 3)):
-        buffer = io.BytesIO()
-        joblib.dump(value, buffer, compress=compress)
-        yield Sample(f"joblib-{compress}.joblib", buffer.getvalue())
-    buffer = io.BytesIO()
-    numpy.save(buffer, numpy.array([{}, None], dtype=object), allow_pickle=True)
-    yield Sample("numpy-objects.npy", buffer.getvalue())
-    numpy.save(buffer := io.BytesIO(), numpy.arange(5))
-    numpy.save(buffer, numpy.array([{}], dtype=object), allow_pickle=True)
-    yield Sample("numpy-second.npy", buffer.getvalue())
-    numpy.savez(buffer := io.BytesIO(), a=numpy.arange(3), b=numpy.array([[1], "x"], dtype=object))
-    yield Sample("numpy.npz", buffer.getvalue())
-    for protocol in (0, 2, 4, 5):
-        yield Sample(f"numpy-{protocol}.pkl", pickle.dumps(numpy.arange(10.0), protocol))
-
-
-def carriers() -> list[Sample]:
-    """Every file here is or holds a pickle."""
-    return [*_streams(), *_hand_made(), *_zips(), *_arrays(), *_libraries()]
-
-
-TEXTS = (
-    "int main() {\n    return 0;\n}\n", "id,name\n1,a\n2,b\n", "cos\nsin\ntan\n", "cos\nsystem\n",
-    "cos\nsystem", "(int\nfoo\nbar\n", "(if\nx\ny\n", "(ios\nandroid\nwindows\n", "cache\nbuild\n.venv\n",
-    "ctypes\nbuild\n.env\n", "class\nobject\n", "N.", "I1\n.", "Nothing to see\n",
-    "GIT v1.6 Release Notes\n=====\n", "(a (b c))\n", "", "Name,Value\nNone,1\n", "P001,1\nP002,2\n" * 50,
-    "V1\nV2\n" * 50, "]\n", "}\n", "])}", "().\n", "K1\nK2\n",
-    "certifi\nidna\nPyYAML\nPillow\nPygments\nPyJWT\nPyMySQL\n", "S'quoted'\nnext\n", "F1.0\nF2.0\n",
-    "I1\nI2\nI3\n", "cat\ndog\nVan\nVest\nVase\nVine\nVolt\nVeil\n", "(Perhaps\nit\nworks\n",
-    "version https://git-lfs.github.com/spec/v1\n", "import os\n", "code\npage\n.\nmore", "{}\n", "[]\n",
-    "x^2 + 1\n" * 9, "BZh is bzip2\n", "PK is a name\n", "ZF0x12 is text here\n",
-    "c comment\nc other comment\np cnf 3 2\n1 -3 0\n", "c\nfoo\n.\nw\nq\n", "Jan,1\nFeb,2\n",
-    "MIT License\n\nCopyright\n", "\ufeffcos\nsystem\n", "# cos\n", "BM25 is a ranking function\n",
-    "GGGGGGGGGGGGGGGGGG", "X-Header: 1\n", "U.S. data\n", "TTTTTTTTTTTTTTTTT\n", "cat\ndog\nVan\nRat\n",
-    "(Nice\nword\nhere\n", "cab\ncabin\ncable\ncactus\n", "(Never\nin\nthe\nfield\n", "cut\nand\nSat\n",
-    "class Foo\nend\n", "calls\nfoo\n)\n", "(see\nit)\n", "c1,c2\ncommon,1\n.5,2\n", "Vcc 5V\nPin 3\n",
-    "#!/bin/sh\ncd\n", "%PDF-1.7\n", "<html>\n", "GET / HTTP/1.1\n\n", "ld\n", "Mr\n", "Kx\n", "J....",
-    "U\x02ab.", "(.", "((((", "cfoo\nbar\nVx\nPy\nVz\n",
-    "compares\ncalculate_nome\n(tranter@example.com)\n", "cy\nassumes\nresource_properties\ndirectories.\n",
-    "(comparison\ndefault_value\nobject\n", "(char*)\nStates\noutside\n", "(inp\nword\ncount,\nobject\n",
-    "cut here,\nfor tRNA\n(tRNA synthetase)\n", "cache\r\nbuild\r\n.venv\r\n",
-)  # fmt: skip
-
-
-def negatives() -> list[Sample]:
-    """No file here is a pickle, or only data of protocol 0 or 1 without a container."""
-    samples = [Sample(f"text-{number}.txt", text.encode("utf-8")) for number, text in enumerate(TEXTS)]
-    samples += [Sample(f"latin-{number}", text.encode("utf-16")) for number, text in enumerate(TEXTS[:9])]
-    for byte in range(256):
-        samples.append(Sample(f"repeated-{byte:02x}", bytes([byte]) * 5_000))
-    samples += [Sample(f"much-{byte:02x}", bytes([byte]) * 300_000) for byte in b"(N)]}\x88\x8fK2"]
-    generator = random.Random(20261122)
-    for number in range(600):
-        samples.append(Sample(f"random-{number}", generator.randbytes(generator.randrange(1, 4_000))))
-    for number in range(100):
-        values = [generator.gauss(0, 1) for _ in range(500)]
-        samples.append(Sample(f"floats-{number}", struct.pack("<500f", *values)))
-    samples.append(Sample("sixteen-bit.raw", struct.pack("<H", 75) * 200_000))
-    for length in (0x0280, 0x2E93, 0x2E4E, 0x2858, 0x2E5D, 0x0228):
-        header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode().ljust(length)
-        samples.append(Sample(f"tensors-{length:x}.safetensors", struct.pack("<Q", len(header)) + header + bytes(4)))
-    for descr in ("<f8", "|u1", [("Object", "<f8")], [("O", "<i4")], "<U10", "<M8[ns]", ("<f4", (2,))):
-        samples.append(Sample(f"{descr}.npy", npy(descr, (0,), b"")))
+@kind("npz-objects", "archives of arrays, one of objects")
+def _npz_objects() -> Named:
     numbers = npy("<f8", (3,), bytes(24))
-    texts = {f"{number}": text.encode() for number, text in enumerate(TEXTS)}
-    samples += [
-        Sample("numbers.npy", numbers), Sample("three.npy", numbers * 3),
-        Sample("n.npz", zipped({"a.npy": numbers})), Sample("text.tar", tarred(texts)),
-        Sample("text.zip", zipped(texts, zipfile.ZIP_DEFLATED)),
-        Sample("torch-names.zip", zipped({"archive/data.json": b"{}", "archive/version": b"3\n"})),
-        Sample("broken.zip", b"PK\x03\x04" + generator.randbytes(500)),
-        Sample("end-only.zip", b"PK\x05\x06" + bytes(18)),
-        Sample("png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(200)),
-        Sample("jpg", b"\xff\xd8\xff\xe0\0\x10JFIF" + generator.randbytes(2_000)),
-        Sample("fasta-gap", b"N" * 200_000 + b"ACGTTGCA" * 1_000),
-        Sample("large.csv", b"P0001,1.5,x\n" * 30_000), Sample("ids.csv", b"I0001\n" * 30_000),
-        Sample("proto-only", b"\x80\x04" + b"\xff\xfe" * 50), Sample("proto-text", b"\x80\x02cab\n"),
-        Sample("c-rows.csv", b"case_17,1.5\n" * 200_000), Sample("c-words", b"custard_17\n" * 200_000),
-    ]  # fmt: skip
-    for name in ("gz", "bz2", "xz", "lzma", "zlib"):
-        samples.append(Sample(f"text.{name}", WRAPPINGS[name](TEXTS[0].encode() * 3_000)))
-    return samples
+    for method in METHODS:
+        for protocol in PROTOCOLS:
+            members = {"a.npy": numbers, "b.npy": npy("|O", (1,), evil(protocol))}
+            yield f"{method}-{protocol}.npz", zipped(members, method)
+        yield f"{method}-no-suffix.npz", zipped({"a": npy("|O", (1,), EVIL0)}, method)
+        yield f"{method}-pickle.npz", zipped({"a.npy": evil(4)}, method)
+
+
+def shelf(values: dict[bytes, bytes]) -> bytes:
+    """The `.dat` of a shelf as `dbm.dumb` writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "shelf")
+        with dbm.dumb.open(path, "n") as database:
+            for key, value in values.items():
+                database[key] = value
+        return Path(path + ".dat").read_bytes()
+
+
+@kind("shelve", "shelves, whose values are pickles")
+def _shelve() -> Named:
+    for protocol in PROTOCOLS:
+        yield f"shelf-{protocol}.dat", shelf({b"k": pickle.dumps([1, 2], protocol), b"x": evil(protocol)})
+        yield f"one-{protocol}.dat", shelf({b"x": evil(protocol)})
+
+
+def sqlite(*statements: tuple[str, tuple[Any, ...]]) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "db")
+        connection = sqlite3.connect(path)
+        for statement, values in statements:
+            connection.execute(statement, values)
+        connection.commit()
+        connection.close()
+        return Path(path).read_bytes()
+
+
+@kind("sqlite-shelve", "shelves of Python 3.13, which are SQLite, and other tables of pickles")
+def _sqlite_shelve() -> Named:
+    for protocol in PROTOCOLS:
+        create = ("CREATE TABLE Dict (key BLOB UNIQUE NOT NULL, value BLOB NOT NULL)", ())
+        row = ("INSERT INTO Dict VALUES (?, ?)", (b"x", evil(protocol)))
+        yield f"shelf-{protocol}.db", sqlite(create, row)
+        many = tuple(
+            ("INSERT INTO Dict VALUES (?, ?)", (b"%d" % number, pickle.dumps(number, 2))) for number in range(300)
+        )
+        yield f"many-{protocol}.db", sqlite(create, *many, row)
+        cache = ("CREATE TABLE Cache (rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, value BLOB)", ())
+        yield f"cache-{protocol}.db", sqlite(cache, ("INSERT INTO Cache VALUES (1, 'k', 1, ?)", (evil(protocol),)))
+
+
+@kind("skops", "skops archives that hold an object array")
+def _skops() -> Named:
+    schema = {
+        "__class__": "ndarray",
+        "__module__": "numpy",
+        "__loader__": "NdArrayNode",
+        "type": "numpy",
+        "file": "1.npy",
+    }
+    for protocol in PROTOCOLS:
+        yield (
+            f"{protocol}.skops",
+            zipped({"schema.json": json.dumps(schema).encode(), "1.npy": npy("|O", (1,), evil(protocol))}),
+        )
+
+
+# ---------------------------------------------------------------------- code that is no pickle
+
+
+@kind("keras-lambda", "Keras models with a Lambda layer, which holds Python bytecode", CODE)
+def _keras_lambda() -> Named:
+    for name in ("model.keras", "model.zip", "model.bin", "model"):
+        yield name, keras_zip([lambda_layer()])
+    nested = {"module": "keras", "class_name": "Sequential", "config": {"name": "s", "layers": [lambda_layer()]}}
+    yield "nested.keras", keras_zip([nested])
+    wrapped = {
+        "module": "keras.layers",
+        "class_name": "TimeDistributed",
+        "config": {"name": "t", "layer": lambda_layer()},
+    }
+    yield "wrapped.keras", keras_zip([wrapped])
+
+
+@kind("keras-modules", "Keras models that import modules of the file's choice (CVE-2025-1550)", CODE)
+def _keras_modules() -> Named:
+    for module, name in (
+        ("builtins", "exec"),
+        ("os", "system"),
+        ("subprocess", "Popen"),
+        ("heapq", "nsmallest"),
+        ("mine", "Layer"),
+    ):
+        yield f"{module}.keras", keras_zip([{"module": module, "class_name": name, "config": {"name": "x"}}])
+    wrapper = {"module": "keras.layers", "class_name": "TorchModuleWrapper", "config": {"name": "t", "module": "gASV"}}
+    yield "torch-wrapper.keras", keras_zip([wrapper])
+
+
+@kind("saved-model", "TensorFlow graphs with operations that run code or reach files", CODE)
+def _saved_model() -> Named:
+    for op in ("PyFunc", "PyFuncStateless", "EagerPyFunc", "ReadFile", "WriteFile"):
+        yield f"{op}/saved_model.pb", saved_model(op)
+
+
+@kind("onnx-custom", "ONNX models with operators of other domains", CODE)
+def _onnx_custom() -> Named:
+    for op, domain in (("PyOp", "ai.onnx.contrib"), ("PythonOp", "com.microsoft"), ("Run", "my.own.domain")):
+        yield f"{op}.onnx", onnx(op, domain)
+
+
+SSTI = (
+    "{{ cycler.__init__.__globals__.os.popen('true').read() }}",
+    "{{ self.__init__.__globals__.__builtins__.__import__('os').system('true') }}",
+    "{% for x in ().__class__.__base__.__subclasses__() %}{{ x }}{% endfor %}",
+    "{{ ''['__cla' ~ 'ss__'] }}",
+    "{{ (messages|attr('__class__')).__mro__ }}",
+    "{{ lipsum['__globals__']['os'].popen('true') }}",
+    "{{ request['application']['__globals__'] }}",
+    "{{ namespace.__init__.__globals__ }}",
+)
+
+
+@kind("chat-template-gguf", "GGUF models whose chat template reaches for Python", CODE)
+def _chat_template_gguf() -> Named:
+    for number, template in enumerate(SSTI):
+        yield f"{number}.gguf", gguf({"tokenizer.chat_template": template})
+        yield f"{number}-tool.gguf", gguf({"tokenizer.chat_template.tool_use": "ok " + template})
+
+
+@kind("chat-template-json", "tokenizer settings whose chat template reaches for Python", CODE)
+def _chat_template_json() -> Named:
+    for number, template in enumerate(SSTI):
+        yield f"{number}/tokenizer_config.json", json.dumps({"chat_template": template}).encode()
+        named = [{"name": "default", "template": "{{ messages }}"}, {"name": "x", "template": template}]
+        yield f"{number}-list/tokenizer_config.json", json.dumps({"chat_template": named}).encode()
+        yield f"{number}/chat_template.jinja", template.encode()
+        yield f"{number}/chat_template.json", json.dumps({"chat_template": template}).encode()
+
+
+@kind("java", "Java serialisation streams, which call the constructors and hooks of what they name", CODE)
+def _java() -> Named:
+    for name in (
+        "org.example.Gadget",
+        "java.util.PriorityQueue",
+        "org.apache.commons.collections.functors.InvokerTransformer",
+    ):
+        yield f"{name}.ser", java_object(name)
+        yield f"{name}.bin", java_object(name)
+
+
+@kind("r-data", "R objects with closures, calls and promises", CODE)
+def _r_data() -> Named:
+    plain = r_closure()
+    for name, data in (
+        ("plain", plain),
+        ("gz", gzip.compress(plain, mtime=0)),
+        ("bz2", bz2.compress(plain)),
+        ("xz", lzma.compress(plain)),
+    ):
+        yield f"{name}.rds", data
+    for mark in (b"RDX2\n", b"RDX3\n"):
+        pairs = struct.pack(">LLL", 2, 0x40003, 0x20300)
+        body = plain[14:]
+        symbol = struct.pack(">LLL", 1, 0x40009, 1) + b"f"
+        workspace = mark + b"X\n" + pairs + struct.pack(">L", 0x402) + symbol + body + struct.pack(">L", 254)
+        yield f"{mark[:4].decode()}.RData", gzip.compress(workspace, mtime=0)
+
+
+@kind("python-code", "compiled Python", CODE)
+def _python_code() -> Named:
+    from importlib.util import MAGIC_NUMBER
+
+    code = compile("import os\nos.system('true')\n", "m.py", "exec")
+    yield "m.pyc", MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+    yield "m.bin", MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+    yield "m.marshal", marshal.dumps(code)
+
+
+@kind("torch7", "Torch7 files with a Lua function", CODE)
+def _torch7() -> Named:
+    for name in ("model.t7", "model.net", "model.bin"):
+        yield name, torch7_function()
+
+
+@kind("llamafile", "a program and a model in one file", CODE)
+def _llamafile() -> Named:
+    program = b"MZqFpD='\n\n" + bytes(54) + b"\x7fELF\x02\x01\x01" + bytes(200) + b"llamafile llama.cpp"
+    yield "model.llamafile", program + zipped({"model.gguf": gguf({}), ".args": b"-m\nmodel.gguf\n"})
+    elf = b"\x7fELF\x02\x01\x01" + bytes(57) + b"llamafile"
+    yield "elf.llamafile", elf + zipped({"model.gguf": gguf({}), ".args": b"-m\nmodel.gguf\n"})
+
+
+@kind("mar-handler", "TorchServe archives with a handler in Python", CODE)
+def _mar_handler() -> Named:
+    manifest = {
+        "model": {"handler": "handler.py", "modelName": "m", "serializedFile": "m.safetensors"},
+        "runtime": "python",
+    }
+    members = {
+        "MAR-INF/MANIFEST.json": json.dumps(manifest).encode(),
+        "handler.py": b"import os\n",
+        "m.safetensors": safetensors(),
+    }
+    yield "m.mar", zipped(members)
+    yield "deflated.mar", zipped(members, zipfile.ZIP_DEFLATED)
+    yield "m.tar.gz", gzip.compress(tarred(members), mtime=0)
+
+
+# ---------------------------------------------------------------------- what cannot be told
+
+
+@kind("encrypted", "members that need a password", OPAQUE)
+def _encrypted() -> Named:
+    noise = random.Random(3).randbytes(200)
+    encrypted = bytearray(_both(zipped({"a": noise}), 6, 8, b"\x01\0"))
+    yield "a.zip", bytes(encrypted)
+    yield "aes.zip", _both(_both(zipped({"a": noise}), 6, 8, b"\x01\0"), 8, 10, b"\x63\0")
+
+
+@kind("too-deep", "packed more often than anybody looks", OPAQUE)
+def _too_deep() -> Named:
+    for label in ("zip", "gz", "tar", "xz"):
+        data = EVIL0
+        for _ in range(12):
+            data = WRAPPINGS[label](data)
+        yield f"{label}.bin", data
