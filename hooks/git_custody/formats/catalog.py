@@ -42,6 +42,80 @@ FORMATS = (
     Format("rar", "a RAR archive", "compressed", marks=((0, b"Rar!\x1a\x07"),)),
     # Arrays
     Format("npy", "a NumPy array", "arrays", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), is_model=True),
+    # Graphs of operators
+    Format("onnx", "an ONNX model", "onnx", first=b"\x08", names=(".onnx",), suffixes=(".onnx",), is_model=True),
+    Format("onnx-custom-ops", "an ONNX model with custom operators", "onnx", suffixes=(".onnx",), is_model=True),
+    Format(
+        "tf-savedmodel",
+        "a TensorFlow SavedModel",
+        "tensorflow_graph",
+        first=b"\x08",
+        names=("saved_model.pb", "saved_model.cpb", "saved_model.pbtxt"),
+        suffixes=("saved_model.pb",),
+        is_model=True,
+    ),
+    Format(
+        "tf-graph",
+        "a TensorFlow graph",
+        "tensorflow_graph",
+        first=b"\n\x12\x1a\x22",
+        names=(".pb", ".meta", ".pbtxt"),
+        is_model=True,
+    ),
+    Format(
+        "tf-custom-ops",
+        "a TensorFlow graph with custom operations",
+        "tensorflow_graph",
+        suffixes=("saved_model.pb",),
+        is_model=True,
+    ),
+    Format("tflite", "a TensorFlow Lite model", "tflite", marks=((4, b"TFL3"),), suffixes=(".tflite",), is_model=True),
+    Format(
+        "tflite-custom-ops",
+        "a TensorFlow Lite model with custom or Flex operators",
+        "tflite",
+        suffixes=(".tflite",),
+        is_model=True,
+    ),
+    Format(
+        "executorch",
+        "a program for ExecuTorch's runtime",
+        "executorch",
+        marks=((4, b"ET1"), (4, b"ET0"), (4, b"BP0")),
+        suffixes=(".pte", ".bpte"),
+        is_model=True,
+    ),
+    Format(
+        "coreml", "a Core ML model", "coreml", first=b"\x08", names=(".mlmodel",), suffixes=(".mlmodel",), is_model=True
+    ),
+    Format("coreml-custom", "a Core ML model with custom parts", "coreml", suffixes=(".mlmodel",), is_model=True),
+    Format(
+        "openvino",
+        "an OpenVINO model",
+        "openvino",
+        marks=((0, b"<?xml"), (0, b"<net")),
+        names=(".xml",),
+        is_model=True,
+    ),
+    Format("openvino-custom", "an OpenVINO model with custom layers", "openvino", is_model=True),
+    Format(
+        "paddle",
+        "a PaddlePaddle model",
+        "paddle",
+        marks=((0, b'{"base_code":{"magic":"pir"'),),
+        first=b"\n",
+        names=(".pdmodel", "__model__"),
+        suffixes=(".pdmodel",),
+        is_model=True,
+    ),
+    Format(
+        "tensorrt",
+        "a TensorRT engine",
+        "tensorrt",
+        marks=((0, b"ftrt"), (0, b"ptrt"), (4, b"{")),
+        names=(".engine", ".plan", ".trt"),
+        is_model=True,
+    ),
 )
 
 # What pickles are called; they are told by their opcodes.

@@ -1,0 +1,27 @@
+"""What readers of binary formats have in common: how they give up, and what is said of the file then."""
+
+from __future__ import annotations
+
+from git_custody.formats.verdicts import MALFORMED, OPAQUE, Said
+
+_POINTERS = (b"version https://git-lfs", b"/annex/objects/", b"../.git/annex/")
+
+
+class BrokenError(Exception):
+    """The bytes are not what the format has in this place."""
+
+
+class TooMuchError(Exception):
+    """More parts than ordinary files have; the file may be whole."""
+
+
+def gave_up(error: Exception, format: str, title: str) -> Said:
+    """What is said of a file that is meant as `format` (`title`: "an ONNX model") and was not read to its end."""
+    if isinstance(error, TooMuchError):
+        return Said(OPAQUE, format, f"{title} of more parts than are looked at", forced=True)
+    return Said(MALFORMED, format, f"a damaged file that is meant as {title}")
+
+
+def is_pointer(head: bytes) -> bool:
+    """Whether this stands for a file that Git LFS or git-annex keeps elsewhere, so that only its name is the file's."""
+    return head.startswith(_POINTERS)
