@@ -42,6 +42,26 @@ FORMATS = (
     Format("rar", "a RAR archive", "compressed", marks=((0, b"Rar!\x1a\x07"),)),
     # Arrays
     Format("npy", "a NumPy array", "arrays", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), is_model=True),
+    # Keras, HDF5, skops
+    Format(
+        "keras",
+        "a Keras model",
+        "keras_config",
+        marks=((0, b"backend:"), (0, b"class_name:")),
+        first=b"{",
+        names=(".keras", ".json"),
+        suffixes=(".keras",),
+        is_model=True,
+    ),
+    Format(
+        "hdf5",
+        "an HDF5 file",
+        "hdf5",
+        marks=tuple((offset, b"\x89HDF\r\n\x1a\n") for offset in (0, 512, 1024, 2048)),
+        names=(".h5", ".hdf5", ".keras"),
+    ),
+    Format("keras-h5", "a Keras model or its weights in HDF5", "hdf5", suffixes=(".keras",), is_model=True),
+    Format("skops", "a skops model", "skops_schema", names=(".skops", "schema.json"), suffixes=(".skops",), is_model=True),
     # Graphs of operators
     Format("onnx", "an ONNX model", "onnx", first=b"\x08", names=(".onnx",), suffixes=(".onnx",), is_model=True),
     Format("onnx-custom-ops", "an ONNX model with custom operators", "onnx", suffixes=(".onnx",), is_model=True),
@@ -120,7 +140,7 @@ FORMATS = (
 
 # What pickles are called; they are told by their opcodes.
 PICKLES = (
-    "pickle", "pytorch-zip", "pytorch-legacy", "joblib", "numpy-objects",
+    "pickle", "pytorch-zip", "pytorch-legacy", "joblib", "numpy-objects", "hdf5-objects",
 )  # fmt: skip
 
 _LENGTH_OF_HEAD = 4096

@@ -1,0 +1,496 @@
+"""The objects of an HDF5 file: groups and datasets with their attributes, without what the datasets hold.
+
+Follows the HDF5 File Format Specification 3.0: superblocks of all versions (II), object headers and their messages
+(IV), groups and attributes in the old storage, in messages and in dense storage, and shared messages. The time it
+takes depends on the number of objects, not on the size of the file, and ends at a limit.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import NamedTuple
+
+from git_custody.core.content import BytesContent, Content, PartContent
+from git_custody.formats.hdf5_blocks import (
+    CHUNK_NODE,
+    GROUP_NODE,
+    Exhausted,
+    FractalHeap,
+    Lost,
+    Source,
+    expect,
+    number,
+    tree1,
+    tree2,
+)
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+SUPERBLOCKS_AT_MOST = 48  # at 0, 512, 1024, 2048, ... of even the largest file
+HEADER_FIRST_READ = 512
+MESSAGES_KEPT = 20_000
+MESSAGES_PER_COST = 4
+DEPTH_AT_MOST = 256
+PATH_SHOWN = 512
+NAME_READ = 256
+ATTRIBUTE_HEAD = 65_536
+ROWS_AT_MOST = 100
+CHUNK_UNPACKED_AT_MOST = 4 * 1024 * 1024
+DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
+
+# Classes of datatypes (IV.A.2.d) and types of messages (IV.A.2)
+INTEGER, STRING, OPAQUE, VARIABLE = 0, 3, 5, 9
+DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, FILTERS = 0x01, 0x02, 0x03, 0x06, 0x07, 0x08, 0x0B
+ATTRIBUTE, SHARED_TABLE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO = 0x0C, 0x0F, 0x10, 0x11, 0x15
+WANTED = frozenset(
+    (
+        *(DATASPACE, LINK_INFO, DATATYPE, LINK, EXTERNAL, LAYOUT, FILTERS),
+        *(ATTRIBUTE, SHARED_TABLE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO),
+    )
+)
+COMPACT, CONTIGUOUS, CHUNKED = range(3)
+IS_SHARED = 0x02
+
+
+class Message(NamedTuple):
+    """A message of an object header."""
+
+    type: int
+    flags: int
+    body: bytes
+
+
+class Datatype(NamedTuple):
+    """What the elements are: `kind` is the class of the datatype, `size` in bytes as stored here.
+
+    `text`: strings, of fixed or of variable length; `base`: what a sequence of variable length is made of.
+    """
+
+    kind: int
+    size: int
+    text: bool
+    base: Datatype | None
+
+
+class Attribute(NamedTuple):
+    """An attribute of one element (`value` is what it holds) or of several or none (`value` is None)."""
+
+    name: str
+    type: Datatype
+    value: Content | None
+
+
+class Node(NamedTuple):
+    """A group or dataset at `path` (empty for the root), and the messages of its header."""
+
+    path: str
+    messages: tuple[Message, ...]
+
+    def message(self, type: int) -> Message | None:
+        """The first message of this type."""
+        return next((message for message in self.messages if message.type == type), None)
+
+
+class Layout(NamedTuple):
+    """How the data of a dataset lie: `data` where in one piece, else the B-tree of its chunks at `address`."""
+
+    kind: int
+    dimensions: int
+    address: int
+    data: Content | None
+
+
+class File:
+    """An HDF5 file whose superblock begins at `begin`; `head` is what stands there.
+
+    `lost`: something was damaged or not known here, and left out. `exhausted`: the limit was reached. `root_lost`:
+    not even the root could be read whole. `external`: a link or dataset has its data in another file.
+    """
+
+    def __init__(self, content: Content, begin: int, head: bytes) -> None:
+        self.lost = self.exhausted = self.root_lost = self.external = False
+        version = head[8]
+        sizes = 13 if version < 2 else 9
+        self.source = source = Source(content, begin, head[sizes], head[sizes + 1])
+        width = source.address_size
+        if width not in (2, 4, 8) or source.length_size not in (2, 4, 8) or version > 3:
+            raise Lost
+        at = (24, 28, 12, 12)[version]
+        self.end = begin + source.address(head, at + 2 * width)
+        self._root = source.address(head, at + (5 if version < 2 else 3) * width)
+        self._extension = None if version < 2 else source.address(head, at + width)
+        self._shared_heaps: dict[int, FractalHeap] | None = None
+        self._types: dict[int, Datatype] = {}
+
+    def nodes(self) -> Iterator[Node]:
+        """All groups and datasets that can be reached by hard links, each once, the root first."""
+        pending, seen = [(self._root, "", 0)], {self._root}
+        while pending and not self.exhausted:
+            address, path, depth = pending.pop()
+            children: list[tuple[int, str, int]] = []
+            with self._noting(path):
+                node = Node(path, tuple(islice(self._messages(address), MESSAGES_KEPT)))
+                if len(node.messages) == MESSAGES_KEPT:
+                    raise Exhausted
+                yield node
+                for name, child in self._links(node):
+                    if child not in seen and depth < DEPTH_AT_MOST:
+                        seen.add(child)
+                        children.append((child, f"{path}/{name}"[-PATH_SHOWN:] if path else name, depth + 1))
+            pending += reversed(children)
+
+    def attributes(self, node: Node) -> Iterator[Attribute]:
+        """The attributes of a node, as far as they can be read."""
+        bodies = self._attribute_bodies(node)
+        while not self.exhausted:
+            with self._noting(node.path):
+                body = next(bodies, None)
+                if body is None:
+                    return
+                self.source.spend(1)
+                yield self._attribute(body)
+
+    def datatype(self, node: Node) -> Datatype | None:
+        """What a dataset holds; None for a group, or where that cannot be read."""
+        message = node.message(DATATYPE)
+        try:
+            return None if message is None else self._datatype(message.body, bool(message.flags & IS_SHARED))
+        except (Lost, Exhausted):
+            self.lost = True
+            return None
+
+    @contextmanager
+    def _noting(self, path: str) -> Iterator[None]:
+        """Note what cannot be read of the node at `path`, and go on."""
+        try:
+            yield
+        except Lost:
+            self.lost = True
+            self.root_lost = self.root_lost or not path
+        except Exhausted:
+            self.exhausted = True
+
+    # Object headers
+
+    def _messages(self, address: int) -> Iterator[Message]:
+        source = self.source
+        head = source.read(address, HEADER_FIRST_READ, 16)
+        second = head[:4] == b"OHDR"
+        if second:
+            flags = number(head, 5, 1)
+            at = 6 + (16 if flags & 0x20 else 0) + (4 if flags & 0x10 else 0)
+            width = 1 << (flags & 3)
+            size = number(head, at, width)
+            begin = at + width
+        elif head[0] == 1:
+            flags, begin, size = 0, 16, number(head, 8, 4)
+        else:
+            raise Lost
+        data = head[begin : begin + size]
+        pending, seen = [data if len(data) == size else source.read(address + begin, size)], {address}
+        while pending:
+            chunk = pending.pop()
+            for count, message in enumerate(_in_chunk(chunk, flags if second else None), 1):
+                if not count % MESSAGES_PER_COST:
+                    source.spend(1)
+                if message.type == CONTINUATION:
+                    place = source.address(message.body, 0)
+                    if place in seen:
+                        raise Lost
+                    seen.add(place)
+                    more = source.read(place, source.length(message.body, source.address_size))
+                    if second:
+                        expect(more, b"OCHK")
+                        more = more[4:-4]
+                    pending.append(more)
+                elif message.type in WANTED:
+                    yield message
+
+    def _shared(self, type: int, body: bytes) -> Content:
+        """The message that one of an object header stands for."""
+        source = self.source
+        if body[:2] == b"\x03\x01":
+            if self._shared_heaps is None:
+                self._shared_heaps = dict(self._find_shared_heaps())
+            for types, heap in self._shared_heaps.items():
+                if types >> type & 1:
+                    return heap.object(body[2 : 2 + heap.id_size])
+            raise Lost
+        address = source.address(body, 8 if body[:1] == b"\x01" else 2)
+        for message in self._messages(address):
+            if message.type == type and not message.flags & IS_SHARED:
+                return BytesContent(message.body)
+        raise Lost
+
+    def _find_shared_heaps(self) -> Iterator[tuple[int, FractalHeap]]:
+        """The heaps of shared messages, by the types (a bit each) that they hold."""
+        source = self.source
+        if self._extension is None or not source.defined(self._extension):
+            return
+        for message in self._messages(self._extension):
+            if message.type == SHARED_TABLE:
+                count = number(message.body, 1 + source.address_size, 1)
+                width = 14 + 2 * source.address_size
+                table = source.read(source.address(message.body, 1), 4 + count * width)
+                expect(table, b"SMTB")
+                for at in range(4, 4 + count * width, width):
+                    heap = source.address(table, at + 14 + source.address_size)
+                    if source.defined(heap):
+                        yield number(table, at + 2, 2), FractalHeap(source, heap)
+
+    # Attributes
+
+    def _attribute_bodies(self, node: Node) -> Iterator[Content]:
+        source = self.source
+        for message in node.messages:
+            if message.type == ATTRIBUTE:
+                shared = message.flags & IS_SHARED
+                yield self._shared(ATTRIBUTE, message.body) if shared else BytesContent(message.body)
+            elif message.type == ATTRIBUTE_INFO:
+                at = 4 if number(message.body, 1, 1) & 1 else 2
+                heap = source.address(message.body, at)
+                if source.defined(heap):
+                    dense = FractalHeap(source, heap)
+                    for record in tree2(source, source.address(message.body, at + source.address_size)):
+                        if number(record, dense.id_size, 1) & IS_SHARED:
+                            yield self._shared(ATTRIBUTE, b"\x03\x01" + record)
+                        else:
+                            yield dense.object(record[: dense.id_size])
+
+    def _attribute(self, body: Content) -> Attribute:
+        head = body.read_at(0, ATTRIBUTE_HEAD)
+        version, flags = number(head, 0, 1), number(head, 1, 1)
+        sizes = [number(head, at, 2) for at in (2, 4, 6)]
+        if not 1 <= version <= 3:
+            raise Lost
+        at = 9 if version == 3 else 8
+        parts = []
+        for size in sizes:
+            parts.append(head[at : at + size])
+            at += (size + 7) // 8 * 8 if version == 1 else size
+        name, space = parts[0].split(b"\0")[0].decode("utf-8", "replace"), parts[2]
+        datatype = self._datatype(parts[1], bool(version > 1 and flags & 1))
+        if version > 1 and flags & 2:
+            space = self._shared(DATASPACE, space).read_at(0, ATTRIBUTE_HEAD)
+        value: Content | None = None
+        if _elements(space, self.source) == 1:
+            value = PartContent(body, at, datatype.size)
+            if datatype.kind == VARIABLE:
+                value = self._variable(value.read_at(0, datatype.size))
+        return Attribute(name, datatype, value)
+
+    def _variable(self, stored: bytes) -> Content:
+        """What one element of variable length holds."""
+        source = self.source
+        length = number(stored, 0, 4)
+        if length == 0 or not source.address(stored, 4):
+            return BytesContent(b"")
+        return source.of_global_heap(stored[4:])
+
+    def _datatype(self, body: bytes, shared: bool) -> Datatype:
+        if not shared:
+            return _datatype(body)
+        where = int.from_bytes(body, "little")
+        if where not in self._types:
+            self._types[where] = _datatype(self._shared(DATATYPE, body).read_at(0, ATTRIBUTE_HEAD))
+        return self._types[where]
+
+    # Links
+
+    def _links(self, node: Node) -> Iterator[tuple[str, int]]:
+        """The names and addresses of what a group holds."""
+        source = self.source
+        for message in node.messages:
+            if message.type == SYMBOL_TABLE:
+                tree = source.address(message.body, 0)
+                heap = source.address(message.body, source.address_size)
+                yield from self._old_links(tree, heap)
+            elif message.type == LINK:
+                yield from self._link(message.body)
+            elif message.type == LINK_INFO:
+                at = 10 if number(message.body, 1, 1) & 1 else 2
+                address = source.address(message.body, at)
+                if source.defined(address):
+                    dense = FractalHeap(source, address)
+                    for record in tree2(source, source.address(message.body, at + source.address_size)):
+                        link = dense.object(record[4 : 4 + dense.id_size])
+                        source.spend(1)
+                        yield from self._link(link.read_at(0, ATTRIBUTE_HEAD))
+            elif message.type == EXTERNAL:
+                self.external = True
+
+    def _old_links(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
+        source = self.source
+        width = source.address_size
+        step = 2 * width + 24
+        head = source.read(heap, 8 + 2 * source.length_size + width)
+        expect(head, b"HEAP")
+        names_at = source.address(head, 8 + 2 * source.length_size)
+        names = source.read(names_at, min(source.length(head, 8), ATTRIBUTE_HEAD), 0)
+        for _, leaf in tree1(source, tree, GROUP_NODE, source.length_size):
+            block = source.read(leaf, HEADER_FIRST_READ, 8)
+            expect(block, b"SNOD")
+            end = 8 + number(block, 6, 2) * step
+            if end > len(block):
+                block = source.read(leaf, end)
+            for at in range(8, end, step):
+                if number(block, at + 2 * width, 4) != 2:  # 2: a soft link, which leads to a name
+                    offset = source.address(block, at)
+                    name = names[offset : offset + NAME_READ]
+                    if b"\0" not in name and offset + NAME_READ > len(names):
+                        name = source.read(names_at + offset, NAME_READ, 1)
+                    yield name.split(b"\0")[0].decode("utf-8", "replace"), source.address(block, at + width)
+
+    def _link(self, body: bytes) -> Iterator[tuple[str, int]]:
+        flags = number(body, 1, 1)
+        at = 2
+        kind = number(body, at, 1) if flags & 8 else 0
+        at += (1 if flags & 8 else 0) + (8 if flags & 4 else 0) + (1 if flags & 16 else 0)
+        width = 1 << (flags & 3)
+        length = number(body, at, width)
+        at += width
+        if kind == 0:
+            yield body[at : at + length][:NAME_READ].decode("utf-8", "replace"), self.source.address(body, at + length)
+        elif kind == 64:
+            self.external = True
+
+    # Datasets
+
+    def stored(self, node: Node) -> Content | None:
+        """The data of a dataset that lie in one piece, unfiltered; None for others."""
+        try:
+            layout = self._layout(node)
+        except Lost:
+            self.lost = True
+            return None
+        return None if layout is None or layout.kind == CHUNKED else layout.data
+
+    def rows(self, node: Node) -> Iterator[Content]:
+        """What the first elements of a dataset of variable length hold, as far as they can be read."""
+        width = 8 + self.source.address_size
+        left = ROWS_AT_MOST
+        try:
+            for block in self._blocks(node, width):
+                for at in range(0, len(block) - width + 1, width):
+                    if number(block, at, 4):
+                        yield self._variable(block[at : at + width])
+                        left -= 1
+                        if not left:
+                            return
+        except (Lost, Exhausted):
+            self.lost = True
+
+    def _layout(self, node: Node) -> Layout | None:
+        message, source = node.message(LAYOUT), self.source
+        if message is None:
+            return None
+        body = message.body
+        version = number(body, 0, 1)
+        dimensions, kind, at = (2, 1, 2) if version >= 3 else (1, 2, 8)
+        kind = number(body, kind, 1)
+        if kind == COMPACT:
+            if version < 3:
+                raise Lost
+            return Layout(kind, 0, 0, BytesContent(body[4 : 4 + number(body, 2, 2)]))
+        if kind == CHUNKED:
+            if version > 3:
+                return Layout(kind, 0, source.address(b"\xff" * 8, 0), None)
+            at += 1 if version == 3 else 0
+            return Layout(kind, number(body, dimensions, 1), source.address(body, at), None)
+        address = source.address(body, at)
+        if kind != CONTIGUOUS or not source.defined(address):
+            return None
+        length = source.length(body, at + source.address_size) if version >= 3 else source.content.size
+        return Layout(kind, 0, address, source.part(address, length))
+
+    def _blocks(self, node: Node, width: int) -> Iterator[bytes]:
+        layout, filters = self._layout(node), node.message(FILTERS)
+        if layout is not None and layout.data is not None:
+            yield layout.data.read_at(0, ROWS_AT_MOST * width)
+        elif layout is not None and self.source.defined(layout.address):
+            for key, address in tree1(self.source, layout.address, CHUNK_NODE, 8 + 8 * layout.dimensions):
+                size = min(number(key, 0, 4), CHUNK_UNPACKED_AT_MOST)
+                if filters is None:
+                    yield self.source.read(address, min(size, ROWS_AT_MOST * width))
+                else:
+                    yield _unfiltered(self.source.read(address, size), filters.body, width)
+
+
+def find(content: Content) -> tuple[int, bytes] | None:
+    """Where the superblock begins, and its first bytes: at 0, 512, 1024, 2048 and so on."""
+    begin = 0
+    for _ in range(SUPERBLOCKS_AT_MOST):
+        head = content.read_at(begin, 128)
+        if not head:
+            return None
+        if head[:8] == SIGNATURE and len(head) >= 48:
+            return begin, head
+        begin = 2 * begin or 512
+    return None
+
+
+def _in_chunk(chunk: bytes, flags: int | None) -> Iterator[Message]:
+    """The messages of a stretch of an object header: of version 2 with these flags, or of version 1."""
+    head = 8 if flags is None else 6 if flags & 4 else 4
+    at = 0
+    while at + head <= len(chunk):
+        if flags is None:
+            kind, size, mark = number(chunk, at, 2), number(chunk, at + 2, 2), chunk[at + 4]
+        else:
+            kind, size, mark = chunk[at], number(chunk, at + 1, 2), chunk[at + 3]
+        yield Message(kind, mark, chunk[at + head : at + head + size])
+        at += head + size
+
+
+def _datatype(body: bytes, depth: int = 0) -> Datatype:
+    kind, bits, size = number(body, 0, 1) & 15, number(body, 1, 2), number(body, 4, 4)
+    base = _datatype(body[8:], depth + 1) if kind == VARIABLE and depth < 8 else None
+    text = kind == STRING or (kind == VARIABLE and bits & 15 == 1)
+    return Datatype(kind, size, text, base)
+
+
+def _elements(space: bytes, source: Source) -> int:
+    version, rank = number(space, 0, 1), number(space, 1, 1)
+    if version == 2 and number(space, 3, 1) == 2:
+        return 0
+    count, at = 1, 4 if version == 2 else 8
+    for _ in range(rank):
+        count *= source.length(space, at)
+        at += source.length_size
+    return count
+
+
+def _unfiltered(data: bytes, pipeline: bytes, width: int) -> bytes:
+    """A chunk before its filters were applied; raises `Lost` for filters that are not known here."""
+    for known, size in reversed(list(_filters(pipeline))):
+        if known == DEFLATE:
+            try:
+                data = zlib.decompressobj().decompress(data, CHUNK_UNPACKED_AT_MOST)
+            except zlib.error:
+                raise Lost from None
+        elif known == SHUFFLE:
+            size = size or width
+            count = len(data) // size
+            data = b"".join(data[row : count * size : count] for row in range(min(count, ROWS_AT_MOST)))
+        elif known == FLETCHER32:
+            data = data[:-4]
+        else:
+            raise Lost
+    return data
+
+
+def _filters(pipeline: bytes) -> Iterator[tuple[int, int]]:
+    """The filters of a pipeline message, each with the first of its values."""
+    version, count = number(pipeline, 0, 1), number(pipeline, 1, 1)
+    at = 8 if version == 1 else 2
+    for _ in range(count):
+        known = number(pipeline, at, 2)
+        named = version == 1 or known >= 256
+        length = number(pipeline, at + 2, 2) if named else 0
+        at += 4 if named else 2
+        values = number(pipeline, at + 2, 2)
+        at += 4 + (length + 7) // 8 * 8 if version == 1 else 4 + length
+        yield known, number(pipeline, at, 4) if values else 0
+        at += 4 * (values + (values % 2 if version == 1 else 0))

@@ -1,0 +1,307 @@
+"""Keras configurations: what a model is built of, in JSON (or, from long ago, YAML), wherever it is kept.
+
+That is `config.json` in a `.keras` zip (``keras/src/saving/saving_lib.py``), the attributes `model_config` and
+`training_config` of an HDF5 file, and files of `model.to_json()` and `to_yaml()`. Loading builds every object that
+the configuration names, so that it runs code where one is a function as bytecode (a Lambda layer; CVE-2024-3660, and
+CVE-2025-9905 for HDF5, where Keras's safe mode does nothing), a pickle (TorchModuleWrapper; CVE-2025-49655), a
+SavedModel or anything else that does not belong to Keras (see `keras_names`). Classes without a module are those
+that whoever loads the model has to define: their code is not the file's. A class with a module that is not
+Keras's is imported by tf_keras and earlier versions of Keras, and counts as code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from git_custody.core.content import BytesContent, Content
+from git_custody.formats import bounded_json, keras_names, zips
+from git_custody.formats.paths import leaves_folder
+from git_custody.formats.tensorflow_graph import DANGEROUS
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
+
+ZIP_START = b"PK\x03\x04"
+CONFIG = "config.json"
+KEYS = ("class_name", "config", "module", "registered_name", "function", "function_type")
+YAML_AT_MOST = 512 * 1024
+EVENTS_AT_MOST = 60_000
+START_READ = 512 * 1024
+FINDINGS_AT_MOST = 20
+NESTED_AT_MOST = 4
+MODELS = frozenset(("Model", "Functional", "Sequential"))
+OF_KERAS = frozenset(("module", "registered_name", "keras_version", "backend", "build_config", "compile_config"))
+SIGNS = (b'"class_name"', b'"config"', b'"module"')
+PROGRAMS = (".py", ".pyc", ".so", ".dll", ".pyd", ".dylib", ".sh")
+
+# Classes that do more than build themselves, whatever module is named with them.
+LOADERS = {
+    "__lambda__": ("a lambda, kept as Python bytecode", "marshal.loads"),
+    "TorchModuleWrapper": ("a TorchModuleWrapper layer, which holds a pickle", "torch.load"),
+    "TFSMLayer": ("a TFSMLayer, which loads a SavedModel from a path of its own", "tensorflow.saved_model.load"),
+}
+CALLED_ON_TENSORS = frozenset(("numpy", "tofile", "dump", "dumps", "eval"))
+WITH_FILES = ("StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup", "Tokenizer")
+
+Object = dict[str, Any]
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Judge a configuration that is a file of its own, or a member of one; and what a `.keras` zip consists of."""
+    name = scene.name.lower()
+    if scene.head[:4] == ZIP_START:
+        if name.endswith(".keras"):
+            yield from _archive(scene)
+    elif scene.head[:1] in b"bc":
+        yield from _yaml(scene)
+    elif b'"class_name"' in scene.head or name.endswith(".json"):
+        yield from _alone(scene, name.rpartition("/")[2] == CONFIG)
+
+
+def judge(content: Content, where: str) -> Iterator[Said]:
+    """What is wrong with a configuration, which is JSON and known to be one; `where` it lies."""
+    config = _read(content)
+    if isinstance(config, Said):
+        yield config._replace(evidence=where)
+    else:
+        yield from _findings(config, where)
+
+
+def _alone(scene: Scene, named: bool) -> Iterator[Said]:
+    """A JSON file; only where it is `named` like a configuration, an encoding that hides the words is reckoned with."""
+    start = scene.content.read_at(0, START_READ)
+    if not named and not (b'"class_name"' in start and b'"config"' in start):
+        return
+    config = _read(scene.content)
+    if isinstance(config, Said):
+        if all(sign in start for sign in SIGNS):
+            yield config
+    elif isinstance(config, dict) and _is_keras(config):
+        findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
+        yield from findings or [Said(SAFE, "keras", "the configuration of a Keras model")]
+
+
+def _is_keras(config: Object) -> bool:
+    name = config.get("class_name")
+    return isinstance(name, str) and "config" in config and (name in MODELS or not OF_KERAS.isdisjoint(config))
+
+
+def _read(content: Content) -> Any:
+    """The value of a configuration, or what to say of one that has none."""
+    try:
+        return bounded_json.read(content, KEYS)
+    except bounded_json.TooLong:
+        return Said(OPAQUE, "keras", "a Keras configuration that is too long to be looked into", forced=True)
+    except bounded_json.Broken:
+        return Said(MALFORMED, "keras", "a Keras configuration that is not valid JSON, or has a key twice")
+
+
+# Findings
+
+
+def _findings(config: Any, where: str) -> Iterator[Said]:
+    told: set[str] = set()
+    for value in _objects(config):
+        for said in _of_one(value, where):
+            if said.what not in told:
+                told.add(said.what)
+                yield said
+        if len(told) >= FINDINGS_AT_MOST:
+            return
+
+
+def _of_one(value: Object, where: str) -> Iterator[Said]:
+    for what, calls in _of_object(value):
+        named = value.get("name") or _config(value).get("name")
+        evidence = f"{value.get('class_name')} {named!r} in {where}" if isinstance(named, str) else where
+        yield Said(CODE, "keras", f"a Keras model with {what}", calls, evidence[:300])
+    path = _file_outside(value)
+    if path is not None:
+        what = "a Keras model that reads a file outside of itself"
+        yield Said(MALFORMED, "keras", what, None, f"vocabulary {path[:200]!r} in {where}")
+
+
+def _objects(config: Any) -> Iterator[Object]:
+    """Every JSON object in a configuration, also in texts that hold JSON."""
+    pending = [(config, 0)]
+    while pending:
+        value, nested = pending.pop()
+        if isinstance(value, dict):
+            yield value
+            pending += [(inner, nested) for inner in value.values() if isinstance(inner, (dict, list, str))]
+        elif isinstance(value, list):
+            pending += [(inner, nested) for inner in value if isinstance(inner, (dict, list, str))]
+        elif "class_name" in value and value.lstrip()[:1] in ("{", "[") and nested < NESTED_AT_MOST:
+            parsed = _read(BytesContent(value.encode("utf-8", "replace")))
+            if not isinstance(parsed, Said):
+                pending.append((parsed, nested + 1))
+
+
+def _config(value: Object) -> Object:
+    config = value.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _of_object(value: Object) -> Iterator[tuple[str, str | None]]:
+    """What one object would run: in words, and the name of what is called."""
+    name = _text(value.get("class_name"))
+    if not name:
+        return
+    if any(kind == "lambda" and key.endswith("_type") for key, kind in _config(value).items()):
+        yield LOADERS["__lambda__"]  # as Keras 1 and 2 say it of a Lambda's function, output shape and mask
+    names = {name.rpartition(">")[2], _text(value.get("registered_name")).rpartition(">")[2]}
+    for loader in names & LOADERS.keys():
+        yield LOADERS[loader]
+    module = _text(value.get("module"))
+    if "Lambda" in names:
+        yield from _of_lambda(_config(value))
+    elif name == "TFOpLambda":
+        function = _text(_config(value).get("function"))
+        if not keras_names.is_arithmetic(function):
+            yield f"a layer that calls {function[:100]!r} of TensorFlow", f"tensorflow.{function[:100]}"
+    elif name in ("TensorFlowOpLayer", "ClassMethod", "InstanceMethod", "InstanceProperty"):
+        yield from _of_tensorflow(name, _config(value))
+    if module:
+        yield from _of_names(value, module, name)
+
+
+def _of_names(value: Object, module: str, name: str) -> Iterator[tuple[str, str | None]]:
+    """Classes and functions that are none of Keras's own."""
+    if name == "function":
+        named = _text(value.get("config"))
+        known = keras_names.is_function(module, named)
+    elif name == "__typespec__":
+        named = _text(value.get("spec_name"))
+        known = keras_names.is_type_spec(module, named)
+    else:
+        named = name
+        registered = _text(value.get("registered_name"))
+        known = keras_names.is_class(module, name) and (
+            ">" in registered or not registered or keras_names.is_class(module, registered)
+        )
+    if not known:
+        dotted = f"{module}.{named}"[:200]
+        kind = "the function" if name == "function" else "the class"
+        yield f"{kind} {dotted}, which is not one that Keras models are made of", dotted
+
+
+def _of_lambda(config: Object) -> Iterator[tuple[str, str | None]]:
+    """A Lambda layer; one that only names a function is judged by that function."""
+    function = config.get("function")
+    if isinstance(function, dict) and function.get("class_name") != "__lambda__":
+        return
+    if isinstance(function, str) and function.isidentifier() and config.get("function_type") in ("function", None):
+        return
+    yield LOADERS["__lambda__"]
+
+
+def _of_tensorflow(name: str, config: Object) -> Iterator[tuple[str, str | None]]:
+    """Layers that tf_keras makes of TensorFlow's own functions and methods."""
+    if name == "TensorFlowOpLayer":
+        node = config.get("node_def")
+        text = node if isinstance(node, str) else json.dumps(node)
+        operation = next((known for known in DANGEROUS if known in text), None)
+        if operation is not None:
+            yield f"the TensorFlow operation {operation}", f"tensorflow.raw_ops.{operation}"
+    elif name == "ClassMethod":
+        symbol = _text(config.get("cls_symbol"))
+        if symbol.rpartition(".")[2] not in ("RaggedTensor", "SparseTensor"):
+            yield f"a layer that calls a method of {symbol[:100]!r} of TensorFlow", f"tensorflow.{symbol[:100]}"
+    else:
+        attribute = _text(config.get("attr_name"))
+        if attribute.startswith("_") or attribute in CALLED_ON_TENSORS:
+            yield f"a layer that calls {attribute[:100]!r} of a tensor", None
+
+
+def _file_outside(value: Object) -> str | None:
+    if not _text(value.get("class_name")).endswith(WITH_FILES):
+        return None
+    path = _config(value).get("vocabulary")
+    return path if isinstance(path, str) and ("://" in path or leaves_folder(path)) else None
+
+
+# Files
+
+
+def _archive(scene: Scene) -> Iterator[Said]:
+    """What a `.keras` zip consists of; its members are looked at as such."""
+    config: Content | None = None
+    names = []
+    for member in zips.inspect(scene):
+        if isinstance(member, Member):
+            names.append(member.name or "")
+            if member.name == CONFIG:
+                config = member.content
+    if config is None:
+        yield Said(MALFORMED, "keras", f"a Keras model without its {CONFIG}")
+        return
+    odd = next((name for name in names if name.lower().endswith(PROGRAMS)), None)
+    if odd is not None:
+        yield Said(MALFORMED, "keras", "a Keras model that holds a program", None, odd[:200])
+    outside = next((name for name in names if leaves_folder(name)), None)
+    if outside is not None:
+        yield Said(MALFORMED, "keras", "a Keras model with a member outside of its folder", None, outside[:200])
+    if odd is None and outside is None:
+        value = _read(config)
+        if isinstance(value, Said):
+            yield value
+        elif not (isinstance(value, dict) and "class_name" in value):
+            yield Said(MALFORMED, "keras", f"a Keras model whose {CONFIG} holds none")
+        elif next(_findings(value, CONFIG), None) is None:
+            yield Said(SAFE, "keras", "a Keras model")
+
+
+# YAML
+
+
+def _yaml(scene: Scene) -> Iterator[Said]:
+    """A configuration from `to_yaml()`, of Keras up to 2.5."""
+    if b"class_name:" not in scene.head or b"config:" not in scene.head:
+        return
+    config = _from_yaml(scene.content.read_at(0, YAML_AT_MOST))
+    if isinstance(config, dict) and _is_keras(config):
+        findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
+        yield from findings or [Said(SAFE, "keras", "the configuration of a Keras model")]
+
+
+def _from_yaml(data: bytes) -> Any:
+    """Mappings, sequences and texts of a YAML document, whatever its tags; what is referred to stands only once."""
+    import yaml
+
+    texts: dict[str, str] = {}
+    stack: list[Any] = [[]]
+    keys: list[str | None] = [None]
+
+    def put(value: Any) -> None:
+        if isinstance(stack[-1], list):
+            stack[-1].append(value)
+        elif keys[-1] is None:
+            keys[-1] = value if isinstance(value, str) else ""
+        else:
+            stack[-1][keys[-1]] = value
+            keys[-1] = None
+
+    try:
+        events = yaml.parse(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        for event in islice(events, EVENTS_AT_MOST):
+            if isinstance(event, yaml.ScalarEvent):
+                put(event.value)
+                if event.anchor:
+                    texts[event.anchor] = event.value
+            elif isinstance(event, yaml.AliasEvent):
+                put(texts.get(event.anchor or ""))
+            elif isinstance(event, yaml.CollectionStartEvent):
+                stack.append({} if isinstance(event, yaml.MappingStartEvent) else [])
+                keys.append(None)
+            elif isinstance(event, yaml.CollectionEndEvent):
+                value = stack.pop()
+                keys.pop()
+                put(value)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        return None
+    return next(iter(stack[0]), None)
