@@ -36,10 +36,26 @@ FORMATS = (
     Format("zlib", "a zlib stream", "compressed", first=bytes(range(0x08, 0x88, 0x10))),
     Format("lzma", "an lzma file", "compressed", marks=((0, b"]\0"), (5, b"\xff" * 8), (10, b"\0\0\0"))),
     Format("zfile", "a compressed file of joblib before 0.10", "compressed", marks=((0, b"ZF0x"),)),
-    Format("lz4", "an lz4 file", "compressed", marks=((0, b"\x04\x22\x4d\x18"),)),
-    Format("zstd", "a Zstandard file", "compressed", marks=((0, b"\x28\xb5\x2f\xfd"),)),
-    Format("7z", "a 7z archive", "compressed", marks=((0, b"7z\xbc\xaf\x27\x1c"),)),
+    Format("lzip", "an lzip file", "compressed", marks=((0, b"LZIP\x01"),)),
+    Format("lz4", "an lz4 file", "compressed", marks=((0, b"\x04\x22\x4d\x18"), (0, b"\x02\x21\x4c\x18"))),
+    Format(
+        "zstd",
+        "a Zstandard file",
+        "compressed",
+        marks=((0, b"\x28\xb5\x2f\xfd"), *((0, bytes([byte]) + b"\x2a\x4d\x18") for byte in range(0x50, 0x60))),
+    ),
+    Format("7z", "a 7z archive", "sevenzip", marks=((0, b"7z\xbc\xaf\x27\x1c"),)),
     Format("rar", "a RAR archive", "compressed", marks=((0, b"Rar!\x1a\x07"),)),
+    # Told by their checksum or end record in recognise.py, and their kinds by the names of their members.
+    Format("tar", "a tar archive", "tars"),
+    Format("zip", "a zip archive", "zips"),
+    Format("npz", "a NumPy archive of arrays", "zips", suffixes=(".npz",), is_model=True),
+    Format("torchscript", "a TorchScript archive", "zips", is_model=True),
+    Format("torch-package", "a torch.package archive", "zips", is_model=True),
+    Format("pt2", "a PyTorch export", "zips", suffixes=(".pt2",), is_model=True),
+    Format("mar", "a TorchServe model archive", "zips", suffixes=(".mar",), is_model=True),
+    Format("nemo", "a NeMo model", "tars", suffixes=(".nemo",), is_model=True),
+    Format("llamafile", "a llamafile", "archives", names=(".llamafile",), suffixes=(".llamafile",), is_model=True),
     # Arrays
     Format("npy", "a NumPy array", "arrays", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), is_model=True),
     # Keras, HDF5, skops
@@ -61,7 +77,9 @@ FORMATS = (
         names=(".h5", ".hdf5", ".keras"),
     ),
     Format("keras-h5", "a Keras model or its weights in HDF5", "hdf5", suffixes=(".keras",), is_model=True),
-    Format("skops", "a skops model", "skops_schema", names=(".skops", "schema.json"), suffixes=(".skops",), is_model=True),
+    Format(
+        "skops", "a skops model", "skops_schema", names=(".skops", "schema.json"), suffixes=(".skops",), is_model=True
+    ),
     # Graphs of operators
     Format("onnx", "an ONNX model", "onnx", first=b"\x08", names=(".onnx",), suffixes=(".onnx",), is_model=True),
     Format("onnx-custom-ops", "an ONNX model with custom operators", "onnx", suffixes=(".onnx",), is_model=True),
@@ -81,6 +99,13 @@ FORMATS = (
         first=b"\n\x12\x1a\x22",
         names=(".pb", ".meta", ".pbtxt"),
         is_model=True,
+    ),
+    Format(
+        "tf-keras-metadata",
+        "the Keras metadata of a SavedModel",
+        "saved_keras",
+        names=("keras_metadata.pb",),
+        suffixes=("keras_metadata.pb",),
     ),
     Format(
         "tf-custom-ops",

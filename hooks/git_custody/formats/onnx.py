@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.formats.paths import leaves_folder
+from git_custody.formats.pointers import is_pointer
 from git_custody.formats.protobuf import BYTES, DEPTH_AT_MOST, VARINT, Reader
-from git_custody.formats.reading import BrokenError, TooMuchError, gave_up, is_pointer
+from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
 from git_custody.formats.verdicts import CODE, MALFORMED, SAFE, Member, Said, Scene
 
 TITLE = "an ONNX model"

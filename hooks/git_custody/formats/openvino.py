@@ -14,11 +14,12 @@ from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
 from git_custody.formats.verdicts import CODE, SAFE, Member, Said, Scene
 
 TITLE = "an OpenVINO model"
+VERSIONS_WITHOUT_SETS = frozenset("234567")
 OPERATION_SET = re.compile(r"opset\d{1,3}")
 ROOT = re.compile(rb"<net\s(?=[^>]*\bversion\s*=)")
 LAYERS = b"<layers"
-BYTES_AT_MOST = 256 * 1024 * 1024
-ELEMENTS_AT_MOST = 2_000_000
+BYTES_AT_MOST = 128 * 1024 * 1024
+ELEMENTS_AT_MOST = 1_000_000
 DEPTH_AT_MOST = 1_000
 TOKEN_AT_MOST = 1024 * 1024
 WINDOW = 65_536
@@ -49,6 +50,7 @@ class _Network:
         self.whole = False
         self._elements = 0
         self._depth = 0
+        self._has_sets = True
 
     def said(self) -> Iterator[Said]:
         if self.library is not None:
@@ -82,8 +84,10 @@ class _Network:
         self.whole = True
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
-        if not self._elements and name != "net":
-            raise _NotOursError
+        if not self._elements:
+            if name != "net":
+                raise _NotOursError
+            self._has_sets = attributes.get("version", "") not in VERSIONS_WITHOUT_SETS
         self._elements += 1
         self._depth += 1
         if self._elements > ELEMENTS_AT_MOST or self._depth > DEPTH_AT_MOST:
@@ -96,7 +100,7 @@ class _Network:
         if library is not None and self.library is None:
             self.library = f"{layer}: library {library[:NAME_AT_MOST]!r}"
         operation_set = attributes.get("version", "")
-        if self.custom is None and not OPERATION_SET.fullmatch(operation_set):
+        if self.custom is None and self._has_sets and not OPERATION_SET.fullmatch(operation_set):
             self.custom = f"{layer} of {operation_set[:NAME_AT_MOST]!r}"
 
     def _end(self, _: str) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from git_custody.formats.pointers import is_pointer
 from git_custody.formats.protobuf import BYTES, VARINT, Reader
-from git_custody.formats.reading import BrokenError, TooMuchError, gave_up, is_pointer
+from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
 from git_custody.formats.verdicts import CODE, MALFORMED, SAFE, Member, Said, Scene
 
 TITLE = "a PaddlePaddle model"
@@ -37,7 +38,7 @@ BLOCKS, BLOCK_INDEX, BLOCK_PARENT, BLOCK_OPERATORS, OPERATOR_TYPE = 1, 1, 2, 4, 
 
 OPERATORS_AT_MOST = 20_000
 
-TEXT_AT_MOST = 64 * 1024 * 1024
+TEXT_AT_MOST = 32 * 1024 * 1024
 TEXT_WINDOW = 1024 * 1024
 TEXT_OVERLAP = 256
 # Operators are called by the number of their dialect and their name; the writer escapes no letter, digit or sign.

@@ -14,7 +14,7 @@ from git_custody.core.content import Content
 from git_custody.formats.reading import BrokenError, TooMuchError
 
 VARINT, FIXED64, BYTES, GROUP, END_GROUP, FIXED32 = range(6)
-FIELDS_AT_MOST = 4_000_000
+FIELDS_AT_MOST = 3_000_000
 DEPTH_AT_MOST = 100
 LARGEST_KEY = (1 << 32) - 1
 WINDOW = 65_536
@@ -26,7 +26,7 @@ Field = tuple[int, int, int, int]
 
 
 class Reader:
-    """Reads the messages of one content, within one budget of fields, of which `left` are left."""
+    """Reads the messages of one content, within one budget of fields (`left`; a message counts as two)."""
 
     def __init__(self, content: Content) -> None:
         self.left = FIELDS_AT_MOST
@@ -43,7 +43,7 @@ class Reader:
         `TooMuchError` where the budget is used up.
         """
         at, groups = begin, 0
-        self.left -= 1
+        self.left -= 2
         window, base, last, bound = self._load(at, end)
         while at != end:
             offset = at - base

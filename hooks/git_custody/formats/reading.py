@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from git_custody.formats.verdicts import MALFORMED, OPAQUE, Said
 
-_POINTERS = (b"version https://git-lfs", b"/annex/objects/", b"../.git/annex/")
-
 
 class BrokenError(Exception):
     """The bytes are not what the format has in this place."""
@@ -20,8 +18,3 @@ def gave_up(error: Exception, format: str, title: str) -> Said:
     if isinstance(error, TooMuchError):
         return Said(OPAQUE, format, f"{title} of more parts than are looked at", forced=True)
     return Said(MALFORMED, format, f"a damaged file that is meant as {title}")
-
-
-def is_pointer(head: bytes) -> bool:
-    """Whether this stands for a file that Git LFS or git-annex keeps elsewhere, so that only its name is the file's."""
-    return head.startswith(_POINTERS)

@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from git_custody.core.content import Content
+from git_custody.formats.pointers import is_pointer
 from git_custody.formats.protobuf import BYTES, VARINT, Reader
-from git_custody.formats.reading import BrokenError, TooMuchError, gave_up, is_pointer
+from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
 from git_custody.formats.verdicts import CODE, OPAQUE, SAFE, Member, Said, Scene
 
 SAVED_MODEL, GRAPH, CUSTOM = "tf-savedmodel", "tf-graph", "tf-custom-ops"
@@ -57,7 +59,7 @@ NODES_TRIED = 16
 NAMES_AT_MOST = 20_000
 NAME_AT_MOST = 200
 
-TEXT_AT_MOST = 64 * 1024 * 1024
+TEXT_AT_MOST = 16 * 1024 * 1024
 TEXT_WINDOW = 1024 * 1024
 TEXT_OVERLAP = 4_096
 _GAP = rb"(?:\s|#[^\n]*\n)*"
@@ -82,10 +84,10 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 
 
 def _binary(scene: Scene, format: str, *, named: bool) -> Iterator[Said]:
-    graph = _Graph(Reader(scene.content))
+    graph = _Graph(scene.content, named=named)
     broken: BrokenError | TooMuchError | None = None
     try:
-        if not (graph.saved_model(named) if format == SAVED_MODEL else graph.graph_or_meta_graph()):
+        if not (graph.saved_model() if format == SAVED_MODEL else graph.graph_or_meta_graph()):
             broken = BrokenError()
     except (BrokenError, TooMuchError) as error:
         broken = error
@@ -93,7 +95,8 @@ def _binary(scene: Scene, format: str, *, named: bool) -> Iterator[Said]:
         return
     if broken is not None:
         yield gave_up(broken, format, TITLES[format])
-    yield from graph.operations.said(format, whole=broken is None)
+    yield from graph.keras
+    yield from graph.operations.said(format, whole=broken is None and not graph.keras)
 
 
 class _Operations:
@@ -139,8 +142,11 @@ class _Operations:
 class _Graph:
     """Reads the operations of a graph, and nothing else of it."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.reader = reader
+    def __init__(self, content: Content, *, named: bool) -> None:
+        self.content = content
+        self.named = named  # as a SavedModel
+        self.reader = Reader(content)
+        self.keras: dict[Said, None] = {}  # what is to be said of the configurations of Keras in it
         self.plausible = False  # something in it looks like a node
         self.has_library = False
         self._operations: _Operations | None = None
@@ -152,16 +158,16 @@ class _Graph:
             self._operations = _Operations()
         return self._operations
 
-    def saved_model(self, named: bool) -> bool:
+    def saved_model(self) -> bool:
         """Read a SavedModel; whether it can be one."""
         graphs = 0
         for number, kind, begin, end in self.reader.fields():
             if number == 2 and kind == BYTES:
                 graphs += 1
                 self._meta_graph(begin, end)
-                if not (named or self.plausible):
+                if not (self.named or self.plausible):
                     return False
-            elif not named and (number, kind) != (1, VARINT):
+            elif not self.named and (number, kind) != (1, VARINT):
                 return False
         return graphs > 0
 
@@ -181,6 +187,10 @@ class _Graph:
         for tried, (number, kind, at, stop) in enumerate(self.reader.fields(begin, end)):
             if number == 2 and kind == BYTES:
                 self._graph(at, stop)
+            elif number == 7 and kind == BYTES and (self.plausible or self.named):
+                from git_custody.formats import saved_keras
+
+                saved_keras.in_objects(self.content, self.reader, at, stop, self.keras)
             elif tried >= NODES_TRIED and not self.plausible:
                 return
 
@@ -239,31 +249,29 @@ class _Graph:
 
 
 def _text(scene: Scene, format: str) -> Iterator[Said]:
-    operations = _Operations()
-    content, at = scene.content, 0
-    while window := content.read_at(at, TEXT_WINDOW):
+    operations, at = _Operations(), 0
+    while window := scene.content.read_at(at, TEXT_WINDOW):
         _read_text(window, operations)
-        if len(window) < TEXT_WINDOW:
-            break
         at += TEXT_WINDOW - TEXT_OVERLAP
-        if at > TEXT_AT_MOST:
-            if operations.are_tensorflow:
-                yield gave_up(TooMuchError(), format, TITLES[format])
+        if len(window) < TEXT_WINDOW or at > TEXT_AT_MOST:
             break
-    if operations.are_tensorflow:
-        yield from operations.said(format, whole=True)
+    if not operations.are_tensorflow:
+        return
+    if at > TEXT_AT_MOST:
+        yield gave_up(TooMuchError(), format, TITLES[format])
+    yield from operations.said(format, whole=at <= TEXT_AT_MOST)
 
 
 def _read_text(window: bytes, operations: _Operations) -> None:
+    prints = False
     for found in OPERATION_IN_TEXT.finditer(window):
         if window[found.start() - 1 : found.start()].isalnum():
             continue
         operation = "".join(map(_unescaped, STRINGS_IN_TEXT.findall(found[1])))
         operations.add(operation, "")
-        if operation == PRINTS and any(
-            _unescaped(text).startswith("file:") for text in STRINGS_IN_TEXT.findall(window)
-        ):
-            operations.dangerous.setdefault(operation, "")
+        prints = prints or operation == PRINTS
+    if prints and any(_unescaped(text).startswith("file:") for text in STRINGS_IN_TEXT.findall(window)):
+        operations.dangerous.setdefault(PRINTS, "")
 
 
 def _unescaped(literal: bytes) -> str:

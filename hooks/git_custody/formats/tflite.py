@@ -16,6 +16,7 @@ TITLE = "a TensorFlow Lite model"
 MARK = b"TFL3"
 SCHEMA_VERSION = 3
 CUSTOM = 32  # BuiltinOperator
+NAME_AT_MOST = 200
 OPTIONS_READ_AT_MOST = 4 * 1024 * 1024
 
 # Fields, by their index in the schema.
@@ -60,8 +61,9 @@ def _said(reader: Reader) -> Said:
 
 def _custom_code(code: Table) -> str | None:
     """The name of a custom operator; `None` for a builtin one. Old files only have the byte."""
-    number = max(code.number(CODE_BYTE, 1), code.number(CODE_NUMBER, 4))
-    return code.text(CODE_CUSTOM)[:200] if number == CUSTOM else None
+    byte, number = code.number(CODE_BYTE, 1), code.number(CODE_NUMBER, 4)
+    builtin = max(byte if byte < 1 << 7 else -1, number if number < 1 << 31 else -1)
+    return code.text(CODE_CUSTOM)[:NAME_AT_MOST] if builtin == CUSTOM else None
 
 
 def _operations(reader: Reader, model: Table, custom: list[str | None]) -> dict[str, str]:
