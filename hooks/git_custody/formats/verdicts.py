@@ -14,8 +14,11 @@ from git_custody.core.content import Content, PartContent
 
 DEPTH_AT_MOST = 8
 UNPACKED_AT_MOST = 256 * 1024 * 1024
+BEGUN_AT_MOST = 64 * 1024 * 1024
 TAILS_AT_MOST = 64 * 1024 * 1024
+WINDOWS_AT_MOST = 24 * 1024 * 1024
 MEMBERS_AT_MOST = 200_000
+OVERLAPS_AT_MOST = 256
 
 # The kinds of verdict, the most dangerous first.
 PICKLE, CODE, MALFORMED, OPAQUE, SAFE = KINDS = ("pickle", "code", "malformed", "opaque", "safe")
@@ -57,11 +60,20 @@ class Member(NamedTuple):
 
 
 class Budget:
-    """What one file may cost: bytes unpacked beyond each stream's beginning, and members looked at."""
+    """What one file may cost.
+
+    `begun`: bytes unpacked within the first 64 KiB of each stream; `unpacked`: those behind; `tails`: those that are
+    only unpacked to see how a stream ends. A byte of lzma counts twice, one of bzip2 four times, as long as they
+    take. `windows`: bytes of memory that decompressors may hold at one time. `members`: members looked at.
+    `overlaps`: members of a zip that lie over each other.
+    """
 
     def __init__(self) -> None:
+        self.begun = BEGUN_AT_MOST
         self.unpacked = UNPACKED_AT_MOST
         self.tails = TAILS_AT_MOST
+        self.windows = WINDOWS_AT_MOST
+        self.overlaps = OVERLAPS_AT_MOST
         self.members = MEMBERS_AT_MOST
 
 

@@ -1,0 +1,204 @@
+"""What kind of archive its members make up: PyTorch's, TorchServe's, NeMo's and NumPy's archives, llamafiles.
+
+Told by names, as their loaders tell them: `torch/csrc/jit/serialization/import.cpp` (TorchScript),
+`torch/package/package_importer.py`, `torch/export/pt2_archive/_package.py`, TorchServe's `model-archiver`,
+`nemo/core/connectors/save_restore_connector.py` (CVE-2025-23304), and llamafile's README. Wheels, jars, office
+documents and other ordinary archives are none of these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from git_custody.core.content import Content
+from git_custody.formats.verdicts import CODE, OPAQUE, SAFE, Said, Scene
+
+# The start of an Actually Portable Executable, which is a program for every system at once, and of other programs.
+PORTABLE_PROGRAMS = (b"MZqFpD", b"jartsr=")
+PROGRAMS = (*PORTABLE_PROGRAMS, b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
+ARRAY = b"\x93NUMPY"
+MACHINE_CODE = (".so", ".cubin", ".hsaco", ".o", ".dll", ".dylib", ".pyd")
+TELLING = (
+    ".py", ".json", ".gguf", *MACHINE_CODE,
+    "constants.pkl", "bytecode.pkl", ".data/extern_modules", "archive_format", "model_config.yaml",
+)  # fmt: skip
+# Where the classes of NeMo's own models come from; anything else is a name that the file chose.
+NEMO_NAMESPACES = (
+    "nemo.", "torch.nn.", "torch.optim.", "torch.utils.data.", "torchaudio.", "pytorch_lightning.", "lightning.",
+    "omegaconf.",
+)  # fmt: skip
+MANIFEST_AT_MOST = 64 * 1024
+CONFIG_AT_MOST = 512 * 1024
+GRAPHS_AT_MOST = 16
+GRAPH_WINDOW = 1024 * 1024
+GRAPH_SEARCHED = 32 * 1024 * 1024
+
+
+def inspect(scene: Scene) -> Iterator[Said]:
+    """A program that is called a llamafile; what has a zip with a model at its end is told by that."""
+    if scene.name.lower().endswith(".llamafile") and scene.head.startswith(PROGRAMS):
+        yield _LLAMAFILE
+
+
+_LLAMAFILE = Said(CODE, "llamafile", "a llamafile, a program with a model inside, which runs when it is opened")
+
+
+class Kinds:
+    """Sees the members of an archive go by, and says at the end what they make up."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._count = 0
+        self._only_arrays = True
+        self._found: dict[str, str] = {}  # what was found, and under which name
+        self._graphs: list[Content] = []
+        self._config: bytes | None = None
+        self._manifest: bytes | None = None
+
+    def see(self, name: str, content: Content) -> None:
+        """Note a member. It is read from only where its name is a telling one."""
+        self._count += 1
+        if self._only_arrays:
+            self._only_arrays = name.endswith(".npy") and content.read_at(0, 6) == ARRAY
+        if name.endswith(TELLING):
+            self._note(name.removeprefix("./"), content)
+
+    def _note(self, name: str, content: Content) -> None:
+        below = name.partition("/")[2]  # PyTorch keeps everything in one folder, called anything
+        if name == "MAR-INF/MANIFEST.json":
+            self._manifest = content.read_at(0, MANIFEST_AT_MOST)
+        elif name == "model_config.yaml":
+            self._config = content.read_at(0, CONFIG_AT_MOST + 1)
+        elif below in ("constants.pkl", "bytecode.pkl", ".data/extern_modules", "model.json"):
+            self._found.setdefault(below, name)
+        elif below == "archive_format" and content.read_at(0, 4) == b"pt2":
+            self._found.setdefault("pt2", name)
+        elif name.endswith(".py"):
+            self._found.setdefault("program", name)
+            if below.startswith("code/"):
+                self._found.setdefault("code", name)
+        elif name.endswith(".gguf"):
+            self._found.setdefault("gguf", name)
+        elif name.endswith(MACHINE_CODE):
+            self._found.setdefault("machine code", name)
+            if below.startswith("data/aotinductor/"):
+                self._found.setdefault("pt2", name)
+        elif below.startswith("models/") and len(self._graphs) < GRAPHS_AT_MOST:
+            self._graphs.append(content)
+
+    def told(self) -> Iterator[Said]:
+        """What the members make up."""
+        found = self._found
+        if "code" in found and not found.keys().isdisjoint(("constants.pkl", "bytecode.pkl", "model.json")):
+            what = "a TorchScript archive, whose loader runs the program that it holds"
+            yield Said(CODE, "torchscript", what, evidence=found["code"])
+        if ".data/extern_modules" in found and "program" in found:
+            what = "a torch.package archive, whose loader runs the Python modules that it holds"
+            yield Said(CODE, "torch-package", what, evidence=found["program"])
+        if "pt2" in found:
+            yield self._exported()
+        if self._manifest is not None:
+            yield from self._served(self._manifest)
+        if self._config is not None:
+            yield from self._configured(self._config)
+        if "gguf" in found and self._scene.head.startswith(PROGRAMS):
+            if not self._scene.name.lower().endswith(".llamafile"):
+                yield _LLAMAFILE._replace(evidence=found["gguf"])
+        if self._count and self._only_arrays:
+            yield Said(SAFE, "npz", "a NumPy archive of arrays")
+
+    def _exported(self) -> Said:
+        if compiled := self._found.get("machine code"):
+            what = "a PyTorch export with compiled code, which its loader runs"
+            return Said(CODE, "pt2", what, evidence=compiled)
+        for graph in self._graphs:
+            if expression := _odd_expression(graph):
+                what = "a PyTorch export with a size that is a Python expression, which its loader evaluates"
+                return Said(CODE, "pt2", what, "sympy.sympify", f"expr_str {expression!r}")
+        return Said(SAFE, "pt2", "a PyTorch export without compiled code")
+
+    def _served(self, manifest: bytes) -> Iterator[Said]:
+        import json
+
+        try:
+            model = json.loads(manifest)["model"]
+            handler = model.get("handler")
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            handler = None
+        program = self._found.get("program")
+        if isinstance(handler, str) and handler:
+            what = "a TorchServe model archive, whose handler runs when the model is served"
+            yield Said(CODE, "mar", what, handler.removesuffix(".py"), f"handler {handler!r} in MAR-INF/MANIFEST.json")
+        elif program:
+            what = "a TorchServe model archive with Python modules, which run when the model is served"
+            yield Said(CODE, "mar", what, evidence=program)
+
+    def _configured(self, config: bytes) -> Iterator[Said]:
+        if not (self._scene.name.lower().endswith(".nemo") or b"nemo" in config):
+            return
+        if len(config) > CONFIG_AT_MOST:
+            yield Said(OPAQUE, "nemo", "a NeMo model whose model_config.yaml is too long to look at", forced=True)
+            return
+        for key, target in _targets(config):
+            if not target.startswith(NEMO_NAMESPACES):
+                what = f"a NeMo model whose configuration calls {target}"
+                yield Said(CODE, "nemo", what, target, f"{key} in model_config.yaml")
+                return
+        yield Said(SAFE, "nemo", "a NeMo model whose configuration names only classes of NeMo and PyTorch")
+
+
+def _odd_expression(graph: Content) -> str | None:
+    """The first symbolic size in an exported graph that is more than arithmetic.
+
+    `torch/_export/serde/serialize.py` hands `expr_str` to `sympy.sympify`, which evaluates it.
+    """
+    import re
+
+    size = re.compile(rb'"expr_str"\s*:\s*"((?:[^"\\]|\\.){0,65536})"?')
+    arithmetic = re.compile(rb"(?:[A-Za-z0-9_]|[\s+\-*/%()<>=!&|~,^]|(?<=[0-9])\.(?![A-Za-z_])|\.(?=[0-9]))*")
+    for begin in range(0, GRAPH_SEARCHED, GRAPH_WINDOW):
+        text = graph.read_at(begin, GRAPH_WINDOW + 70_000)
+        # No writer of JSON escapes ASCII letters.
+        text = re.sub(rb"\\u00([2-7][0-9a-fA-F])", lambda found: bytes([int(found[1], 16)]), text)
+        for found in size.finditer(text):
+            if b"__" in found[1] or not arithmetic.fullmatch(found[1]):
+                return found[1][:120].decode("utf-8", "replace")
+        if len(text) < GRAPH_WINDOW:
+            break
+    return None
+
+
+def _targets(config: bytes) -> Iterator[tuple[str, str]]:
+    """What a configuration would have called: the value of every `_target_` (Hydra) and of `target` at the top."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    anchors: dict[str, str] = {}
+    keys: list[str | None] = []  # per open mapping or list: the key whose value comes next, "" where a key is next
+    try:
+        for event in yaml.parse(config, Loader=loader):
+            if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+                keys.pop()
+                continue
+            if isinstance(event, yaml.ScalarEvent):
+                text = event.value
+                if event.anchor:
+                    anchors[event.anchor] = text
+            elif isinstance(event, yaml.AliasEvent):
+                text = anchors.get(event.anchor or "", "")
+            else:
+                text = None
+            opens = isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
+            if not (opens or text is not None):
+                continue
+            key = keys[-1] if keys else None
+            if key == "" and text is not None:
+                keys[-1] = text or " "
+            elif key:
+                if text is not None and (key == "_target_" or (key == "target" and len(keys) == 1)):
+                    yield key, text
+                keys[-1] = ""
+            if opens:
+                keys.append("" if isinstance(event, yaml.MappingStartEvent) else None)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return
