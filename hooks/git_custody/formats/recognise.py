@@ -33,7 +33,7 @@ VERDICTS_AT_MOST = 200
 UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
 ZIP_START = b"PK\x03\x04"
 ZIP_END = b"PK\x05\x06"
-ZIP_TAIL = 65_535 + 22  # the longest comment, and the end record
+ZIP_TAIL = 65_535 + 22 + 4096  # the longest comment, the end record, and as much again as zips.TAIL says
 TAR_CHECKSUM_BEGINS = b" 01234567+\t\n\r\v\f\x80"
 LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
@@ -164,22 +164,23 @@ def _inspectors(scene: Scene) -> Iterator[Inspect]:
         yield _inspector("zips")
 
 
+_inspectors_known: dict[str, Inspect] = {}
+
+
 def _inspector(module: str) -> Inspect:
-    inspect: Inspect = import_module(f"git_custody.formats.{module}").inspect
+    inspect = _inspectors_known.get(module)
+    if inspect is None:
+        inspect = _inspectors_known[module] = import_module(f"git_custody.formats.{module}").inspect
     return inspect
 
 
 def _ends_as_zip(scene: Scene) -> bool:
-    content, head, budget = scene.content, scene.head, scene.budget
+    content, head = scene.content, scene.head
     if len(head) < HEAD:
         return ZIP_END in head
-    if type(content).__name__ == "Unpacked":  # unpacking is not affordable without limit
-        if budget.tails <= 0:
-            return False
-        short: bool = content.ends_within(UNPACKED_FOR_A_TAIL)  # type: ignore[attr-defined]
-        budget.tails -= content.size if short else UNPACKED_FOR_A_TAIL
-        if not short:
-            return False
+    ends_within = getattr(content, "ends_within", None)
+    if ends_within is not None and not ends_within(UNPACKED_FOR_A_TAIL):
+        return False  # it is compressed, and too long to unpack just for that
     size = content.size
     return ZIP_END in content.read_at(max(0, size - ZIP_TAIL), ZIP_TAIL)
 
