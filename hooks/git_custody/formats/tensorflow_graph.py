@@ -249,24 +249,29 @@ class _Graph:
 
 
 def _text(scene: Scene, format: str) -> Iterator[Said]:
-    operations, at = _Operations(), 0
-    while window := scene.content.read_at(at, TEXT_WINDOW):
-        _read_text(window, operations)
-        at += TEXT_WINDOW - TEXT_OVERLAP
-        if len(window) < TEXT_WINDOW or at > TEXT_AT_MOST:
-            break
-    if not operations.are_tensorflow:
-        return
-    if at > TEXT_AT_MOST:
-        yield gave_up(TooMuchError(), format, TITLES[format])
-    yield from operations.said(format, whole=at <= TEXT_AT_MOST)
+    operations, at, whole = _Operations(), 0, True
+    try:
+        while window := scene.content.read_at(at, TEXT_WINDOW):
+            _read_text(window, operations)
+            at += TEXT_WINDOW - TEXT_OVERLAP
+            if len(window) < TEXT_WINDOW:
+                break
+            if at > TEXT_AT_MOST:
+                raise TooMuchError
+    except TooMuchError as error:
+        whole = False
+        if operations.are_tensorflow:
+            yield gave_up(error, format, TITLES[format])
+    if operations.are_tensorflow:
+        yield from operations.said(format, whole=whole)
 
 
 def _read_text(window: bytes, operations: _Operations) -> None:
-    prints = False
+    prints, seen = False, set[bytes]()
     for found in OPERATION_IN_TEXT.finditer(window):
-        if window[found.start() - 1 : found.start()].isalnum():
+        if found[1] in seen or window[found.start() - 1 : found.start()].isalnum():
             continue
+        seen.add(found[1])
         operation = "".join(map(_unescaped, STRINGS_IN_TEXT.findall(found[1])))
         operations.add(operation, "")
         prints = prints or operation == PRINTS
