@@ -792,7 +792,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "depth": (lambda: ir("<a>" * 100_000).encode(), "m.xml"),
     "a comment": (lambda: ir("<!--" + "x" * 50_000_000).encode(), "m.xml"),
     "names": (lambda: b'op: "Const" ' + b"".join(b'op:"%d"' % at for at in range(50_000)), "m.pbtxt"),
-    "prints": (lambda: b'op: "PrintV2" }\n' * 1_100_000, "m.pbtxt"),
+    "prints": (lambda: b'op: "PrintV2" }\n' * 1_250_000, "m.pbtxt"),
     "pir": (lambda: b'{"base_code":{"magic":"pir"' + b'"1.' * 12_000_000, "m.json"),
 }
 
