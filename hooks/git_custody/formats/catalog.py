@@ -58,6 +58,61 @@ FORMATS = (
     Format("llamafile", "a llamafile", "archives", names=(".llamafile",), suffixes=(".llamafile",), is_model=True),
     # Arrays
     Format("npy", "a NumPy array", "arrays", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), is_model=True),
+    # Tensors
+    Format(
+        "safetensors",
+        "a safetensors file",
+        "safetensors_header",
+        marks=((8, b"{"),),
+        names=(".safetensors",),
+        suffixes=(".safetensors",),
+        is_model=True,
+    ),
+    Format(
+        "safetensors-index",
+        "the index of a safetensors model in several files",
+        "safetensors_header",
+        names=(".safetensors.index.json",),
+        suffixes=(".safetensors.index.json",),
+    ),
+    Format(
+        "gguf", "a GGUF model", "gguf", marks=((0, b"GGUF"),), names=(".gguf",), suffixes=(".gguf",), is_model=True
+    ),
+    Format(
+        "ggml",
+        "a model in a GGML format from before GGUF",
+        "gguf",
+        marks=((0, b"lmgg"), (0, b"fmgg"), (0, b"tjgg"), (0, b"algg")),
+        is_model=True,
+    ),
+    Format("chat-template", "a chat template", "chat_templates", first=b"{ \t\r\n", names=(".jinja", ".jinja2", ".j2")),
+    # Gradient boosters
+    Format("xgboost-json", "an XGBoost model in JSON", "boosters", first=b"{", is_model=True),
+    Format("xgboost-ubj", "an XGBoost model in UBJSON", "boosters", names=(".ubj",), suffixes=(".ubj",), is_model=True),
+    Format(
+        "xgboost-binary",
+        "an XGBoost model in its old binary format",
+        "boosters",
+        marks=((0, b"binf"), (0, b"bs64\t")),
+        is_model=True,
+    ),
+    Format(
+        "lightgbm",
+        "a LightGBM model",
+        "boosters",
+        marks=((0, b"tree\nversion="), (0, b"tree\r\nversion=")),
+        is_model=True,
+    ),
+    Format(
+        "catboost",
+        "a CatBoost model",
+        "boosters",
+        marks=((0, b"CBM1"),),
+        first=b"{",
+        names=(".cbm",),
+        suffixes=(".cbm",),
+        is_model=True,
+    ),
     # Keras, HDF5, skops
     Format(
         "keras",

@@ -1,0 +1,147 @@
+"""Chat templates: Jinja that a model brings along, judged by its syntax tree and never rendered.
+
+Loaders render them with every conversation: transformers from `tokenizer_config.json`, `chat_template.json`,
+`processor_config.json`, `chat_template.jinja` and `additional_chat_templates/`, llama-cpp-python and others from
+GGUF metadata. Outside of a sandbox, or in one with a hole (CVE-2024-34359, CVE-2025-27516), a template that gets at
+Python's internals runs any code. Ordinary ones read what they are given by its name, and never need these.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from git_custody.core.content import Content
+from git_custody.formats.jinja_tree import Judged, judged
+from git_custody.formats.verdicts import CODE, OPAQUE, Member, Said, Scene
+
+ID = "chat-template"
+JINJA = (".jinja", ".jinja2", ".j2")
+CONFIGURATIONS = ("tokenizer_config.json", "chat_template.json", "processor_config.json")
+TEXT_AT_MOST = 96 * 1024  # the longest of some 800 that are in use has 45 KB
+TEMPLATES_AT_MOST = 64
+VALUE_AT_MOST = 1024 * 1024
+JSON_AT_MOST = 32 * 1024 * 1024
+FINDINGS_AT_MOST = 5
+_WINDOW = 1024 * 1024
+_KEY_AT_MOST = 128
+
+
+class Judge:
+    """Judges the templates of one file, each text once, up to `TEXT_AT_MOST` characters in all."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._left = TEXT_AT_MOST
+
+    def __call__(self, template: str) -> Judged | None:
+        """Judge a template; None means that it reads what it is given, or has been judged before."""
+        if template in self._seen:
+            return None
+        self._left -= len(template)
+        if self._left < 0:
+            return Judged(OPAQUE, "is too long to be looked into", forced=True)
+        self._seen.add(template)
+        return judged(template)
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Judge the templates in a JSON file, or the one that a file's name says it is."""
+    name = scene.name.lower().replace("\\", "/")
+    if name.endswith(JINJA):
+        if is_template_name(name):
+            yield from _of_file(scene.content)
+    elif scene.head.lstrip(b" \t\r\n")[:1] in (b"{", b""):
+        yield from _of_json(scene.content, name.endswith(CONFIGURATIONS))
+
+
+def is_template_name(name: str) -> bool:
+    """Whether transformers, or who else follows it, takes a file of this path (in lower case) for a template."""
+    folders, _, base = name.rpartition("/")
+    return re.search(r"chat[_-]?template", base) is not None or folders.endswith("additional_chat_templates")
+
+
+def _of_file(content: Content) -> Iterator[Said]:
+    text = content.read_at(0, 4 * TEXT_AT_MOST + 1).decode("utf-8", "replace")
+    found = Judge()(text)
+    if found is not None:
+        yield Said(found.kind, ID, f"a chat template that {found.says}", found.calls, found.evidence, found.forced)
+
+
+def _of_json(content: Content, must_be_looked_into: bool) -> Iterator[Said]:
+    """Judge what stands behind each key "chat_template": a template, or several in lists and dictionaries."""
+    judge = Judge()
+    said = count = 0
+    for at in _places_of_key(content):
+        values = _strings_at(content, at)
+        for template in values if values is not None else ():
+            count += 1
+            found = judge(template) if count <= TEMPLATES_AT_MOST else None
+            if found is not None and (found.kind == CODE or (found.kind == OPAQUE and must_be_looked_into)):
+                what = f"a JSON file with a chat template that {found.says}"
+                yield Said(found.kind, ID, what, found.calls, found.evidence, found.forced)
+                said += 1
+        if must_be_looked_into and (values is None or count > TEMPLATES_AT_MOST):
+            yield Said(OPAQUE, ID, "a JSON file with more chat templates than can be looked into", forced=True)
+            return
+        if said >= FINDINGS_AT_MOST or count > TEMPLATES_AT_MOST:
+            return
+    if must_be_looked_into and content.read_at(JSON_AT_MOST, 1):
+        yield Said(OPAQUE, ID, "the configuration of a tokenizer with more than 32 MiB", forced=True)
+
+
+def _places_of_key(content: Content) -> Iterator[int]:
+    """Where in the first 32 MiB a string "chat_template" ends, however it is escaped."""
+    window, start = b"", 0
+    while start + len(window) < JSON_AT_MOST:
+        chunk = content.read_at(start + len(window), _WINDOW)
+        if not chunk:
+            return
+        window += chunk
+        for end in _ends_of_key(window):
+            yield start + end
+        kept = window[-_KEY_AT_MOST:]
+        # What ended in this window must not be found again in the next one.
+        kept = kept[max(_ends_of_key(kept), default=0) :]
+        start += len(window) - len(kept)
+        window = kept
+
+
+def _ends_of_key(window: bytes) -> Iterator[int]:
+    if re.search(rb"\\u00(?:6[1358cCdD]|7[04]|5[fF])", window):
+        letters = (b"(?:%c|\\\\u00(?i:%02x))" % (letter, letter) for letter in b"chat_template")
+        for match in re.finditer(b'"' + b"".join(letters) + b'"', window):
+            yield match.end()
+        return
+    end = 0
+    while (begin := window.find(b'"chat_template"', end)) >= 0:
+        end = begin + 15
+        yield end
+
+
+def _strings_at(content: Content, at: int) -> list[str] | None:
+    """The strings in the value behind a key that ends at `at`; None where there is more than can be read."""
+    import json
+
+    raw = content.read_at(at, VALUE_AT_MOST)
+    stripped = raw.lstrip(b" \t\r\n")
+    if stripped[:1] != b":":
+        return [] if stripped else None
+    text = stripped[1:].decode("utf-8", "replace").lstrip(" \t\r\n")
+    try:
+        value: Any = json.JSONDecoder(strict=False).raw_decode(text)[0]
+    except RecursionError:
+        return None
+    except ValueError:
+        return None if len(raw) == VALUE_AT_MOST else []
+    strings, left = [], [value]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            strings.append(value)
+        elif isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return [text for text in strings if "{{" in text or "{%" in text]
