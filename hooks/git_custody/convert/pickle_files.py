@@ -1,0 +1,98 @@
+"""Plain pickles of arrays and tensors, and joblib's, which keep the bytes of arrays between their opcodes.
+
+joblib's layout: `NumpyArrayWrapper` in ``joblib/numpy_pickle.py``, since 0.10.
+"""
+
+from __future__ import annotations
+
+from git_custody.convert.constructors import Constructors
+from git_custody.convert.loaded import Loaded
+from git_custody.convert.numpy_values import OBJECTS, RESAVE_OBJECTS, NumpyArray, NumpyDtype
+from git_custody.convert.pytorch_zip import text
+from git_custody.convert.refused import Refused
+from git_custody.convert.tensors import LENGTH_AT_MOST
+from git_custody.convert.unpickle import unpickle
+from git_custody.convert.values import Blob, Dict, Foreign, Global
+from git_custody.core.content import Content, PartContent
+
+_WRAPPERS = frozenset(
+    f"{module}.NumpyArrayWrapper" for module in ("joblib.numpy_pickle", "sklearn.externals.joblib.numpy_pickle")
+)
+_ARRAYS = ("numpy.ndarray", "numpy.memmap")
+
+
+def read(content: Content) -> Loaded:
+    """Read a file that is one pickle. Raises `Refused`."""
+    builder = _JoblibConstructors(content)
+    root, end = unpickle(content, 0, builder)
+    if end != content.size and not builder.foreign:
+        raise Refused(f"something follows the end of the pickle (byte {end})")
+    known, title = ("joblib", "a joblib file") if builder.has_wrappers else ("pickle", "a pickle")
+    return Loaded(known, title, root, builder.foreign, content.size, builder.loader)
+
+
+class _Wrapper:
+    """Stands in joblib's files where an array is: the bytes of the array follow its state."""
+
+    def __init__(self) -> None:
+        self.state: dict[str, object] = {}
+
+
+class _JoblibConstructors(Constructors):
+    loader = 'pickle.load(open({path}, "rb"))'
+
+    def __init__(self, content: Content) -> None:
+        super().__init__()
+        self.has_wrappers = False
+        self._content = content
+
+    def knows(self, found: Global) -> bool:
+        """Whether a name stands for something that is understood; joblib's wrapper does here."""
+        return found.dotted in _WRAPPERS or super().knows(found)
+
+    def call(self, function: object, arguments: tuple[object, ...], at: int) -> object:
+        """Stand in for the result of a call."""
+        if isinstance(function, Global) and function.dotted in _WRAPPERS and not arguments:
+            self.loader = "joblib.load({path})"
+            return _Wrapper()
+        return super().call(function, arguments, at)
+
+    def build(self, target: object, state: object, at: int) -> bool:
+        """Set the state of an object."""
+        if not isinstance(target, _Wrapper):
+            return super().build(target, state, at)
+        if not isinstance(state, Dict):
+            return False
+        target.state = {name: value for key, value in state.pairs if (name := text(key)) is not None}
+        return True
+
+    def behind(self, target: object, end: int) -> tuple[object, int] | None:
+        """Take the bytes of an array from byte `end` on, behind their padding."""
+        if not isinstance(target, _Wrapper):
+            return None
+        self.has_wrappers = True
+        state = target.state
+        dtype, shape, order, kind = (state.get(key) for key in ("dtype", "shape", "order", "subclass"))
+        if not isinstance(dtype, NumpyDtype) or text(order) not in ("C", "F") or not isinstance(shape, tuple):
+            raise Refused(f"it holds an array that is described in an unusual way (byte {end})")
+        if not isinstance(kind, Global) or kind.dotted not in _ARRAYS:
+            raise Refused(f"it holds an array of a class of its own (byte {end})")
+        array = NumpyArray()
+        size = dtype.item_size
+        if size is None:
+            # What follows is another pickle, and where it ends cannot be told without following it.
+            raise Refused(f"it holds {OBJECTS} (byte {end})", how_to_resave=RESAVE_OBJECTS)
+        for extent in shape:
+            if type(extent) is not int or extent < 0 or size > LENGTH_AT_MOST:
+                raise Refused(f"it holds an array that is described in an unusual way (byte {end})")
+            size *= extent
+        if state.get("numpy_array_alignment_bytes") is not None:
+            end += 1 + int.from_bytes(self._content.read_at(end, 1), "little")
+        data = PartContent(self._content, end, size)
+        if size and len(data.read_at(size - 1, 1)) != 1:
+            raise Refused("it ends before the numbers of an array")
+        if not array.fill(dtype, shape, str(text(order)), Blob(data, is_text=False), end):
+            raise Refused(f"it holds an array that is described in an unusual way (byte {end})")
+        if array.unsupported is not None:
+            self.foreign.append(Foreign(array.unsupported, end))
+        return array, end + size
