@@ -325,11 +325,11 @@ def test_a_large_header_is_quick_and_needs_little_memory() -> None:
     Random(5).shuffle(order)
     data = file_of(b"{" + header.encode() + b"}", bytes(4 * count))
     assert len(data) > 3_000_000
-    before = time.perf_counter()
+    before = time.process_time()
     assert list(safetensors_header.inspect(scene(data, "a.safetensors"))) == [
         Said("safe", "safetensors", "a safetensors file")
     ]
-    assert time.perf_counter() - before < 2
+    assert time.process_time() - before < 2
     tracemalloc.start()
     list(safetensors_header.inspect(scene(data, "a.safetensors")))
     peak = tracemalloc.get_traced_memory()[1]
@@ -553,9 +553,9 @@ def test_long_vocabularies_are_quick_and_need_little_memory() -> None:
         ]
     )
     del words
-    before = time.perf_counter()
+    before = time.process_time()
     assert next(iter(gguf.inspect(scene(data)))) == Said("safe", "gguf", "a GGUF model")
-    assert time.perf_counter() - before < 1
+    assert time.process_time() - before < 1
     tracemalloc.start()
     list(gguf.inspect(scene(data)))
     peak = tracemalloc.get_traced_memory()[1]
@@ -588,16 +588,16 @@ def hostile() -> Iterator[tuple[str, bytes, bytes]]:
     key = W.string("k")
     array = key + W.pack("I", ARR)
     yield "pairs", W.file(counts=(0, 1 << 50)), W.string("a") + W.pack("I", U8) + b"\0"
-    yield "empty-strings", W.file(counts=(0, 1)) + array + W.pack("I", STR) + W.pack("Q", 3_999_999), bytes(8)
+    yield "empty-strings", W.file(counts=(0, 1)) + array + W.pack("I", STR) + W.pack("Q", 1_999_999), bytes(8)
     yield "many-strings", W.file(counts=(0, 1)) + array + W.pack("I", STR) + W.pack("Q", 1 << 40), bytes(8)
     yield (
         "strings-far-apart",
-        W.file(counts=(0, 1)) + array + W.pack("I", STR) + W.pack("Q", 3_999_999),
+        W.file(counts=(0, 1)) + array + W.pack("I", STR) + W.pack("Q", 1_999_999),
         W.pack("Q", 9992) + bytes(9992),
     )
     yield (
         "nested",
-        W.file(counts=(0, 1)) + array + W.pack("I", ARR) + W.pack("Q", 399_999),
+        W.file(counts=(0, 1)) + array + W.pack("I", ARR) + W.pack("Q", 199_999),
         W.pack("I", U8) + W.pack("Q", 0),
     )
     yield "long-string", W.file(counts=(0, 1)) + key + W.pack("I", STR) + W.pack("Q", 1 << 44), bytes(8)
@@ -608,9 +608,9 @@ def hostile() -> Iterator[tuple[str, bytes, bytes]]:
 @pytest.mark.parametrize("case", list(hostile()), ids=lambda case: case[0])
 def test_hostile_gguf_is_bounded(case: tuple[str, bytes, bytes]) -> None:
     content = Endless(case[1], case[2])
-    before = time.perf_counter()
+    before = time.process_time()
     found = list(gguf.inspect(Scene(content, content.read_at(0, 4096), "", Budget())))
-    assert time.perf_counter() - before < 4
+    assert time.process_time() - before < 2.5
     assert content.read < 600_000_000
     assert {item.kind for item in found if isinstance(item, Said)} <= {"malformed", "opaque", "safe"}
 
@@ -634,9 +634,9 @@ def test_inspectors_never_raise(data: bytes, random: Random, times: int) -> None
         data = data[:20_000]
     changed = mutated(data, random, times)
     for name in ("a.safetensors", "a.safetensors.index.json", "a.gguf", ""):
-        before = time.perf_counter()
+        before = time.process_time()
         items = [*safetensors_header.inspect(scene(changed, name)), *gguf.inspect(scene(changed, name))]
-        assert time.perf_counter() - before < 2
+        assert time.process_time() - before < 2
         assert all(isinstance(item, (Said, Member)) for item in items)
 
 
