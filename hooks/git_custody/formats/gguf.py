@@ -59,7 +59,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         if len(head) >= 32 and head[7] == 0:
             yield Said(SAFE, "ggml", "a model in a GGML format from before GGUF")
         return
-    if head[:4] != MAGIC:
+    if not _is_gguf(head):
         if scene.name.lower().endswith(".gguf") and not is_pointer(head):
             yield Said(MALFORMED, ID, "named .gguf and is not one")
         return
@@ -83,6 +83,11 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         yield Said(SAFE, ID, "a GGUF model")
     if model.trailer is not None:
         yield Member("bytes behind the tensors", scene.behind(model.trailer))
+
+
+def _is_gguf(head: bytes) -> bool:
+    """Whether a version follows the mark: a text may begin with the four letters, too."""
+    return head[:4] == MAGIC and (head[6:8] == b"\0\0" or head[4:6] == b"\0\0" or len(head) < 8)
 
 
 def _of_templates(templates: list[tuple[str, str]]) -> Iterator[Said]:
