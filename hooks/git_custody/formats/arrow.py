@@ -1,0 +1,129 @@
+"""Arrow IPC files, streams and Feather files, whose schema may hold pickles that pyarrow loads (CVE-2023-47248).
+
+A field whose metadata name the extension type ``arrow.py_extension_type`` has the pickle of that type beside it;
+pyarrow before 14.0.1 unpickles it as soon as the file is opened, later ones where they are asked to. Parquet files
+hold the same schema as text; `schema_members` serves both. Layout: Arrow's ``format/File.fbs``, ``Message.fbs`` and
+``Schema.fbs``; https://arrow.apache.org/docs/format/Columnar.html (encapsulated messages, IPC file format).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from git_custody.core.content import BytesContent, Content, PartContent
+from git_custody.formats.flatbuffers import Reader, Table
+from git_custody.formats.reading import BrokenError, TooMuchError
+from git_custody.formats.stored_values import is_pickle
+from git_custody.formats.verdicts import Member, Said, Scene
+
+MAGIC = b"ARROW1"
+CONTINUES = b"\xff\xff\xff\xff"
+UNPICKLED = ("arrow", "an extension type of Arrow's, which pyarrow unpickles (CVE-2023-47248)")
+PICKLING_TYPE = b"arrow.py_extension_type"
+TYPE_NAME = b"ARROW:extension:name"
+TYPE_METADATA = b"ARROW:extension:metadata"
+SCHEMA_MESSAGE = 1
+DEPTH_AT_MOST = 64
+FIELDS_AT_MOST = 100_000
+PICKLE_AT_MOST = 4 * 1024 * 1024
+NAMES = (".arrow", ".arrows", ".feather")  # streams before Arrow 0.15 have no mark
+
+# Fields of the tables, by their index in the schemas.
+FOOTER_SCHEMA, FOOTER_METADATA = 1, 4
+MESSAGE_TYPE, MESSAGE_HEADER = 1, 2
+SCHEMA_FIELDS, SCHEMA_METADATA = 1, 2
+FIELD_NAME, FIELD_CHILDREN, FIELD_METADATA = 0, 5, 6
+KEY, VALUE = 0, 1
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Look at the schema in front, and in the footer of a file, which may be another one."""
+    yield from distinct(_of_schemas(scene))
+
+
+def _of_schemas(scene: Scene) -> Iterator[Member]:
+    content, head = scene.content, scene.head
+    if head.startswith(MAGIC):
+        yield from schema_members(_message(content, 8))
+        end = content.size
+        tail = content.read_at(end - 10, 10)
+        length = int.from_bytes(tail[:4], "little")
+        if tail[4:] == MAGIC and 0 < length < end:
+            yield from _members(PartContent(content, end - 10 - length, length), is_footer=True)
+    elif head.startswith(CONTINUES) or scene.name.lower().endswith(NAMES):
+        yield from schema_members(_message(content, 0))
+
+
+def distinct(members: Iterator[Member]) -> Iterator[Member]:
+    """The members without repetitions: a file has its schema and metadata in two places."""
+    seen = set()
+    for member in members:
+        pickle = member.content.read_at(0, PICKLE_AT_MOST)
+        if pickle not in seen:
+            seen.add(pickle)
+            yield member
+
+
+def schema_members(message: Content) -> Iterator[Member]:
+    """The pickles in an encapsulated message's metadata, if it is a schema."""
+    yield from _members(message, is_footer=False)
+
+
+def message_in(data: bytes) -> Content:
+    """The metadata of the message at the beginning of `data`."""
+    return _message(BytesContent(data), 0)
+
+
+def _message(content: Content, at: int) -> Content:
+    """The metadata of the message at `at`: behind their length, and since Arrow 0.15 behind a mark."""
+    start = content.read_at(at, 8)
+    if start[:4] == CONTINUES:
+        return PartContent(content, at + 8, int.from_bytes(start[4:8], "little"))
+    return PartContent(content, at + 4, int.from_bytes(start[:4], "little"))
+
+
+def _members(content: Content, is_footer: bool) -> Iterator[Member]:
+    reader = Reader(content)
+    try:
+        root = reader.root()
+        if is_footer:
+            schema = root.table(FOOTER_SCHEMA)
+        else:
+            schema = root.table(MESSAGE_HEADER) if root.number(MESSAGE_TYPE, 1) == SCHEMA_MESSAGE else None
+        if schema is not None:
+            for name, pickle in _pickled(reader, schema):
+                yield Member(f"{name}, {TYPE_METADATA.decode()}", BytesContent(pickle), unpickled=UNPICKLED)
+            for table, field in ((schema, SCHEMA_METADATA), *([(root, FOOTER_METADATA)] if is_footer else [])):
+                for key, value in _metadata(reader, table, field):
+                    if is_pickle(BytesContent(value)):
+                        yield Member(key.decode("utf-8", "replace"), BytesContent(value))
+    except (BrokenError, TooMuchError):
+        return
+
+
+def _pickled(reader: Reader, schema: Table) -> Iterator[tuple[str, bytes]]:
+    """The names of fields whose type pyarrow unpickles, and the pickles."""
+    todo = [(schema.tables(SCHEMA_FIELDS), 0)]
+    for _ in range(FIELDS_AT_MOST):
+        if not todo:
+            return
+        fields, depth = todo[-1]
+        field = next(fields, None)
+        if field is None:
+            todo.pop()
+            continue
+        metadata = list(_metadata(reader, field, FIELD_METADATA))
+        if (TYPE_NAME, PICKLING_TYPE) in metadata:
+            for key, value in metadata:
+                if key == TYPE_METADATA:
+                    yield field.text(FIELD_NAME) or "field", value
+        if depth < DEPTH_AT_MOST:
+            todo.append((field.tables(FIELD_CHILDREN), depth + 1))
+
+
+def _metadata(reader: Reader, table: Table, field: int) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values of a table's metadata."""
+    for pair in table.tables(field):
+        key_at, key_length = pair.vector(KEY, 1)
+        at, length = pair.vector(VALUE, 1)
+        yield reader.read(key_at, min(key_length, 256)), reader.read(at, min(length, PICKLE_AT_MOST))

@@ -1,0 +1,175 @@
+"""The files behind Python's dbm and shelve, whose values shelve unpickles: gdbm, Berkeley DB, ndbm, dbm.dumb.
+
+Layouts: gdbm's ``gdbmdefs.h``; Berkeley DB's ``dbinc/db_page.h`` (hash and B-tree, versions 7 to 10); the hash of
+Berkeley DB 1.85 (``hash/page.h``), which is the ndbm of macOS; CPython's ``Lib/dbm/dumb.py``, whose values begin at
+multiples of 512 bytes in a file without any mark. Python 3.13's default is SQLite.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from git_custody.core.content import BytesContent, Content, PartContent
+from git_custody.formats.pickles import FIRST_BYTES, Walk, walk
+from git_custody.formats.stored_values import Pieces, Sieve, shown
+from git_custody.formats.verdicts import Member, Said, Scene
+
+Order = Literal["little", "big"]
+
+PAGES_AT_MOST = 10_000
+ITEMS_PER_PAGE = 4_096
+BUCKETS_AT_MOST = 20_000
+WINDOW = 256 * 1024
+DUMB_BLOCK = 512
+DUMB_AT_MOST = 64 * 1024 * 1024
+DUMB_PACKED_AT_MOST = 1024 * 1024  # inside of archives, where reading on unpacks
+
+GDBM = {0x13579ACD: 4, 0x13579ACE: 8, 0x13579ACF: 8, 0x13579AD0: 4, 0x13579AD1: 8}  # width of a file offset
+BERKELEY_HASH, BERKELEY_TREE = 0x061561, 0x053162
+OLD_HASH_PAGE, TREE_LEAF, NUMBERED_LEAF, HASH_PAGE = 2, 5, 6, 13
+HASH_VALUE, HASH_ELSEWHERE = 1, 3
+TREE_VALUE, TREE_ELSEWHERE = 1, 3
+PAGE_HEADER = 26
+OLDEST_MARKERS = 4  # below are marks for keys and values that go on elsewhere
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Look at the values of a database of any of these kinds."""
+    head, content = scene.head, scene.content
+    orders: tuple[Order, Order] = ("little", "big")
+    for order in orders:
+        magic = int.from_bytes(head[:4], order)
+        if magic in GDBM:
+            yield from _gdbm(content, head, order, GDBM[magic])
+            return
+        if int.from_bytes(head[12:16], order) in (BERKELEY_HASH, BERKELEY_TREE):
+            yield from _berkeley(content, head, order)
+            return
+        if magic == BERKELEY_HASH:
+            yield from _oldest_berkeley(content, head, order)
+            return
+    if scene.name.lower().endswith(".dat"):
+        yield from _dumb(content)
+
+
+def _gdbm(content: Content, head: bytes, order: Order, width: int) -> Iterator[Member]:
+    """Each bucket of the directory holds where its keys and values lie."""
+    sign = "<" if order == "little" else ">"
+    offset = "q" if width == 8 else "i"
+    try:
+        _, _, directory, size, _, bucket_size, elements = struct.unpack_from(f"{sign}ii{offset}iiii", head)
+    except struct.error:
+        return
+    element = struct.Struct(f"{sign}i4s{offset}ii")
+    first = 112 if width == 8 else 60  # behind the free blocks and the two counts of a bucket
+    if not 0 < bucket_size <= 1 << 24 or not 0 < elements <= (bucket_size - first) // element.size + 1:
+        return
+    sieve = Sieve()
+    known = content.read_at(directory, max(0, min(size, BUCKETS_AT_MOST * width)))
+    for at in dict.fromkeys(
+        struct.unpack(f"{sign}{len(known) // width}{offset}", known[: len(known) // width * width])
+    ):
+        bucket = content.read_at(at, min(bucket_size, first + element.size * elements)) if at > 0 else b""
+        for place in range(first, len(bucket) - element.size + 1, element.size):
+            hashed, _, data_at, key_length, length = element.unpack_from(bucket, place)
+            if hashed != -1 and data_at > 0 and key_length >= 0 and length > 0 and sieve.left > 0:
+                key = content.read_at(data_at, min(key_length, 100))
+                yield from sieve.look(PartContent(content, data_at + key_length, length), shown(key))
+
+
+class _Page(NamedTuple):
+    data: bytes
+    at: int
+    order: Order
+
+    def number(self, at: int, width: int) -> int:
+        return int.from_bytes(self.data[at : at + width], self.order)
+
+
+def _berkeley(content: Content, head: bytes, order: Order) -> Iterator[Member]:
+    """All pages one after the other; the trees and buckets that they form do not matter here."""
+    size = int.from_bytes(head[20:24], order)
+    last = int.from_bytes(head[32:36], order)
+    if size < 512 or size > 65_536 or size & (size - 1):
+        return
+    sieve = Sieve()
+    for number in range(1, last + 1, max(1, last // PAGES_AT_MOST)):
+        page = _Page(content.read_at(number * size, size), number * size, order)
+        if not page.data:
+            return
+        kind = page.number(25, 1)
+        if kind in (OLD_HASH_PAGE, HASH_PAGE, TREE_LEAF, NUMBERED_LEAF):
+            yield from _berkeley_values(content, page, kind, sieve)
+
+
+def _berkeley_values(content: Content, page: _Page, kind: int, sieve: Sieve) -> Iterator[Member]:
+    in_tree = kind in (TREE_LEAF, NUMBERED_LEAF)
+    count = min(page.number(20, 2), ITEMS_PER_PAGE, (len(page.data) - PAGE_HEADER) // 2)
+    places = [page.number(PAGE_HEADER + 2 * number, 2) for number in range(count)]
+    before, key = len(page.data), b""
+    for number, at in enumerate(places):
+        if sieve.left <= 0:
+            return
+        end = before if not in_tree else at + 3 + page.number(at, 2)
+        before = at
+        begin = at + 3 if in_tree else at + 1
+        is_key = kind != NUMBERED_LEAF and not number % 2
+        marked = page.number(begin - 1, 1)
+        if is_key:
+            key = page.data[begin:end]
+        elif marked == (TREE_VALUE if in_tree else HASH_VALUE):
+            yield from sieve.look(BytesContent(page.data[begin:end]), shown(key))
+        elif marked == (TREE_ELSEWHERE if in_tree else HASH_ELSEWHERE):
+            chain = _chain(content, page.number(at + 4, 4), len(page.data), page.order)
+            yield from sieve.look(Pieces(content, chain, page.number(at + 8, 4)), shown(key))
+
+
+def _chain(content: Content, number: int, size: int, order: Order) -> Iterator[tuple[int, int]]:
+    """Where the parts of a value lie that has pages of its own."""
+    while number:
+        header = content.read_at(number * size, PAGE_HEADER)
+        yield number * size + PAGE_HEADER, int.from_bytes(header[22:24], order)
+        number = int.from_bytes(header[16:20], order)
+
+
+def _oldest_berkeley(content: Content, head: bytes, order: Order) -> Iterator[Member]:
+    """Keys and values from the end of each page down; a long one only begins there, which is enough to tell."""
+    size = int.from_bytes(head[12:16], order)
+    if size < 64 or size > 65_536 or size & (size - 1):
+        return
+    pages_order: Order = "little" if int.from_bytes(head[8:12], order) == 1234 else "big"
+    sieve = Sieve()
+    for number in range(1, PAGES_AT_MOST):
+        page = _Page(content.read_at(number * size, size), number * size, pages_order)
+        if not page.data or sieve.left <= 0:
+            return
+        before, key = len(page.data), b""
+        for item in range(min(page.number(0, 2), size // 2 - 1)):
+            begin = page.number(2 + 2 * item, 2)
+            if not OLDEST_MARKERS <= begin <= before:
+                continue
+            if item % 2:
+                yield from sieve.look(BytesContent(page.data[begin:before]), shown(key))
+            key, before = page.data[begin:before], begin
+
+
+def _dumb(content: Content) -> Iterator[Member]:
+    """Values at multiples of the block size, with NUL bytes up to the next; the index is another file."""
+    is_packed = hasattr(content, "ends_within")
+    for base in range(0, DUMB_PACKED_AT_MOST if is_packed else DUMB_AT_MOST, WINDOW):
+        window = content.read_at(base, WINDOW)
+        for at in range(0 if base else DUMB_BLOCK, len(window), DUMB_BLOCK):
+            if window[at] in FIRST_BYTES:
+                padded = window[at - 1] == 0 if at else content.read_at(base - 1, 1) == b"\0"
+                framed = window[at] == 0x80 and window[at + 2 : at + 3] == b"\x95"
+                if (padded or framed) and _is_certain(walk(content, base + at)):
+                    value = PartContent(content, base + at, content.size - base - at)
+                    yield Member(f"byte {base + at}", value)
+        if len(window) < WINDOW:
+            return
+
+
+def _is_certain(walked: Walk | None) -> bool:
+    return walked is not None and (walked.imported is not None or walked.protocol >= 2)

@@ -1,0 +1,164 @@
+"""LMDB environments (data.mdb), whose values programs usually unpickle: image and feature databases for training.
+
+The layout is that of ``mdb.c`` of LMDB 0.9: two meta pages, then B+ trees, one of them inside of another for each
+named database. Page numbers are as wide as a pointer of the machine that wrote it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from git_custody.core.content import BytesContent, Content, PartContent
+from git_custody.formats.stored_values import VALUES_AT_MOST, Sieve, evenly, shown
+from git_custody.formats.verdicts import Member, Said, Scene
+
+MAGIC = 0xBEEFC0DE
+BRANCH, LEAF, OVERFLOW = 0x01, 0x02, 0x04
+FIXED_KEYS = 0x20
+BIG_VALUE, DATABASE, DUPLICATES = 0x01, 0x02, 0x04
+NO_PAGE = -1
+DATABASES_AT_MOST = 1_000
+PAGES_AT_MOST = 20_000
+DEPTH_AT_MOST = 32
+NODES_PER_LEAF = 64  # about what a page of 4 KiB holds
+
+
+class Layout(NamedTuple):
+    """Byte order (as `struct` writes it) and width of a page number."""
+
+    order: str
+    width: int
+
+    @property
+    def header(self) -> int:
+        """Bytes of a page header."""
+        return self.width + 8
+
+    def number(self, data: bytes, at: int) -> int:
+        """A page number; -1 where there is no page."""
+        return int.from_bytes(data[at : at + self.width], "little" if self.order == "<" else "big", signed=True)
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Look at the values of all databases of an environment."""
+    layout = _layout(scene.head)
+    if layout is None:
+        return
+    tree = _Tree(scene.content, layout)
+    if tree.page_size:
+        yield from tree.values(tree.root, VALUES_AT_MOST, "")
+
+
+def _layout(head: bytes) -> Layout | None:
+    for order in "<>":
+        for width in (8, 4):
+            layout = Layout(order, width)
+            if struct.unpack_from(f"{order}LL", head.ljust(32, b"\0"), layout.header) in ((MAGIC, 1), (MAGIC, 999)):
+                return layout
+    return None
+
+
+class _Tree:
+    def __init__(self, content: Content, layout: Layout) -> None:
+        self.content = content
+        self.layout = layout
+        self.sieve = Sieve()
+        self.pages = PAGES_AT_MOST
+        self.databases = DATABASES_AT_MOST
+        self.page_size, self.root = self._newest()
+
+    def _newest(self) -> tuple[int, int]:
+        """Page size, and root page of the main database, of the meta page with the newest transaction."""
+        layout = self.layout
+        at_databases = layout.header + 8 + 2 * layout.width
+        of_database = 8 + 5 * layout.width
+        best = (NO_PAGE, 0, NO_PAGE)
+        first = self.content.read_at(0, 256)
+        size = int.from_bytes(first[at_databases : at_databases + 4], "little" if layout.order == "<" else "big")
+        if size < 256 or size > 65_536 or size & (size - 1):
+            return 0, NO_PAGE
+        for start in (0, size):
+            page = self.content.read_at(start, 256)
+            if len(page) == 256 and struct.unpack_from(f"{layout.order}L", page, layout.header)[0] == MAGIC:
+                transaction = layout.number(page, at_databases + 2 * of_database + layout.width)
+                root = layout.number(page, at_databases + 2 * of_database - layout.width)
+                best = max(best, (transaction, size, root))
+        return best[1:]
+
+    def values(self, root: int, most: int, name: str, depth: int = 0, of_key: str | None = None) -> Iterator[Member]:
+        """Values below a page: about `most` of them, evenly spread.
+
+        `of_key`: the page belongs to the many values of one key, which are kept as keys themselves.
+        """
+        page = self._page(root) if depth < DEPTH_AT_MOST else None
+        if page is None:
+            return
+        flags = struct.unpack_from(f"{self.layout.order}H", page, self.layout.width + 2)[0]
+        nodes = self._nodes(page)
+        if flags & BRANCH:
+            children = evenly(nodes, most // NODES_PER_LEAF)
+            for at in children:
+                yield from self.values(self._child(page, at), most // len(children), name, depth + 1, of_key)
+        elif flags & LEAF and not flags & FIXED_KEYS:
+            for at in nodes:
+                if self.sieve.left <= 0:
+                    return
+                if of_key is not None:
+                    yield from self.sieve.look(BytesContent(self._key(page, at)), of_key)
+                else:
+                    yield from self._value(page, at, most, name, depth)
+
+    def _value(self, page: bytes, at: int, most: int, name: str, depth: int) -> Iterator[Member]:
+        layout = self.layout
+        if at + 8 > len(page):
+            return
+        low, high, flags, key_length = struct.unpack_from(f"{layout.order}HHHH", page, at)
+        length = low | high << 16 if layout.order == "<" else high | low << 16
+        key = f"{name}{shown(page[at + 8 : at + 8 + key_length])}"
+        begin = at + 8 + key_length
+        data = page[begin : begin + length]
+        if flags & DATABASE:
+            self.databases -= 1
+            if self.databases >= 0 and len(data) >= 8 + 5 * layout.width:
+                below = layout.number(data, 8 + 4 * layout.width)
+                yield from self.values(below, most, f"{key}/", depth + 1, key if flags & DUPLICATES else None)
+        elif flags & DUPLICATES:
+            for inside in self._nodes(data):  # a page inside of the node
+                yield from self.sieve.look(BytesContent(self._key(data, inside)), key)
+        elif flags & BIG_VALUE:
+            where = layout.number(data, 0) if len(data) >= layout.width else NO_PAGE
+            if where > 0:
+                value = PartContent(self.content, where * self.page_size + layout.header, length)
+                yield from self.sieve.look(value, key)
+        else:
+            yield from self.sieve.look(BytesContent(data), key)
+
+    def _key(self, page: bytes, at: int) -> bytes:
+        length = int.from_bytes(page[at + 6 : at + 8], "little" if self.layout.order == "<" else "big")
+        return page[at + 8 : at + 8 + length]
+
+    def _page(self, number: int) -> bytes | None:
+        self.pages -= 1
+        if number <= 0 or self.pages < 0:
+            return None
+        page = self.content.read_at(number * self.page_size, self.page_size)
+        return page if len(page) == self.page_size else None
+
+    def _nodes(self, page: bytes) -> list[int]:
+        """Where the nodes of a page, or of a page inside of a node, begin."""
+        header = self.layout.header
+        if len(page) < header:
+            return []
+        lower = struct.unpack_from(f"{self.layout.order}H", page, self.layout.width + 4)[0]
+        count = max(0, min(lower, len(page)) - header) // 2
+        return list(struct.unpack_from(f"{self.layout.order}{count}H", page, header))
+
+    def _child(self, page: bytes, at: int) -> int:
+        if at + 6 > len(page):
+            return NO_PAGE
+        low, high, upper = struct.unpack_from(f"{self.layout.order}HHH", page, at)
+        if self.layout.order == ">":
+            low, high = high, low
+        return int(low | high << 16 | (upper << 32 if self.layout.width == 8 else 0))

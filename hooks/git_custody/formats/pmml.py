@@ -1,0 +1,126 @@
+"""PMML: predictive models in XML, which run nothing, except where they name a Java class as a function.
+
+A document type declaration makes XML parsers read other files (XXE) or explode, and no PMML since 3.0 has one.
+What an ``Extension`` holds is ignored by everybody but the program that wrote it. A function with dots in its name
+is, to JPMML-Evaluator's `FunctionRegistry`, the name of a class that it loads. Elements: https://dmg.org/pmml/v4-4-1/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from xml.parsers import expat
+
+from git_custody.core.content import Content
+from git_custody.formats.verdicts import CODE, MALFORMED, SAFE, Member, Said, Scene
+
+ID = "pmml"
+PARSED_AT_MOST = 16 * 1024 * 1024
+SEARCHED_AT_MOST = 512 * 1024 * 1024
+WINDOW = 256 * 1024
+OVERLAP = 1024
+ROOTS = (b"PMML", "PMML".encode("utf-16-le"), "PMML".encode("utf-16-be"))
+CLASS_NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+")
+APPLIED = re.compile(rb"<(?:\w+:)?Apply\s[^<>]{0,512}?\bfunction\s*=\s*[\"']([\w$]+(?:\.[\w$]+)+)[\"']")
+ELEMENT = re.compile(rb"<([A-Za-z_][\w:.-]*)")
+COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
+DEFINED = re.compile(rb"<(?:\w+:)?DefineFunction\s[^<>]{0,512}?\bname\s*=\s*[\"']([\w$.]+)[\"']")
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Parse a PMML file, and look for a declaration and for classes that it calls."""
+    head = scene.head
+    named = scene.name.lower().endswith(".pmml")
+    if not any(root in head for root in ROOTS) and not (named and head.lstrip()[:1] == b"<"):
+        return
+    reading = _Reading()
+    try:
+        reading.run(scene.content)
+    except expat.ExpatError as error:
+        if reading.root == "PMML" or (named and reading.root is None and error.lineno > 1):
+            yield Said(MALFORMED, ID, f"a PMML model that is not well-formed XML from line {error.lineno} on")
+        return
+    except _Declared:
+        if named or _first_element(scene.content.read_at(0, WINDOW)) == b"PMML":
+            what = "a PMML model with a document type declaration, through which XML parsers read other files"
+            yield Said(MALFORMED, ID, what)
+        return
+    if reading.root != "PMML":
+        return
+    function = reading.class_called() or (reading.is_cut and _class_called_behind(scene.content)) or None
+    if function:
+        what = "a PMML model that calls a Java class by name"
+        yield Said(CODE, ID, what, function, f"Apply function='{function}'")
+    else:
+        yield Said(SAFE, ID, "a PMML model")
+
+
+def _first_element(data: bytes) -> bytes:
+    """The local name of the first element behind a declaration."""
+    found = ELEMENT.search(COMMENT.sub(b"", data.replace(b"\0", b"")))
+    return found[1].rpartition(b":")[2] if found else b""
+
+
+class _Declared(Exception):
+    """There is a document type declaration; nothing behind it is parsed."""
+
+
+class _OtherRoot(Exception):
+    """Not PMML."""
+
+
+class _Reading:
+    def __init__(self) -> None:
+        self.root: str | None = None
+        self.is_cut = False
+        self._applied: dict[str, None] = {}
+        self._defined: set[str] = set()
+
+    def run(self, content: Content) -> None:
+        """Parse from the start. Raises `ExpatError`, `_Declared`."""
+        parser = expat.ParserCreate()
+        parser.StartDoctypeDeclHandler = self._declared
+        parser.StartElementHandler = self._element
+        try:
+            for at in range(0, PARSED_AT_MOST, WINDOW):
+                window = content.read_at(at, WINDOW)
+                parser.Parse(window, len(window) < WINDOW)
+                if len(window) < WINDOW:
+                    return
+        except _OtherRoot:
+            return
+        self.is_cut = True
+
+    def class_called(self) -> str | None:
+        """The first function that is the name of a class, and none that the file defines."""
+        return next((name for name in self._applied if name not in self._defined), None)
+
+    def _declared(self, *_: object) -> None:
+        raise _Declared
+
+    def _element(self, name: str, attributes: dict[str, str]) -> None:
+        local = name.rpartition(":")[2]
+        if self.root is None:
+            self.root = local
+            if local != "PMML":
+                raise _OtherRoot
+        elif local == "Apply":
+            function = attributes.get("function", "")
+            if "." in function and CLASS_NAME.fullmatch(function) and len(self._applied) < 1000:
+                self._applied[function] = None
+        elif local == "DefineFunction" and len(self._defined) < 10_000:
+            self._defined.add(attributes.get("name", ""))
+
+
+def _class_called_behind(content: Content) -> str | None:
+    """The same for the rest of a large file, which is only searched."""
+    defined: set[bytes] = set()
+    for at in range(0, SEARCHED_AT_MOST, WINDOW):
+        window = content.read_at(at, WINDOW + OVERLAP)
+        defined.update(DEFINED.findall(window)[:1000])
+        for function in APPLIED.findall(window):
+            if function not in defined:
+                return str(function, "ascii", "replace")
+        if len(window) < WINDOW + OVERLAP:
+            break
+    return None

@@ -1,0 +1,193 @@
+"""SQLite databases whose values programs unpickle: sqlitedict, diskcache, shelve since Python 3.13, job stores.
+
+Blobs of all tables are looked at, without SQLite: pages, cells and records as https://www.sqlite.org/fileformat2.html
+describes them. What an index holds is a copy; what is on free pages nobody reads.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from git_custody.core.content import BytesContent, Content, PartContent
+from git_custody.formats.stored_values import Pieces, Sieve, evenly
+from git_custody.formats.verdicts import Member, Said, Scene
+
+MAGIC = b"SQLite format 3\0"
+INDEX_INSIDE, TABLE_INSIDE, INDEX_LEAF, TABLE_LEAF = 0x02, 0x05, 0x0A, 0x0D
+PAGES_AT_MOST = 20_000
+ROWS_AT_MOST = 50_000
+ROWS_PER_TABLE = 128
+ROWS_PER_LEAF = 32  # a guess
+TABLES_AT_MOST = 2_000
+COLUMNS_AT_MOST = 2_000
+DEPTH_AT_MOST = 32
+SQL_AT_MOST = 65_536
+HEADER_AT_MOST = 8_192
+COLUMN = re.compile(r"\s*(\"[^\"]*\"|`[^`]*`|\[[^]]*\]|'[^']*'|[^\s,()]+)")
+FIXED_SIZES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0)
+
+
+class Table(NamedTuple):
+    """A table of the schema: its name, its root page and its statement in SQL."""
+
+    name: str
+    root: int
+    sql: str
+
+
+class Value(NamedTuple):
+    """One value of a record: its column, counted from 0, its type in the record, and its bytes."""
+
+    column: int
+    type: int
+    at: int
+    length: int
+
+
+def inspect(scene: Scene) -> Iterator[Said | Member]:
+    """Look at the blobs of all tables."""
+    if not scene.head.startswith(MAGIC):
+        return
+    database = _Database(scene.content, scene.head)
+    if not database.is_readable:
+        return
+    tables = list(database.tables())
+    for table in tables:
+        yield from database.blobs(table, max(ROWS_PER_TABLE, ROWS_AT_MOST // len(tables)))
+
+
+class _Database:
+    def __init__(self, content: Content, head: bytes) -> None:
+        self.content = content
+        self.page_size = int.from_bytes(head[16:18], "big")
+        if self.page_size == 1:
+            self.page_size = 65_536
+        self.usable = self.page_size - int.from_bytes(head[20:21], "big")
+        self.encoding = ("utf-8", "utf-16-le", "utf-16-be")[max(0, int.from_bytes(head[56:60], "big") - 1) % 3]
+        self.sieve = Sieve()
+        self.pages = PAGES_AT_MOST
+        self.rows = 2 * ROWS_AT_MOST
+        self.is_readable = self.page_size >= 512 and not self.page_size & (self.page_size - 1) and self.usable >= 480
+
+    def tables(self) -> Iterator[Table]:
+        """The tables of the schema, at most so many."""
+        for record, _ in islice(self._rows(1, TABLES_AT_MOST), TABLES_AT_MOST):
+            values = list(islice(_values(record), 5))
+            if len(values) < 5:
+                continue
+            kind, name, _, root, sql = values
+            number = int.from_bytes(record.read_at(root.at, root.length), "big")
+            if self._text(record, kind) == "table" and number > 0:
+                yield Table(self._text(record, name), number, self._text(record, sql))
+
+    def blobs(self, table: Table, most: int) -> Iterator[Member]:
+        """The blobs of about `most` rows of a table that may be pickles."""
+        columns = _columns(table.sql)
+        for record, row in self._rows(table.root, most):
+            for value in _values(record):
+                if value.type >= 12 and not value.type & 1:
+                    known = row is not None and value.column < len(columns)
+                    column = columns[value.column] if known else f"column {value.column + 1}"
+                    where = "" if row is None else f" row {row}"
+                    blob = PartContent(record, value.at, value.length)
+                    yield from self.sieve.look(blob, f"{table.name}.{column}{where}")
+
+    def _text(self, record: Content, value: Value) -> str:
+        return record.read_at(value.at, min(value.length, SQL_AT_MOST)).decode(self.encoding, "replace")
+
+    def _rows(self, root: int, most: int, depth: int = 0) -> Iterator[tuple[Content, int | None]]:
+        """Records below a page, and their row numbers: about `most` of them, evenly spread."""
+        self.pages -= 1
+        if depth > DEPTH_AT_MOST or self.pages < 0 or root <= 0:
+            return
+        page = self.content.read_at((root - 1) * self.page_size, self.page_size)
+        begin = 100 if root == 1 else 0
+        kind = page[begin] if len(page) > begin else 0
+        if kind not in (INDEX_INSIDE, TABLE_INSIDE, INDEX_LEAF, TABLE_LEAF):
+            return
+        is_inside = kind in (INDEX_INSIDE, TABLE_INSIDE)
+        first = begin + (12 if is_inside else 8)
+        count = min(int.from_bytes(page[begin + 3 : begin + 5], "big"), (len(page) - first) // 2)
+        cells = struct.unpack_from(f">{count}H", page, first)
+        if kind != TABLE_INSIDE:
+            for at in cells:
+                self.rows -= 1
+                if self.rows < 0:
+                    return
+                yield self._record(page, (root - 1) * self.page_size, at + 4 * is_inside, has_row=kind == TABLE_LEAF)
+        if is_inside:
+            children = evenly((*cells, begin + 8), most // ROWS_PER_LEAF)
+            for at in children:
+                child = int.from_bytes(page[at : at + 4], "big")
+                yield from self._rows(child, most // len(children), depth + 1)
+
+    def _record(self, page: bytes, page_at: int, at: int, has_row: bool) -> tuple[Content, int | None]:
+        size, at = _varint(page, at)
+        row = None
+        if has_row:
+            row, at = _varint(page, at)
+        usable = self.usable
+        most = usable - 35 if has_row else (usable - 12) * 64 // 255 - 23
+        if size <= most:
+            return BytesContent(page[at : at + size]), row
+        least = (usable - 12) * 32 // 255 - 23
+        local = least + (size - least) % (usable - 4)
+        if local > most:
+            local = least
+        following = int.from_bytes(page[at + local : at + local + 4], "big")
+        return Pieces(self.content, self._pieces(page_at + at, local, following), size), row
+
+    def _pieces(self, at: int, length: int, following: int) -> Iterator[tuple[int, int]]:
+        """Where a record lies: its beginning, and the overflow pages behind each other."""
+        yield at, length
+        while following:
+            at = (following - 1) * self.page_size
+            yield at + 4, self.usable - 4
+            following = int.from_bytes(self.content.read_at(at, 4), "big")
+
+
+def _values(record: Content) -> Iterator[Value]:
+    """The values of a record, by the types in its header."""
+    header = record.read_at(0, HEADER_AT_MOST)
+    length, at = _varint(header, 0)
+    value_at = length
+    for column in range(COLUMNS_AT_MOST):
+        if at >= min(length, len(header)):
+            return
+        kind, at = _varint(header, at)
+        size = FIXED_SIZES[kind] if kind < 12 else (kind - 12) // 2
+        yield Value(column, kind, value_at, size)
+        value_at += size
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """A number of up to 64 bits, seven of them in each byte, and where it ends."""
+    value = 0
+    for number, byte in enumerate(data[at : at + 9]):
+        if number == 8:
+            return value << 8 | byte, at + 9
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, at + number + 1
+    return value, len(data)
+
+
+def _columns(sql: str) -> list[str]:
+    """The names of the columns in a CREATE TABLE statement, as far as it is an ordinary one."""
+    begin = sql.find("(") + 1
+    names, depth, start = [], 0, begin
+    for at in range(begin, len(sql)):
+        sign = sql[at]
+        depth += (sign == "(") - (sign == ")")
+        if depth < 0 or (sign == "," and not depth):
+            found = COLUMN.match(sql, start, at)
+            if found:
+                names.append(found[1].strip("\"'`[]"))
+            start = at + 1
+        if depth < 0 or len(names) >= COLUMNS_AT_MOST:
+            break
+    return names

@@ -1,0 +1,115 @@
+"""Values in databases that programs unpickle when they read them: which of them to look at, and how many.
+
+A value is handed on where it is a pickle beyond doubt, or a compressed stream, archive or array that may hold one.
+A database of millions of rows is sampled, evenly over each table: what its program unpickles in one row it unpickles
+in all of them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from git_custody.core.content import Content
+from git_custody.formats.pickles import FIRST_BYTES, walk
+from git_custody.formats.verdicts import Member
+
+VALUES_AT_MOST = 50_000
+PACKED_AT_MOST = 1_000
+PIECES_AT_MOST = 1_000_000
+OPCODES_OF_PLAIN_DATA = 8
+NAME_SHOWN = 100
+
+# What may hold pickles inside: gzip, bzip2, xz, zlib, zstd, lz4, zip, NumPy arrays.
+PACKED = (
+    *(b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0", b"x\x01", b"x^", b"x\x9c", b"x\xda"),
+    *(b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"PK\x03\x04", b"\x93NUMPY"),
+)
+PACKED_AT_LEAST = 11  # what zlib makes of the shortest pickle
+
+Item = TypeVar("Item")
+
+
+class Sieve:
+    """Picks out the values of one database that have to be looked at, of which `left` values more are."""
+
+    def __init__(self) -> None:
+        self.left = 2 * VALUES_AT_MOST
+        self._packed = PACKED_AT_MOST
+
+    def look(self, value: Content, name: str) -> Iterator[Member]:
+        """Hand a value on if it may be what programs unpickle."""
+        self.left -= 1
+        head = value.read_at(0, PACKED_AT_LEAST) if self.left >= 0 else b""
+        if head.startswith(PACKED) and len(head) == PACKED_AT_LEAST:
+            self._packed -= 1
+            if self._packed >= 0:
+                yield Member(name, value)
+        elif head and head[0] in FIRST_BYTES and is_pickle(value):
+            yield Member(name, value)
+
+
+def is_pickle(content: Content, at: int = 0) -> bool:
+    """Whether a pickle begins there, and no few bytes that happen to be one, as numbers and short texts may."""
+    walked = walk(content, at)
+    return walked is not None and (
+        walked.protocol >= 2 or walked.imported is not None or walked.opcodes >= OPCODES_OF_PLAIN_DATA
+    )
+
+
+def evenly(items: Sequence[Item], count: int) -> Sequence[Item]:
+    """So many of the items, evenly spaced: two at least, the first and the last."""
+    count = max(2, count)
+    if len(items) <= count:
+        return items
+    return [items[number * (len(items) - 1) // (count - 1)] for number in range(count)]
+
+
+def shown(name: bytes) -> str:
+    """A key as text."""
+    return name[:NAME_SHOWN].decode("utf-8", "backslashreplace")
+
+
+class Pieces:
+    """Content that lies in several stretches of other content, `size` bytes in all.
+
+    `pieces` (offset and length of each, in order) are asked for no further than is read.
+    """
+
+    def __init__(self, whole: Content, pieces: Iterator[tuple[int, int]], size: int) -> None:
+        self.size = size
+        self._whole = whole
+        self._pieces = pieces
+        self._known: list[tuple[int, int]] = []
+        self._starts: list[int] = []
+        self._reached = 0
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Read at most `length` bytes from `offset`."""
+        length = min(length, self.size - offset)
+        if offset < 0 or length <= 0:
+            return b""
+        self._reach(offset + length)
+        parts = []
+        number = max(0, bisect_right(self._starts, offset) - 1)
+        while length > 0 and number < len(self._known):
+            inside = offset - self._starts[number]
+            at, available = self._known[number]
+            part = self._whole.read_at(at + inside, min(length, available - inside))
+            if not part:
+                break
+            parts.append(part)
+            offset += len(part)
+            length -= len(part)
+            number += 1
+        return b"".join(parts)
+
+    def _reach(self, length: int) -> None:
+        while self._reached < length and len(self._known) < PIECES_AT_MOST:
+            piece = next(self._pieces, None)
+            if piece is None or piece[1] <= 0:
+                return
+            self._known.append(piece)
+            self._starts.append(self._reached)
+            self._reached += piece[1]
