@@ -3,9 +3,9 @@
 Keras keeps a model's architecture as JSON in the attributes `model_config` and `training_config`
 (``keras/src/legacy/saving/legacy_h5_format.py``). PyTables unpickles every attribute of one string that ends in a
 full stop, in files of any origin (``tables/attributeset.py``), and the rows of arrays of objects
-(``tables/vlarray.py``), which pandas writes for columns of objects. An attribute that PyTables pickled because it is
-a list or dictionary of plain data, as in every table of pandas, can run nothing and is left alone, as are the
-`FILTERS` of PyTables 1.x.
+(``tables/vlarray.py``), which pandas writes for columns of objects. Left alone are the lists and dictionaries of
+plain data that describe each table of pandas (``pandas/io/pytables.py``), and the `FILTERS` of PyTables 1.x: they
+are pickles in every such file, and these can run nothing.
 
 What cannot be followed counts only where the file is one of Keras or PyTables, or where its root cannot be read
 although it is called like one: files of instruments and simulations are as large and as odd as they please.
@@ -16,10 +16,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from git_custody.core.content import BytesContent, Content
+from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats import keras_config
-from git_custody.formats.hdf5_blocks import Lost
-from git_custody.formats.hdf5_objects import INTEGER, OPAQUE, VARIABLE, Attribute, File, Node, find
+from git_custody.formats.hdf5_blocks import BYTES_PER_COST, Lost
+from git_custody.formats.hdf5_objects import INTEGER, OPAQUE, VARIABLE, Attribute, Datatype, File, Node, find
 from git_custody.formats.pickles import FIRST_BYTES, walk
 from git_custody.formats.verdicts import MALFORMED, SAFE, Member, Said, Scene
 from git_custody.formats.verdicts import OPAQUE as CANNOT_BE_SEEN
@@ -31,9 +31,13 @@ LEGACY_WEIGHTS = frozenset(("layer_names", "backend", "keras_version"))
 WEIGHTS_OF_KERAS_3 = (".weights.h5", ".weights")
 CALLED_LIKE_MODELS = (".h5", ".hdf5", ".keras")
 ATTRIBUTE_READ = 1024 * 1024
+OPCODES_PER_COST = 16
+COST_OF_A_WALK = 100
+BYTES_WALKED = 65_536
 PLAIN_VLARRAYS = (b"vlstring", b"vlunicode")
 
-# What protocol 0 writes of lists, tuples, dictionaries, numbers, texts and None: it names nothing to be called.
+# How pandas describes its tables, and what protocol 0 writes of lists, tuples, dictionaries, numbers, texts and None.
+OF_PANDAS = re.compile(r"info|levels|metadata|data_columns|index_cols|non_index_axes|values_cols|.*_(kind|meta)")
 PLAIN_DATA = re.compile(rb"(?:[()\]}ltdasueN.012]|[pgILFSV][^\n]*\n)*\.", re.DOTALL)
 OLD_FILTERS = re.compile(
     rb"(?:\(itables\.Leaf\nFilters\n|ccopy_reg\n_reconstructor\n(?:p\d+\n)?"
@@ -54,14 +58,14 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     signs = _Signs(scene.name.lower())
     harmless = True
     for node in file.nodes():
-        attributes = []
-        for attribute in file.attributes(node):
-            attributes.append((attribute.name, _start(attribute)))
-            for item in _of_attribute(node, attribute):
+        attributes = list(file.attributes(node))
+        starts = {attribute.name: _start(attribute) for attribute in attributes}
+        signs.note(node, starts)
+        for attribute in attributes:
+            for item in _of_attribute(file, node, attribute, signs):
                 harmless = False
                 yield item
-        signs.note(node, dict(attributes))
-        for member in _of_dataset(file, node, dict(attributes), signs):
+        for member in _of_dataset(file, node, starts, signs):
             harmless = False
             yield member
     if scene.content.read_at(file.end - 1, 1):  # the library refuses a file that is cut short
@@ -78,6 +82,7 @@ class _Signs:
         self.pytables = False
         self.old_pytables = False
         self._layers = False
+        self._pandas: set[str] = set()
 
     def note(self, node: Node, attributes: dict[str, bytes]) -> None:
         """Take what `node` says into account."""
@@ -90,6 +95,13 @@ class _Signs:
             self._layers = True
         elif self._layers and node.path.endswith("/vars"):
             self.weights = True
+        if "pandas_type" in attributes:
+            self._pandas.add(node.path)
+
+    def describe_table(self, node: Node, name: str) -> bool:
+        """Whether pandas keeps the description of a table in an attribute of this name, at this place."""
+        place = node.path
+        return OF_PANDAS.fullmatch(name) is not None and not self._pandas.isdisjoint((place, place.rpartition("/")[0]))
 
     @property
     def keras(self) -> bool:
@@ -101,7 +113,7 @@ def _start(attribute: Attribute) -> bytes:
     return b"" if attribute.value is None else attribute.value.read_at(0, 64)
 
 
-def _of_attribute(node: Node, attribute: Attribute) -> Iterator[Said | Member]:
+def _of_attribute(file: File, node: Node, attribute: Attribute, signs: _Signs) -> Iterator[Said | Member]:
     value, kind = attribute.value, attribute.type
     first = b"" if value is None else value.read_at(0, 1)
     if value is None or not first:
@@ -109,21 +121,32 @@ def _of_attribute(node: Node, attribute: Attribute) -> Iterator[Said | Member]:
     if attribute.name in CONFIGS and kind.text:
         where = f"{node.path}@{attribute.name}" if node.path else attribute.name
         yield from keras_config.judge(value, where)
-    if first[0] not in FIRST_BYTES:
-        return
     if kind.text:
-        text = value.read_at(0, ATTRIBUTE_READ).rstrip(b"\0")
-        if text.endswith(b".") and not PLAIN_DATA.fullmatch(text):
-            if attribute.name.startswith("FILTERS") and OLD_FILTERS.fullmatch(text):
-                return
-            if walk(BytesContent(text)) is not None:
-                yield Member(f"{node.path}@{attribute.name}", BytesContent(text), unpickled=IN_ATTRIBUTE)
-    elif (kind.kind == OPAQUE or _is_bytes(kind.base)) and walk(value) is not None:
+        if first[0] not in FIRST_BYTES or not file.afford(min(value.size, ATTRIBUTE_READ) // BYTES_PER_COST):
+            return
+        text = value.read_at(0, ATTRIBUTE_READ).rstrip(b"\0")  # as PyTables strips it
+        if not text.endswith(b"."):
+            return
+        if attribute.name.startswith("FILTERS") and OLD_FILTERS.fullmatch(text):
+            return
+        if signs.describe_table(node, attribute.name) and PLAIN_DATA.fullmatch(text):
+            return
+        if file.afford(len(text) // OPCODES_PER_COST) and walk(BytesContent(text)) is not None:
+            yield Member(f"{node.path}@{attribute.name}", BytesContent(text), unpickled=IN_ATTRIBUTE)
+    elif (kind.kind == OPAQUE or _is_bytes(kind.base)) and _is_pickle(file, value):
         yield Member(f"{node.path}@{attribute.name}", value)
 
 
-def _is_bytes(kind: object) -> bool:
-    return getattr(kind, "kind", None) == INTEGER and getattr(kind, "size", 0) == 1
+def _is_bytes(kind: Datatype | None) -> bool:
+    return kind is not None and (kind.kind, kind.size) == (INTEGER, 1)
+
+
+def _is_pickle(file: File, data: Content) -> bool:
+    """Whether bytes that somebody stored are a pickle of protocol 2 or later."""
+    start = data.read_at(0, 2)
+    if start[:1] != b"\x80" or not file.afford(COST_OF_A_WALK):
+        return False
+    return walk(PartContent(data, 0, min(data.size, BYTES_WALKED))) is not None
 
 
 def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Signs) -> Iterator[Member]:
@@ -135,10 +158,10 @@ def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Si
         for row, content in enumerate(rows):
             yield Member(f"{node.path}[{row}]", content, unpickled=IN_ARRAY)
         if not rows:
-            yield Member(node.path, _unread(), unpickled=IN_ARRAY)
+            yield Member(node.path, BytesContent(b""), unpickled=IN_ARRAY)
     elif kind.kind == OPAQUE or _is_bytes(kind):
         data = file.stored(node)
-        if data is not None and (data.read_at(0, 1) or b"\0")[0] in FIRST_BYTES and walk(data) is not None:
+        if data is not None and _is_pickle(file, data):
             yield Member(node.path, data)
 
 
@@ -147,10 +170,6 @@ def _holds_objects(attributes: dict[str, bytes], signs: _Signs) -> bool:
     if pseudo is not None:
         return pseudo.rstrip(b"\0") not in PLAIN_VLARRAYS
     return signs.old_pytables and attributes.get("FLAVOR", b"").rstrip(b"\0.\n").endswith(b"Object")
-
-
-def _unread() -> Content:
-    return BytesContent(b"")
 
 
 def _of_whole(file: File, signs: _Signs, harmless: bool) -> Iterator[Said]:

@@ -8,17 +8,18 @@ Checksums are not compared: a reader that ignores them would load the file all t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from git_custody.core.content import BytesContent, Content, PartContent
 
-# Costs: one for every block read, and one more for each 2 KiB of it.
-COST_AT_MOST = 250_000
+# A unit of cost takes some 5 microseconds: a block that is read, 2 KiB of one, or a few steps.
+COST_AT_MOST = 350_000
 BYTES_PER_COST = 2048
+ENTRIES_PER_COST = 4
 BLOCK_AT_MOST = 4 * 1024 * 1024
-COLLECTIONS_KEPT = 64
+GLOBAL_OBJECTS_KEPT = 65_536
+INDIRECT_BLOCKS_KEPT = 64
+INDIRECT_ENTRIES_AT_MOST = 4_096
 GROUP_NODE, CHUNK_NODE = 0, 1
-HUGE_OBJECTS = 1
 
 
 class Lost(Exception):
@@ -43,6 +44,7 @@ class Source:
         self._undefined = (1 << 8 * address_size) - 1
         self._left = COST_AT_MOST
         self._collections: dict[int, dict[int, tuple[int, int]]] = {}
+        self._kept = 0
 
     def read(self, address: int, length: int, least: int | None = None) -> bytes:
         """Read `length` bytes, at least `least` (default: all of them); raises `Lost` and `Exhausted`."""
@@ -61,7 +63,7 @@ class Source:
         return PartContent(self.content, self.base + address, length)
 
     def spend(self, steps: int) -> None:
-        """Account for steps that read nothing."""
+        """Account for steps beside reading; raises `Exhausted`."""
         self._left -= steps
         if self._left < 0:
             raise Exhausted
@@ -84,9 +86,11 @@ class Source:
         index = number(reference, self.address_size, 4)
         objects = self._collections.get(collection)
         if objects is None:
-            if len(self._collections) >= COLLECTIONS_KEPT:
+            if self._kept > GLOBAL_OBJECTS_KEPT:
                 self._collections.clear()
+                self._kept = 0
             objects = self._collections[collection] = dict(self._global_heap(collection))
+            self._kept += 1 + len(objects)
         if index not in objects:
             raise Lost
         return self.part(*objects[index])
@@ -136,8 +140,10 @@ def tree1(source: Source, root: int, kind: int, key_size: int) -> Iterator[tuple
         body = source.read(node + head_size, number(head, 6, 2) * step)
         entries = [(body[at : at + key_size], source.address(body, at + key_size)) for at in range(0, len(body), step)]
         if head[5] == 0:
+            source.spend(len(entries) // ENTRIES_PER_COST)
             yield from entries
         else:
+            source.spend(len(entries))
             children = [child for _, child in entries]
             if not seen.isdisjoint(children):
                 raise Lost
@@ -170,6 +176,7 @@ def tree2(source: Source, header: int) -> Iterator[bytes]:
         if count > most[level]:
             raise Lost
         children = count + 1 if level else 0
+        source.spend(children + count // ENTRIES_PER_COST)
         data = source.read(node, 6 + count * record_size + children * pointer_sizes[level])
         expect(data, b"BTIN" if level else b"BTLF")
         yield from (data[6 + at * record_size :][:record_size] for at in range(count))
@@ -212,7 +219,6 @@ class FractalHeap:
         self._length_size = min((largest_direct.bit_length() + 6) // 8, _bytes_for(largest))
         self._direct_rows = largest_direct.bit_length() - self._block.bit_length() + 2
         self._indirect: dict[int, bytes] = {}
-        self._huge_objects: dict[int, tuple[int, int]] | None = None
 
     def object(self, id: bytes) -> Content:
         """The object with this id; raises `Lost`."""
@@ -233,16 +239,12 @@ class FractalHeap:
         source = self.source
         if self.id_size > source.address_size + source.length_size:
             return source.part(source.address(id, 1), source.length(id, 1 + source.address_size))
-        if self._huge_objects is None:
-            width, length = source.address_size, source.length_size
-            self._huge_objects = {
-                source.length(record, width + length): (source.address(record, 0), source.length(record, width))
-                for record in islice(tree2(source, self._huge), COST_AT_MOST)
-            }
-        wanted = int.from_bytes(id[1 : 1 + min(source.length_size, self.id_size - 1)], "little")
-        if wanted not in self._huge_objects:
-            raise Lost
-        return source.part(*self._huge_objects[wanted])
+        width, length = source.address_size, source.length_size
+        wanted = int.from_bytes(id[1 : 1 + min(length, self.id_size - 1)], "little")
+        for record in tree2(source, self._huge):
+            if source.length(record, width + length) == wanted:
+                return source.part(source.address(record, 0), source.length(record, width))
+        raise Lost
 
     def _place(self, offset: int) -> int:
         """The address of what lies at `offset` of the heap's own space."""
@@ -268,9 +270,11 @@ class FractalHeap:
         head = 5 + source.address_size + self._offset_size
         data = self._indirect.get(block)
         if data is None:
+            if rows * self._columns > INDIRECT_ENTRIES_AT_MOST:
+                raise Lost
             data = source.read(block, head + rows * self._columns * source.address_size)
             expect(data, b"FHIB")
-            if len(self._indirect) >= COLLECTIONS_KEPT:
+            if len(self._indirect) >= INDIRECT_BLOCKS_KEPT:
                 self._indirect.clear()
             self._indirect[block] = data
         child = source.address(data, head + entry * source.address_size)

@@ -32,9 +32,11 @@ SUPERBLOCKS_AT_MOST = 48  # at 0, 512, 1024, 2048, ... of even the largest file
 HEADER_FIRST_READ = 512
 MESSAGES_KEPT = 20_000
 MESSAGES_PER_COST = 4
+COST_OF_LINK = 2
 DEPTH_AT_MOST = 256
 PATH_SHOWN = 512
-NAME_READ = 256
+NAME_READ = 64
+HEADER_AT_MOST = 16 * 1024 * 1024
 ATTRIBUTE_HEAD = 65_536
 ROWS_AT_MOST = 100
 CHUNK_UNPACKED_AT_MOST = 4 * 1024 * 1024
@@ -126,31 +128,45 @@ class File:
 
     def nodes(self) -> Iterator[Node]:
         """All groups and datasets that can be reached by hard links, each once, the root first."""
-        pending, seen = [(self._root, "", 0)], {self._root}
+        pending, seen = [(self._root, "", "", 0)], {self._root}
         while pending and not self.exhausted:
-            address, path, depth = pending.pop()
-            children: list[tuple[int, str, int]] = []
+            address, parent, name, depth = pending.pop()
+            path = f"{parent}/{name}"[-PATH_SHOWN:] if parent else name
+            children: list[tuple[int, str, str, int]] = []
             with self._noting(path):
                 node = Node(path, tuple(islice(self._messages(address), MESSAGES_KEPT)))
                 if len(node.messages) == MESSAGES_KEPT:
                     raise Exhausted
                 yield node
                 for name, child in self._links(node):
+                    self.source.spend(COST_OF_LINK)
                     if child not in seen and depth < DEPTH_AT_MOST:
                         seen.add(child)
-                        children.append((child, f"{path}/{name}"[-PATH_SHOWN:] if path else name, depth + 1))
+                        children.append((child, path, name, depth + 1))
             pending += reversed(children)
 
     def attributes(self, node: Node) -> Iterator[Attribute]:
         """The attributes of a node, as far as they can be read."""
         bodies = self._attribute_bodies(node)
-        while not self.exhausted:
+        for _ in range(MESSAGES_KEPT):
             with self._noting(node.path):
                 body = next(bodies, None)
                 if body is None:
                     return
                 self.source.spend(1)
                 yield self._attribute(body)
+            if self.exhausted:
+                return
+        self.exhausted = True
+
+    def afford(self, cost: int) -> bool:
+        """Whether a further look, of this cost, is within the limit."""
+        if not self.exhausted:
+            try:
+                self.source.spend(cost)
+            except Exhausted:
+                self.exhausted = True
+        return not self.exhausted
 
     def datatype(self, node: Node) -> Datatype | None:
         """What a dataset holds; None for a group, or where that cannot be read."""
@@ -190,6 +206,7 @@ class File:
             raise Lost
         data = head[begin : begin + size]
         pending, seen = [data if len(data) == size else source.read(address + begin, size)], {address}
+        left = HEADER_AT_MOST - size
         while pending:
             chunk = pending.pop()
             for count, message in enumerate(_in_chunk(chunk, flags if second else None), 1):
@@ -197,10 +214,12 @@ class File:
                     source.spend(1)
                 if message.type == CONTINUATION:
                     place = source.address(message.body, 0)
-                    if place in seen:
+                    size = source.length(message.body, source.address_size)
+                    left -= size
+                    if place in seen or left < 0:
                         raise Lost
                     seen.add(place)
-                    more = source.read(place, source.length(message.body, source.address_size))
+                    more = source.read(place, size)
                     if second:
                         expect(more, b"OCHK")
                         more = more[4:-4]
@@ -270,7 +289,7 @@ class File:
         for size in sizes:
             parts.append(head[at : at + size])
             at += (size + 7) // 8 * 8 if version == 1 else size
-        name, space = parts[0].split(b"\0")[0].decode("utf-8", "replace"), parts[2]
+        name, space = parts[0].split(b"\0")[0][:PATH_SHOWN].decode("utf-8", "replace"), parts[2]
         datatype = self._datatype(parts[1], bool(version > 1 and flags & 1))
         if version > 1 and flags & 2:
             space = self._shared(DATASPACE, space).read_at(0, ATTRIBUTE_HEAD)
@@ -316,7 +335,6 @@ class File:
                     dense = FractalHeap(source, address)
                     for record in tree2(source, source.address(message.body, at + source.address_size)):
                         link = dense.object(record[4 : 4 + dense.id_size])
-                        source.spend(1)
                         yield from self._link(link.read_at(0, ATTRIBUTE_HEAD))
             elif message.type == EXTERNAL:
                 self.external = True
@@ -352,7 +370,10 @@ class File:
         length = number(body, at, width)
         at += width
         if kind == 0:
-            yield body[at : at + length][:NAME_READ].decode("utf-8", "replace"), self.source.address(body, at + length)
+            yield (
+                body[at : at + min(length, NAME_READ)].decode("utf-8", "replace"),
+                self.source.address(body, at + length),
+            )
         elif kind == 64:
             self.external = True
 

@@ -17,9 +17,8 @@ from itertools import islice
 from typing import Any
 
 from git_custody.core.content import BytesContent, Content
-from git_custody.formats import bounded_json, keras_names, zips
+from git_custody.formats import bounded_json
 from git_custody.formats.paths import leaves_folder
-from git_custody.formats.tensorflow_graph import DANGEROUS
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
 
 ZIP_START = b"PK\x03\x04"
@@ -149,6 +148,8 @@ def _text(value: Any) -> str:
 
 def _of_object(value: Object) -> Iterator[tuple[str, str | None]]:
     """What one object would run: in words, and the name of what is called."""
+    from git_custody.formats import keras_names
+
     name = _text(value.get("class_name"))
     if not name:
         return
@@ -172,6 +173,8 @@ def _of_object(value: Object) -> Iterator[tuple[str, str | None]]:
 
 def _of_names(value: Object, module: str, name: str) -> Iterator[tuple[str, str | None]]:
     """Classes and functions that are none of Keras's own."""
+    from git_custody.formats import keras_names
+
     if name == "function":
         named = _text(value.get("config"))
         known = keras_names.is_function(module, named)
@@ -202,6 +205,8 @@ def _of_lambda(config: Object) -> Iterator[tuple[str, str | None]]:
 
 def _of_tensorflow(name: str, config: Object) -> Iterator[tuple[str, str | None]]:
     """Layers that tf_keras makes of TensorFlow's own functions and methods."""
+    from git_custody.formats.tensorflow_graph import DANGEROUS
+
     if name == "TensorFlowOpLayer":
         node = config.get("node_def")
         text = node if isinstance(node, str) else json.dumps(node)
@@ -230,6 +235,8 @@ def _file_outside(value: Object) -> str | None:
 
 def _archive(scene: Scene) -> Iterator[Said]:
     """What a `.keras` zip consists of; its members are looked at as such."""
+    from git_custody.formats import zips
+
     config: Content | None = None
     names = []
     for member in zips.inspect(scene):

@@ -93,4 +93,7 @@ def is_arithmetic(symbol: str) -> bool:
 
 def _package(parts: list[str]) -> str | None:
     """The package of Keras that a module lies in: `layers` of `keras.src.layers.core.dense`."""
-    return next((part for part in parts[1:] if part not in _PATH_INSIDE), None)
+    inner = [part for part in parts[1:] if part not in _PATH_INSIDE]
+    if inner[:1] == ["backend"] and len(inner) > 1:
+        return "of a backend"  # which has whatever its library has
+    return inner[0] if inner else None
