@@ -79,8 +79,8 @@ def test_every_wire_type_is_read() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\x08", b"\x08\x80", b"\x0a\x05abc", b"\x08" + b"\xff" * 10, b"\x00\x00", b"\x0d123", b"\x09123", b"\x0e", b"\x0f",
-     b"\x0b\x08\x01", b"\x0c", b"\xff\xff\xff\xff\xff\x0f\x00", b"\x0b" * 200 + b"\x0c" * 200],
+    [b"\x08", b"\x08\x80", b"\x0a\x05abc", b"\x08" + b"\xff" * 10, b"\x0d123", b"\x09123", b"\x0e", b"\x0f",
+     b"\x0b\x08\x01", b"\x0c", b"\x0b\x14", b"\xff\xff\xff\xff\xff\x0f\x00", b"\x0b" * 200 + b"\x0c" * 200],
 )  # fmt: skip
 def test_what_is_no_message_is_broken(data: bytes) -> None:
     with pytest.raises(BrokenError):

@@ -42,7 +42,8 @@ class Reader:
         and ends. Groups are stepped over. Raises `BrokenError` where the bytes are no message that ends there,
         `TooMuchError` where the budget is used up.
         """
-        at, groups = begin, 0
+        at = begin
+        groups: list[int] = []
         self.left -= 2
         window, base, last, bound = self._load(at, end)
         while at != end:
@@ -74,11 +75,12 @@ class Reader:
                 raise BrokenError from None
             if at > bound and (end is not None or not self._content.read_at(at - 1, 1)):
                 raise BrokenError
-            if key < 8 or key > LARGEST_KEY:
+            if key > LARGEST_KEY:
                 raise BrokenError
             if kind in (GROUP, END_GROUP):
-                groups += 1 if kind == GROUP else -1
-                if not 0 <= groups <= DEPTH_AT_MOST:
+                if kind == GROUP:
+                    groups.append(key >> 3)
+                if len(groups) > DEPTH_AT_MOST or (kind == END_GROUP and (not groups or groups.pop() != key >> 3)):
                     raise BrokenError
             elif not groups:
                 yield key >> 3, kind, begins, at

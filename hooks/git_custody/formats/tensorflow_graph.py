@@ -52,7 +52,7 @@ DANGEROUS = {
 }
 PRINTS = "PrintV2"  # dangerous only where its output_stream is a file
 
-NODE_NAME, NODE_OPERATION, NODE_ATTRIBUTE, NODE_FIELDS_END = 1, 2, 5, 8
+NODE_NAME, NODE_OPERATION, NODE_ATTRIBUTE = 1, 2, 5
 NAME = re.compile(r"[A-Za-z0-9_.>/\\-]+")
 OPERATION = re.compile(r"[A-Za-z_][\w.>-]*", re.ASCII)
 NODES_TRIED = 16
@@ -221,21 +221,14 @@ class _Graph:
             raise TooMuchError
 
     def _node(self, begin: int, end: int) -> None:
-        if not self.plausible:
-            self.plausible = self._is_node(begin, end)
-            if not self.plausible:
-                return
         name, operation = self.reader.strings(begin, end, NODE_NAME, NODE_OPERATION)
+        if not self.plausible:
+            if not OPERATION.fullmatch(operation):
+                return
+            self.plausible = bool(NAME.fullmatch(name))
         if operation == PRINTS and self._prints_to_file(begin, end):
             self.operations.dangerous.setdefault(operation, name[:NAME_AT_MOST])
         self.operations.add(operation, name)
-
-    def _is_node(self, begin: int, end: int) -> bool:
-        fields = self.reader.fields(begin, end)
-        if not all(number < NODE_FIELDS_END and kind == BYTES for number, kind, _, _ in fields):
-            return False
-        name, operation = self.reader.strings(begin, end, NODE_NAME, NODE_OPERATION)
-        return bool(NAME.fullmatch(name) and OPERATION.fullmatch(operation))
 
     def _prints_to_file(self, begin: int, end: int) -> bool:
         for number, kind, at, stop in self.reader.fields(begin, end):
