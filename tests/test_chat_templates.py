@@ -172,11 +172,11 @@ SHAPES = (
     lambda template: configuration({"default": "{{ a }}", "rag": template}),
     lambda template: "\n \t" + configuration(template),
     lambda template: json.dumps({"tokenizer": {"chat_template": template}}),
-    lambda template: configuration("{{ a }}") + "\n",
+    lambda template: "\ufeff" + configuration(template),
 )
 
 
-@pytest.mark.parametrize("shape", range(5))
+@pytest.mark.parametrize("shape", range(len(SHAPES)))
 @pytest.mark.parametrize(
     "name", ["tokenizer_config.json", "chat_template.json", "processor_config.json", "any.json", "noname"]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import struct
@@ -471,7 +472,8 @@ def test_good_gguf(name: str) -> None:
 BAD_GGUF = {
     "magic": (b"GGML" + W.file()[4:], "is not one"),
     "text": (b"placeholder", "is not one"),
-    "magic-only": (b"GGUF", "ends before"),
+    "magic-only": (b"GGUF", "is not one"),
+    "version-only": (b"GGUF\3\0\0\0", "ends before"),
     "version": (Writer(version=4).file(), "version"),
     "version-0": (Writer(version=0).file(), "version"),
     "counts": (W.file(counts=(0, 1 << 60)), "ends before"),
@@ -613,6 +615,22 @@ def test_hostile_gguf_is_bounded(case: tuple[str, bytes, bytes]) -> None:
     assert time.process_time() - before < 2.5
     assert content.read < 600_000_000
     assert {item.kind for item in found if isinstance(item, Said)} <= {"malformed", "opaque", "safe"}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        file_of({"a": entry(0, 400_000, shape=(100_000,))}, Random(1).randbytes(400_000)),
+        W.file([], [("a", (100_000,), 0, 0)], Random(1).randbytes(400_000)),
+    ],
+    ids=["safetensors", "gguf"],
+)
+def test_what_is_only_unpacked_in_part_is_not_malformed(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = gzip.compress(data)
+    assert kinds(packed) == ["safe"]
+    assert kinds(gzip.compress(data[:-4])) == ["malformed"]
+    monkeypatch.setattr("git_custody.formats.verdicts.UNPACKED_AT_MOST", 0)
+    assert kinds(packed) == ["opaque"]
 
 
 @pytest.mark.parametrize("magic", [b"lmgg", b"fmgg", b"tjgg", b"algg"])

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
-from git_custody.formats.cursor import ContentEnds, Cursor
+from git_custody.formats.cursor import ContentEnds, Cursor, is_cut_short
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.verdicts import MALFORMED, SAFE, Member, Said, Scene
 
@@ -62,7 +62,7 @@ def _named(scene: Scene) -> Iterator[Said]:
 def _of_catboost(content: Content, head: bytes) -> Said:
     """After the mark: the length of the model proper, and the model, a flatbuffer."""
     length = int.from_bytes(head[4:8], "little")
-    if length < 8 or not content.read_at(8 + length - 1, 1):
+    if length < 8 or not (content.read_at(8 + length - 1, 1) or is_cut_short(content)):
         return Said(MALFORMED, CBM, "a CatBoost model that ends before its data do")
     return Said(SAFE, CBM, "a CatBoost model")
 
@@ -107,7 +107,7 @@ def _of_ubjson(scene: Scene) -> Iterator[Said]:
         if not scene.content.read_at(cursor.at - 1, 1):
             raise ContentEnds
     except (_NotUbjson, ContentEnds):
-        if named:
+        if named and not is_cut_short(scene.content):
             yield Said(MALFORMED, UBJ, "named .ubj and is not valid UBJSON")
         return
     if b"learner" in keys:

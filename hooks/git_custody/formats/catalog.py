@@ -160,7 +160,9 @@ FORMATS = (
         marks=((0, b"lmgg"), (0, b"fmgg"), (0, b"tjgg"), (0, b"algg")),
         is_model=True,
     ),
-    Format("chat-template", "a chat template", "chat_templates", first=b"{ \t\r\n", names=(".jinja", ".jinja2", ".j2")),
+    Format(
+        "chat-template", "a chat template", "chat_templates", first=b"{ \t\r\n\xef", names=(".jinja", ".jinja2", ".j2")
+    ),
     # Gradient boosters
     Format("xgboost-json", "an XGBoost model in JSON", "boosters", first=b"{", is_model=True),
     Format("xgboost-ubj", "an XGBoost model in UBJSON", "boosters", names=(".ubj",), suffixes=(".ubj",), is_model=True),

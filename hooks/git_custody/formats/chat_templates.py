@@ -52,7 +52,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if name.endswith(JINJA):
         if is_template_name(name):
             yield from _of_file(scene.content)
-    elif scene.head.lstrip(b" \t\r\n")[:1] in (b"{", b""):
+    elif scene.head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1] in (b"{", b""):
         yield from _of_json(scene.content, name.endswith(CONFIGURATIONS))
 
 

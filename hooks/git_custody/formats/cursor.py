@@ -18,6 +18,11 @@ class PastLimit(Exception):
     """More was to be read than the limit allows."""
 
 
+def is_cut_short(content: Content) -> bool:
+    """Whether it is a limit of ours that ended the content of a compressed stream, as far as it has been read."""
+    return getattr(content, "obstacle", None) is not None
+
+
 class Cursor:
     """A place in `content` that moves as fields are read, up to `limit`.
 

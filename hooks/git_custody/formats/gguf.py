@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
-from git_custody.formats.cursor import ContentEnds, Cursor, PastLimit
+from git_custody.formats.cursor import ContentEnds, Cursor, PastLimit, is_cut_short
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
 
@@ -70,7 +70,8 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     except _Malformed as flaw:
         trouble = Said(MALFORMED, ID, f"a GGUF model {flaw.what}", evidence=flaw.evidence)
     except ContentEnds:
-        trouble = Said(MALFORMED, ID, "a GGUF model that ends before its data do")
+        if not is_cut_short(scene.content):
+            trouble = Said(MALFORMED, ID, "a GGUF model that ends before its data do")
     except PastLimit:
         trouble = Said(OPAQUE, ID, "a GGUF model with more than 256 MiB of metadata", forced=True)
     except _TooMuch as most:
@@ -79,7 +80,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     yield from dangerous
     if trouble is not None:
         yield trouble
-    elif not dangerous:
+    elif not dangerous and not is_cut_short(scene.content):
         yield Said(SAFE, ID, "a GGUF model")
     if model.trailer is not None:
         yield Member("bytes behind the tensors", scene.behind(model.trailer))
@@ -87,7 +88,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 
 def _is_gguf(head: bytes) -> bool:
     """Whether a version follows the mark: a text may begin with the four letters, too."""
-    return head[:4] == MAGIC and (head[6:8] == b"\0\0" or head[4:6] == b"\0\0" or len(head) < 8)
+    return head[:4] == MAGIC and b"\0\0" in (head[4:6], head[6:8])
 
 
 def _of_templates(templates: list[tuple[str, str]]) -> Iterator[Said]:

@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
+from git_custody.formats.cursor import is_cut_short
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.verdicts import MALFORMED, OPAQUE, SAFE, Member, Said, Scene
 
@@ -100,13 +101,15 @@ def _of_file(scene: Scene, length: int, meant: bool) -> Iterator[Said | Member]:
     try:
         end = _checked(content, length)
     except _Malformed as flaw:
-        if meant:
+        if meant and not is_cut_short(content):
             yield Said(MALFORMED, ID, f"a safetensors file {flaw.what}", evidence=flaw.evidence)
         return
-    if not content.read_at(end, 1):
+    behind = content.read_at(end, 4)
+    if not behind:
         yield Said(SAFE, ID, "a safetensors file")
     elif meant:
-        yield Said(MALFORMED, ID, "a safetensors file with bytes behind its tensors", evidence=f"from byte {end}")
+        what = "a zip archive" if behind == b"PK\x03\x04" else "bytes"
+        yield Said(MALFORMED, ID, f"a safetensors file with {what} behind its tensors", evidence=f"from byte {end}")
         yield Member("bytes behind the tensors", scene.behind(end))
 
 
