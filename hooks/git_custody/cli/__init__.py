@@ -15,6 +15,7 @@ VERBS = {
     "adopt": "bring an existing repository under custody, with a dated list of what is owed",
     "add": "git add that also does the paperwork: card, audit entry, everything staged",
     "check": "judge what is staged, the whole index, or a range of commits",
+    "convert": "a pickled checkpoint to safetensors, without executing anything in it",
     "card": "new, update, show or mv: write a data card, make it fit, print it, move it",
     "audit": "add, merge, repair, show or verify entries of the audit log",
     "waive": "write a dated, reasoned, owned exception",

@@ -156,7 +156,8 @@ def _told_of(found: Verification) -> Iterator[str]:
     if found.problems:
         yield f"{plain(found.output)} is not what {plain(found.record)} says."
     elif found.has_source:
-        yield f"{plain(found.output)}: its digest is the recorded one, and {found.tensors} tensors equal their source"
+        count = "1 tensor equals its" if found.tensors == 1 else f"{found.tensors} tensors equal their"
+        yield f"{plain(found.output)}: its digest is the recorded one, and {count} source"
     else:
         yield (
             f"{plain(found.output)}: its digest is the recorded one; the source is not there any more, so that its "

@@ -78,7 +78,8 @@ class Constructors:
             if function.dotted in _RECORDS:
                 return Record(function.dotted, arguments)
             if self.knows(function):
-                self.foreign.append(Foreign(function, at))  # known, and called in a way that no library writes
+                what = f"a call of {function.dotted} that no library writes like this"
+                self.foreign.append(Foreign(Unsupported(what, (), at, function.dotted), at))
         return Call(function, arguments, at)
 
     def build(self, target: object, state: object, at: int) -> bool:

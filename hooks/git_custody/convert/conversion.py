@@ -145,7 +145,6 @@ def write_tensors(draft: Draft, prepared: Prepared, progress: Progress | None, b
 
 def accept(written: Content, name: str) -> None:
     """Raise `Refused` where our own check would not call the result safe (it may be an archive at its end, too)."""
-    from git_custody.formats.catalog import format_of
     from git_custody.formats.recognise import recognise
     from git_custody.formats.verdicts import SAFE
 
@@ -153,7 +152,7 @@ def accept(written: Content, name: str) -> None:
     for verdict in verdicts:
         if verdict.kind != SAFE:
             raise Refused(f"the result would not pass as safetensors: it would be {verdict.what}")
-    if not verdicts and format_of("safetensors"):
+    if [verdict.format for verdict in verdicts] != ["safetensors"]:
         raise Refused("the result would not pass as safetensors")
 
 

@@ -10,10 +10,11 @@ from git_custody.convert.places import refuse_foreign
 from git_custody.convert.refused import Refused
 from git_custody.core.content import Content
 from git_custody.core.findings import CannotJudge
-from git_custody.formats.pickles import FIRST_BYTES
+from git_custody.formats.pickles import FIRST_BYTES, walk
 
 _ZIP = b"PK\x03\x04"
 _TAR_BLOCK = 512
+_NONE = "it is no checkpoint: neither of PyTorch, NumPy or joblib, nor any pickle"
 
 
 def load(content: Content, path: str) -> Loaded:
@@ -60,8 +61,13 @@ def _read_plain(content: Content, head: bytes, path: str) -> Loaded:
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < content.size:
         raise CannotJudge("it looks like safetensors already; there is nothing to convert", path)
     if not head or head[0] not in FIRST_BYTES:
-        raise CannotJudge("it is no checkpoint: neither of PyTorch, NumPy or joblib, nor any pickle", path)
-    return pickle_files.read(content)
+        raise CannotJudge(_NONE, path)
+    try:
+        return pickle_files.read(content)
+    except Refused as refused:
+        if not refused.foreign and walk(content) is None:
+            raise CannotJudge(_NONE, path) from None
+        raise
 
 
 def _is_tar(head: bytes) -> bool:

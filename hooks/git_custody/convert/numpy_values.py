@@ -6,6 +6,7 @@ Sources: ``array_reduce_ex`` and ``arraydescr_reduce`` in ``numpy/_core/src/mult
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -117,12 +118,13 @@ class NumpyArray:
         if number is None:
             self.record = Record("numpy.ndarray", (dtype.text, shape, order, data))
             return True
-        storage = Storage(number, content.size, content)
-        self.tensor = array_tensor(storage, number, shape, order)
-        return self.tensor.length == content.size
+        if math.prod(shape) * number.size != content.size:
+            return False
+        self.tensor = _tensor(Storage(number, content.size, content), number, shape, order)
+        return True
 
 
-def array_tensor(storage: Storage, number: Dtype, shape: tuple[int, ...], order: str) -> Tensor:
+def _tensor(storage: Storage, number: Dtype, shape: tuple[int, ...], order: str) -> Tensor:
     """A whole array as a view of its bytes."""
     extents = shape if order == "C" else shape[::-1]
     strides: list[int] = []

@@ -54,6 +54,8 @@ def _read(content: Content, foreign: list[Foreign], *, nested: bool) -> tuple[ob
     root, at = unpickle(content, at, builder)
     keys, at = unpickle(content, at, plain)
     end = builder.place_storages(content, keys, at)
+    if end > content.size:
+        raise Refused("it ends before the numbers of a tensor")
     if end != content.size:
         raise Refused(f"something follows its last tensor (byte {end})")
     return root, builder.foreign

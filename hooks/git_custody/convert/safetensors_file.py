@@ -13,9 +13,9 @@ from typing import NamedTuple
 from git_custody.convert.refused import Refused
 from git_custody.convert.tensors import Tensor
 from git_custody.formats.pickles import FIRST_BYTES
+from git_custody.formats.safetensors_header import HEADER_AT_MOST
 
 SUFFIX = ".safetensors"
-HEADER_AT_MOST = 100_000_000  # of the library
 _ALIGNMENT = 8
 
 
@@ -67,7 +67,9 @@ def lay_out(tensors: Mapping[str, Tensor]) -> Layout:
     while length % 256 in FIRST_BYTES:  # else the file would begin like a pickle, too
         length += _ALIGNMENT
     if length > HEADER_AT_MOST:
-        raise Refused(f"it has so many tensors that the header would have {length} bytes, more than loaders read")
+        raise Refused(
+            f"it has so many tensors that the header would have {length} bytes, more than our own check reads"
+        )
     return Layout(length.to_bytes(8, "little") + text.ljust(length), places)
 
 

@@ -20,6 +20,9 @@ class Spool:
         self._file = tempfile.SpooledTemporaryFile(KEPT_IN_MEMORY)  # noqa: SIM115, lives as long as this
         self._lock = threading.Lock()
 
+    def __del__(self) -> None:
+        self._file.close()
+
     def write(self, data: bytes) -> None:
         """Add bytes; raises `Refused` for more than can be unpacked."""
         self.size += len(data)

@@ -13,9 +13,10 @@ from git_custody.convert.prepared import Prepared, prepare
 from git_custody.convert.record import SUFFIX as RECORD_SUFFIX
 from git_custody.convert.record import read_record, strict_json
 from git_custody.convert.refused import Refused
-from git_custody.convert.safetensors_file import HEADER_AT_MOST, SUFFIX, Place
+from git_custody.convert.safetensors_file import SUFFIX, Place
 from git_custody.convert.source import Digesting, Source
 from git_custody.core.findings import CannotJudge
+from git_custody.formats.safetensors_header import HEADER_AT_MOST
 
 
 class Verification(NamedTuple):
