@@ -20,6 +20,7 @@ SEARCHED_AT_MOST = 512 * 1024 * 1024
 WINDOW = 256 * 1024
 OVERLAP = 1024
 ROOTS = (b"PMML", "PMML".encode("utf-16-le"), "PMML".encode("utf-16-be"))
+XML_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\0<")
 CLASS_NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+")
 APPLIED = re.compile(rb"<(?:\w+:)?Apply\s[^<>]{0,512}?\bfunction\s*=\s*[\"']([\w$]+(?:\.[\w$]+)+)[\"']")
 ELEMENT = re.compile(rb"<([A-Za-z_][\w:.-]*)")
@@ -31,7 +32,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Parse a PMML file, and look for a declaration and for classes that it calls."""
     head = scene.head
     named = scene.name.lower().endswith(".pmml")
-    if not any(root in head for root in ROOTS) and not (named and head.lstrip()[:1] == b"<"):
+    if not any(root in head for root in ROOTS) and not (named and head.startswith(XML_STARTS)):
         return
     reading = _Reading()
     try:

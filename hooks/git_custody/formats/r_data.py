@@ -87,7 +87,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     except _TooMuch:
         yield Said(OPAQUE, ID, "R data with more objects than are looked at")
     except _Broken:
-        if not getattr(scene.content, "cut_short", False):
+        if getattr(scene.content, "obstacle", None) is None:  # where it could all be unpacked
             yield Said(MALFORMED, ID, f"R data that are not valid from byte {walker.reader.position} on")
 
 
@@ -214,7 +214,7 @@ class _AsciiReader(_Reader):
             ahead = self._window[self._at :]
             if len(self._window) == WINDOW:
                 # The last word may go on behind the window.
-                ahead = ahead[: len(ahead) - len(ahead.split()[-1])] if ahead.split() else ahead
+                ahead = ahead[: max(ahead.rfind(b"\n"), ahead.rfind(b" ")) + 1]
             words = len(ahead.split())
             if words > length:
                 self._at += len(ahead) - len(ahead.split(None, length)[-1])

@@ -85,7 +85,7 @@ class _Examination:
             self._pickle(content, place, walked, *_name_of(walked, head, wrapping))
 
     def _inspect(self, content: Content, head: bytes, name: str, place: tuple[str, ...], depth: int, how: str) -> None:
-        scene = Scene(content, head, name, self.budget)
+        scene = Scene(content, head, name, self.budget, bool(place))
         for inspect in _inspectors(scene):
             for item in inspect(scene):
                 if isinstance(item, Member):

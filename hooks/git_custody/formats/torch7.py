@@ -18,6 +18,7 @@ NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN, FUNCTION, OLD_FUNCTION, NEW_FUNCTIO
 OBJECTS_AT_MOST = 500_000
 PENDING_AT_MOST = 1_000_000
 DIMENSIONS_AT_MOST = 64
+EXTENT_AT_MOST = 1 << 40
 NAME_AT_MOST = 256
 UNORDERED_AT_MOST = 10_000
 WINDOW = 65_536
@@ -29,6 +30,7 @@ STORAGE = re.compile(r"torch\.(Cuda|Cl)?(Byte|Char|Short|Int|Long|Half|Float|Dou
 TENSOR = re.compile(r"torch\.(Cuda|Cl)?\w*Tensor")
 WIDTHS = {"Byte": 1, "Char": 1, "Short": 2, "Int": 4, "Long": 8, "Half": 2, "Float": 4, "Double": 8, "": 4}
 ASCII_START = re.compile(rb"[0-8]\n")
+SCRIPT = re.compile(rb"[\t\n\r -~]+")  # Lua as text, which loads as well
 WORD = re.compile(rb"\s*(\S{1,400})")
 KNOWN_PACKAGES = ("torch.", "nn.", "cudnn.", "cunn.", "nngraph.", "rnn.")
 
@@ -44,24 +46,20 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         readers = (_AsciiReader(content, 8),)
     else:
         return
-    walkers = [_Walker(reader, reader.long) for reader in readers]
-    for walker in walkers:
-        whole = walker.run()
-        at_end = whole and walker.reader.is_at_end()
-        if walker.function is not None and (walker.compiled or walker.classes or at_end):
-            yield Said(CODE, ID, "a Torch7 file with a function, which is Lua code", evidence=walker.function)
-            return
-        if whole and (walker.classes or (named and at_end)):
+    walkers = [_Walker(reader) for reader in readers]
+    # In the wrong width it soon makes no sense.
+    whole, best = max(((walker.run(), walker) for walker in walkers), key=lambda read: (read[1].classes, read[0]))
+    at_end = whole and best.reader.is_at_end()
+    if best.function is not None and (best.compiled or best.classes or (at_end and (best.script or named))):
+        yield Said(CODE, ID, "a Torch7 file with a function, which is Lua code", evidence=best.function)
+    elif whole:
+        if best.classes or (named and at_end):
             yield Said(SAFE, ID, "a Torch7 file without functions")
-            return
-    best = max(walkers, key=lambda walker: walker.classes)
-    if not best.classes:
-        return
-    if best.too_much:
+    elif best.classes and best.too_much:
         yield Said(OPAQUE, ID, "a Torch7 file with more objects than are looked at")
-    elif not best.last.startswith(KNOWN_PACKAGES):
+    elif best.classes and not best.last.startswith(KNOWN_PACKAGES):
         yield Said(OPAQUE, ID, f"a Torch7 file with an object of the class {best.last}, which cannot be looked into")
-    else:
+    elif best.classes:
         yield Said(MALFORMED, ID, f"a Torch7 file that is not valid from byte {best.reader.position} on")
 
 
@@ -189,15 +187,14 @@ class _AsciiReader(_Reader):
 
 
 class _Walker:
-    def __init__(self, reader: _Reader, long: int) -> None:
+    def __init__(self, reader: _Reader) -> None:
         self.reader = reader
-        self.long = long
         self.highest = 0
         self.unordered: set[int] = set()
         self.classes = 0
         self.last = ""
         self.function: str | None = None
-        self.compiled = False
+        self.compiled = self.script = False
         self.too_much = False
 
     def run(self) -> bool:
@@ -264,7 +261,9 @@ class _Walker:
 
     def _function(self, began: int) -> int:
         length = self._length()
-        self.compiled = self.compiled or self.reader.ahead(4).startswith(LUA_BYTECODE)
+        start = self.reader.ahead(min(length, 8))
+        self.compiled = self.compiled or start.startswith(LUA_BYTECODE)
+        self.script = self.script or (len(start) == 8 and SCRIPT.fullmatch(start) is not None)
         self.reader.skip(1, length)
         self.function = self.function or f"function at byte {began}"
         return 1  # its upvalues
@@ -287,12 +286,14 @@ class _Walker:
             size = self.reader.longs(1)[0]
             if size < 0:
                 raise _Broken
-            self.reader.skip(self.long if storage[2] == "Long" else WIDTHS[storage[2]], size)
+            self.reader.skip(self.reader.long if storage[2] == "Long" else WIDTHS[storage[2]], size)
             return 0
         if TENSOR.fullmatch(self.last):
             dimensions = self.reader.integer()
             if not 0 <= dimensions <= DIMENSIONS_AT_MOST:
                 raise _Broken
-            for count in (dimensions, dimensions, 1):
-                self.reader.longs(count)
+            sizes = self.reader.longs(dimensions)
+            if not all(0 < size < EXTENT_AT_MOST for size in sizes):
+                raise _Broken  # an empty tensor has no dimensions
+            self.reader.longs(dimensions + 1)  # strides, and the offset in the storage
         return 1  # the storage of a tensor, the fields of anything else

@@ -78,10 +78,13 @@ class Unpacked:
             return b""
         if offset + length > self._length:
             self._reach(offset + length)
+        length = min(length, self._length - offset)
+        if length <= 0:
+            return b""
         if self._file is None:
             return bytes(self._memory[offset : offset + length])
         self._file.seek(offset)
-        return self._file.read(min(length, max(0, self._length - offset)))
+        return self._file.read(length)
 
     def _reach(self, length: int) -> None:
         while not self._is_over and self._length < length:

@@ -80,6 +80,8 @@ class Budget:
 class Scene(NamedTuple):
     """What an inspector sees: the content, its first 4096 bytes, the path of the file or member, and the budget.
 
+    `is_member`: it lies inside of an archive or database, whose loader would have to load it.
+
     The path is for formats that loaders tell by name; it may be anything, also empty. Asking a compressed
     content for its `size` unpacks all of it: ask `content.read_at(end, 1)` whether there is more.
     """
@@ -88,6 +90,7 @@ class Scene(NamedTuple):
     head: bytes
     name: str
     budget: Budget
+    is_member: bool = False
 
     def behind(self, offset: int) -> Content:
         """The content from `offset` to its end."""
