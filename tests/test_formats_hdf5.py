@@ -134,19 +134,26 @@ class Hdf5:
         tree = b"BTHD\0\x08" + struct.pack("<IHHBBQHQ", 512, 17, 0, 100, 40, leaf, len(attributes), len(attributes))
         return 0x15, b"\0\0" + struct.pack("<QQ", heap_at, self.put(tree + bytes(4)))
 
-    def objects(self, rows: list[bytes], filters: tuple[int, ...] = (), pseudo: bytes = b"object") -> int:
-        """An array of variable length, in one chunk; what PyTables makes of `ObjectAtom`."""
+    def objects(
+        self, rows: list[bytes], filters: tuple[int, ...] = (), pseudo: bytes = b"object", skipped: int = 0
+    ) -> int:
+        """An array of variable length, in one chunk; what PyTables makes of `ObjectAtom`.
+
+        `skipped`: the filters, a bit each, that were not applied.
+        """
         heap = b"".join(struct.pack("<HHIQ", index, 1, 0, len(row)) + padded(row) for index, row in enumerate(rows, 1))
         collection = self.put(b"GCOL\x01\0\0\0" + struct.pack("<Q", 16 + len(heap)) + heap)
         chunk = b"".join(struct.pack("<IQI", len(row), collection, index) for index, row in enumerate(rows, 1))
-        for known in filters:
+        for at, known in enumerate(filters):
+            if skipped >> at & 1:
+                continue
             if known == 2:
                 chunk = b"".join(chunk[byte::16] for byte in range(16))
             elif known == 1:
                 chunk = zlib.compress(chunk)
             elif known == 3:
                 chunk += b"sums"
-        entry = struct.pack("<IIQQ", len(chunk), 0, 0, 0) + self.address(chunk) + struct.pack("<IIQQ", 0, 0, 1, 0)
+        entry = struct.pack("<IIQQ", len(chunk), skipped, 0, 0) + self.address(chunk) + struct.pack("<IIQQ", 0, 0, 1, 0)
         tree = self.put(b"TREE" + struct.pack("<BBH", 1, 0, 1) + UNDEFINED * 2 + entry)
         messages = [
             (3, variable(unsigned(1), text=False)),
@@ -324,11 +331,13 @@ def test_the_filters_of_old_pytables_are_left_alone_and_nothing_that_looks_like_
         assert told(pytables(attribute("FILTERS", evil))) == [("pickle", "hdf5-objects", "@FILTERS")]
 
 
-@pytest.mark.parametrize("filters", [(), (1,), (2, 1), (3,), (32001,)])
-def test_an_array_of_objects_is_a_pickle_row_by_row(filters: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("filters", "skipped"), [((), 0), ((1,), 0), ((2, 1), 0), ((2, 1), 1), ((2, 1), 3), ((3,), 0), ((32001,), 0)]
+)
+def test_an_array_of_objects_is_a_pickle_row_by_row(filters: tuple[int, ...], skipped: int) -> None:
     file = Hdf5()
     rows = [pickle.dumps([1]), pickle.dumps(Payload())]
-    array = file.objects(rows, filters)
+    array = file.objects(rows, filters, skipped=skipped)
     verdicts = judged(file.bytes(file.header(*file.links({"o": array}))))
     assert {verdict.kind for verdict in verdicts} == {"pickle"}
     if filters != (32001,):

@@ -180,6 +180,8 @@ def _of_whole(file: File, signs: _Signs, harmless: bool) -> Iterator[Said]:
             yield Said(CANNOT_BE_SEEN, known, f"{whose} of more objects than are looked at", forced=True)
         elif file.lost:
             yield Said(CANNOT_BE_SEEN, known, f"{whose} of which a part cannot be read", forced=True)
+    elif file.filtered:
+        yield Said(CANNOT_BE_SEEN, "hdf5", "an HDF5 file whose attributes or links are compressed", forced=True)
     elif file.root_lost and signs.named:
         yield Said(CANNOT_BE_SEEN, "hdf5", "an HDF5 file whose root group cannot be read")
     if signs.keras and file.external:

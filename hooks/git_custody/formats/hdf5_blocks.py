@@ -26,6 +26,10 @@ class Lost(Exception):
     """A block is damaged, or of a kind that is not known here."""
 
 
+class Filtered(Lost):
+    """A block went through filters, which nobody applies to what a group is made of."""
+
+
 class Exhausted(Exception):
     """Reading on would cost more than one file may."""
 
@@ -201,7 +205,7 @@ class FractalHeap:
         head = source.read(header, 22 + 12 * length + 3 * width)
         expect(head, b"FRHP")
         if number(head, 7, 2):
-            raise Lost  # blocks that went through a filter
+            raise Filtered
         self.source = source
         self.id_size = number(head, 5, 2)
         largest = number(head, 10, 4)

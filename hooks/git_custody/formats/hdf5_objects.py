@@ -18,6 +18,7 @@ from git_custody.formats.hdf5_blocks import (
     CHUNK_NODE,
     GROUP_NODE,
     Exhausted,
+    Filtered,
     FractalHeap,
     Lost,
     Source,
@@ -33,7 +34,6 @@ HEADER_FIRST_READ = 512
 MESSAGES_KEPT = 20_000
 MESSAGES_PER_COST = 4
 COST_OF_LINK = 2
-DEPTH_AT_MOST = 256
 PATH_SHOWN = 512
 NAME_READ = 64
 HEADER_AT_MOST = 16 * 1024 * 1024
@@ -107,12 +107,13 @@ class Layout(NamedTuple):
 class File:
     """An HDF5 file whose superblock begins at `begin`; `head` is what stands there.
 
-    `lost`: something was damaged or not known here, and left out. `exhausted`: the limit was reached. `root_lost`:
-    not even the root could be read whole. `external`: a link or dataset has its data in another file.
+    `lost`: something was damaged or not known here, and left out; `root_lost`: of the root; `filtered`: for the one
+    reason that attributes or links are compressed. `exhausted`: the limit was reached. `external`: a link or dataset
+    has its data in another file.
     """
 
     def __init__(self, content: Content, begin: int, head: bytes) -> None:
-        self.lost = self.exhausted = self.root_lost = self.external = False
+        self.lost = self.root_lost = self.filtered = self.exhausted = self.external = False
         version = head[8]
         sizes = 13 if version < 2 else 9
         self.source = source = Source(content, begin, head[sizes], head[sizes + 1])
@@ -128,11 +129,11 @@ class File:
 
     def nodes(self) -> Iterator[Node]:
         """All groups and datasets that can be reached by hard links, each once, the root first."""
-        pending, seen = [(self._root, "", "", 0)], {self._root}
+        pending, seen = [(self._root, "", "")], {self._root}
         while pending and not self.exhausted:
-            address, parent, name, depth = pending.pop()
+            address, parent, name = pending.pop()
             path = f"{parent}/{name}"[-PATH_SHOWN:] if parent else name
-            children: list[tuple[int, str, str, int]] = []
+            children: list[tuple[int, str, str]] = []
             with self._noting(path):
                 node = Node(path, tuple(islice(self._messages(address), MESSAGES_KEPT)))
                 if len(node.messages) == MESSAGES_KEPT:
@@ -140,9 +141,9 @@ class File:
                 yield node
                 for name, child in self._links(node):
                     self.source.spend(COST_OF_LINK)
-                    if child not in seen and depth < DEPTH_AT_MOST:
+                    if child not in seen:
                         seen.add(child)
-                        children.append((child, path, name, depth + 1))
+                        children.append((child, path, name))
             pending += reversed(children)
 
     def attributes(self, node: Node) -> Iterator[Attribute]:
@@ -182,9 +183,10 @@ class File:
         """Note what cannot be read of the node at `path`, and go on."""
         try:
             yield
-        except Lost:
+        except Lost as error:
             self.lost = True
             self.root_lost = self.root_lost or not path
+            self.filtered = self.filtered or isinstance(error, Filtered)
         except Exhausted:
             self.exhausted = True
 
@@ -436,7 +438,8 @@ class File:
                 if filters is None:
                     yield self.source.read(address, min(size, ROWS_AT_MOST * width))
                 else:
-                    yield _unfiltered(self.source.read(address, size), filters.body, width)
+                    applied = _applied(filters.body, number(key, 4, 4))
+                    yield _unfiltered(self.source.read(address, size), applied, width)
 
 
 def find(content: Content) -> tuple[int, bytes] | None:
@@ -483,9 +486,14 @@ def _elements(space: bytes, source: Source) -> int:
     return count
 
 
-def _unfiltered(data: bytes, pipeline: bytes, width: int) -> bytes:
+def _applied(pipeline: bytes, skipped: int) -> list[tuple[int, int]]:
+    """The filters that were applied to a chunk: `skipped` has a bit for each that was not."""
+    return [known for at, known in enumerate(_filters(pipeline)) if not skipped >> at & 1]
+
+
+def _unfiltered(data: bytes, filters: list[tuple[int, int]], width: int) -> bytes:
     """A chunk before its filters were applied; raises `Lost` for filters that are not known here."""
-    for known, size in reversed(list(_filters(pipeline))):
+    for known, size in reversed(filters):
         if known == DEFLATE:
             try:
                 data = zlib.decompressobj().decompress(data, CHUNK_UNPACKED_AT_MOST)
