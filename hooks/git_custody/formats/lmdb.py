@@ -102,7 +102,7 @@ class _Tree:
             for at in children:
                 yield from self.values(self._child(page, at), most // len(children), name, depth + 1, of_key)
         elif flags & LEAF and not flags & FIXED_KEYS:
-            for at in nodes:
+            for at in evenly(nodes, max(most, NODES_PER_LEAF)):
                 if self.sieve.left <= 0:
                     return
                 if of_key is not None:

@@ -114,7 +114,7 @@ class _Database:
         count = min(int.from_bytes(page[begin + 3 : begin + 5], "big"), (len(page) - first) // 2)
         cells = struct.unpack_from(f">{count}H", page, first)
         if kind != TABLE_INSIDE:
-            for at in cells:
+            for at in evenly(cells, max(most, ROWS_PER_LEAF)):
                 self.rows -= 1
                 if self.rows < 0:
                     return

@@ -1,0 +1,572 @@
+from __future__ import annotations
+
+import base64
+import dbm.dumb
+import gzip
+import os
+import pickle
+import random
+import sqlite3
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from git_custody.core.content import BytesContent
+from git_custody.formats.recognise import recognise
+from git_custody.formats.stored_values import Pieces, evenly, is_pickle
+from git_custody.formats.verdicts import PICKLE, Verdict
+
+QUICK = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+
+
+class Payload:
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.getcwd, ()
+
+
+EVIL = pickle.dumps(Payload())
+LARGE = pickle.dumps([b"x" * 20_000, Payload()])
+CALLS = f"{os.getcwd.__module__}.getcwd"
+PLAIN = pickle.dumps({"a": 1})
+
+
+def judged(data: bytes, name: str = "") -> tuple[Verdict, ...]:
+    return recognise(BytesContent(data), name=name)
+
+
+def places(data: bytes, name: str = "") -> list[str | None]:
+    verdicts = judged(data, name)
+    assert all(verdict.kind == PICKLE for verdict in verdicts)
+    return [verdict.member for verdict in verdicts]
+
+
+# LMDB, by hand: two meta pages, and trees of pages of 4 KiB
+
+PAGE = 4096
+
+
+class Lmdb:
+    def __init__(self, order: str = "<", width: int = 8) -> None:
+        self.order, self.width = order, width
+        self.pages: list[bytes] = [b"", b""]
+
+    def number(self, value: int) -> bytes:
+        return (value % (1 << 8 * self.width)).to_bytes(self.width, "little" if self.order == "<" else "big")
+
+    def pack(self, form: str, *values: int) -> bytes:
+        return struct.pack(self.order + form, *values)
+
+    def page(self, flags: int, nodes: Iterable[bytes]) -> int:
+        number = len(self.pages)
+        self.pages.append(self.filled(number, flags, list(nodes), PAGE))
+        return number
+
+    def filled(self, number: int, flags: int, nodes: list[bytes], size: int) -> bytes:
+        header = self.width + 8
+        upper, pointers, body = size, [], b""
+        for node in nodes:
+            node += b"\0" * (len(node) % 2)
+            upper -= len(node)
+            pointers.append(upper)
+            body = node + body
+        lower = header + 2 * len(nodes)
+        start = self.number(number) + self.pack("HHHH", 0, flags, lower, upper) + self.pack(f"{len(nodes)}H", *pointers)
+        return start.ljust(upper, b"\0") + body
+
+    def node(self, key: bytes, data: bytes, flags: int = 0, size: int | None = None) -> bytes:
+        size = len(data) if size is None else size
+        halves = (size & 0xFFFF, size >> 16) if self.order == "<" else (size >> 16, size & 0xFFFF)
+        return self.pack("HHHH", *halves, flags, len(key)) + key + data
+
+    def child(self, key: bytes, page: int) -> bytes:
+        halves = (page & 0xFFFF, page >> 16) if self.order == "<" else (page >> 16, page & 0xFFFF)
+        return self.pack("HHHH", *halves, 0, len(key)) + key
+
+    def big(self, key: bytes, data: bytes) -> bytes:
+        number = len(self.pages)
+        content = (self.number(number) + self.pack("HHL", 0, 4, 1) + data).ljust(
+            -(-len(data) // PAGE + 1) * PAGE, b"\0"
+        )
+        content = content.ljust(-(-len(content) // PAGE) * PAGE, b"\0")
+        self.pages += [content[at : at + PAGE] for at in range(0, len(content), PAGE)]
+        return self.node(key, self.number(number), flags=1, size=len(data))
+
+    def record(self, root: int, pad: int = 0) -> bytes:
+        return self.pack("LHH", pad, 0, 1) + self.number(0) * 3 + self.number(1) + self.number(root)
+
+    def file(self, root: int) -> bytes:
+        for number, transaction in ((0, 1), (1, 2)):
+            meta = self.pack("LL", 0xBEEFC0DE, 1) + self.number(0) + self.number(1 << 20) + self.record(-1, PAGE)
+            meta += self.record(root if transaction == 2 else -1) + self.number(9) + self.number(transaction)
+            header = self.number(number) + self.pack("HHHH", 0, 8, 0, 0)
+            self.pages[number] = (header + meta).ljust(PAGE, b"\0")
+        return b"".join(self.pages)
+
+
+LAYOUTS = [("<", 8), ("<", 4), (">", 8), (">", 4)]
+
+
+@pytest.mark.parametrize(("order", "width"), LAYOUTS)
+def test_values_of_lmdb_are_looked_at(order: str, width: int) -> None:
+    env = Lmdb(order, width)
+    large = env.big(b"large", LARGE)
+    assert places(env.file(env.page(2, [env.node(b"a", b"text"), env.node(b"b", EVIL), large]))) == ["b", "large"]
+    env = Lmdb(order, width)
+    leaves = [env.page(2, [env.node(b"k%d" % number, b"\xff\xd8image")]) for number in range(3)]
+    leaves.append(env.page(2, [env.node(b"__keys__", PLAIN)]))
+    assert places(env.file(env.page(1, [env.child(b"k%d" % leaf, leaf) for leaf in leaves]))) == ["__keys__"]
+
+
+@pytest.mark.parametrize(("order", "width"), LAYOUTS)
+def test_named_databases_and_duplicates_of_lmdb_are_looked_into(order: str, width: int) -> None:
+    env = Lmdb(order, width)
+    inner = env.page(2, [env.node(b"x", EVIL)])
+    many = env.page(2, [env.node(PLAIN, b""), env.node(b"zz", b"")])
+    few = env.filled(0, 2 | 0x40, [env.node(EVIL, b"")], 200)
+    nodes = [
+        env.node(b"db", env.record(inner), flags=2),
+        env.node(b"few", few, flags=4),
+        env.node(b"many", env.record(many), flags=6),
+    ]
+    assert places(env.file(env.page(2, nodes))) == ["db/x", "few", "many"]
+
+
+def test_ordinary_lmdb_is_silent() -> None:
+    env = Lmdb()
+    values = [
+        b"text",
+        b"\x80\x04.",
+        b").",
+        b"].",
+        b"I1\n.",
+        b"x\x01",
+        b"c",
+        b"(a)",
+        bytes(range(0x80, 0x90)),
+        b"{}",
+        b"N.",
+    ]
+    nodes = [env.node(b"k%d" % number, value) for number, value in enumerate(values)]
+    assert judged(env.file(env.page(2, nodes))) == ()
+    assert judged(env.file(-1)) == ()
+
+
+def test_hostile_lmdb_ends() -> None:
+    env = Lmdb()
+    loop = len(env.pages)
+    env.page(1, [env.child(b"k%d" % number, loop) for number in range(200)])
+    began = time.perf_counter()
+    assert judged(env.file(loop)) == ()
+    assert time.perf_counter() - began < 2
+
+
+# SQLite
+
+
+def sqlite(path: Path, *statements: str, rows: Iterable[tuple[object, ...]] = (), before: str = "") -> bytes:
+    path.unlink(missing_ok=True)
+    connection = sqlite3.connect(path)
+    if before:
+        connection.execute(before)
+    for statement in statements:
+        if "?" in statement:
+            connection.executemany(statement, rows)
+        else:
+            connection.execute(statement)
+    connection.commit()
+    connection.close()
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("before", ["", "pragma page_size=512", "pragma page_size=65536", "pragma encoding='UTF-16'"])
+def test_blobs_of_sqlite_are_looked_at(tmp_path: Path, before: str) -> None:
+    data = sqlite(
+        tmp_path / "x.db",
+        'create table kv (key TEXT, "the value" BLOB, n REAL DEFAULT 1.5, CHECK (n > 0))',
+        "create index i on kv (key, n)",
+        "create view v as select * from kv",
+        "insert into kv values (?, ?, ?)",
+        rows=[(str(number), b"raw" * number, 1) for number in range(300)] + [("a", EVIL, 2), ("b", LARGE, 3)],
+        before=before,
+    )
+    assert places(data) == ["kv.the value row 301", "kv.the value row 302"]
+    assert judged(data)[1].calls == CALLS
+
+
+def test_tables_without_row_numbers_are_looked_at(tmp_path: Path) -> None:
+    rows = [(f"k{number}", b"text") for number in range(3000)] + [("k", EVIL), ("l", LARGE)]
+    statements = ("create table t (k text primary key, v blob) without rowid", "insert into t values (?, ?)")
+    assert (
+        sorted(str(place) for place in places(sqlite(tmp_path / "x.db", *statements, rows=rows))) == ["t.column 2"] * 2
+    )
+
+
+def test_compressed_blobs_are_unpacked(tmp_path: Path) -> None:
+    rows = [(zlib.compress(EVIL),), (gzip.compress(PLAIN),), (zlib.compress(b"text" * 9),)]
+    data = sqlite(tmp_path / "x.db", "create table t (v)", "insert into t values (?)", rows=rows)
+    assert places(data) == ["t.v row 1", "t.v row 2"]
+
+
+def test_ordinary_sqlite_is_silent(tmp_path: Path) -> None:
+    source = random.Random(7)
+    rows = [(source.randbytes(source.randint(0, 12)), "cos\nsystem\n(S'x'\ntR.") for _ in range(20_000)]
+    data = sqlite(tmp_path / "x.db", "create table t (a blob, b text)", "insert into t values (?, ?)", rows=rows)
+    began = time.perf_counter()
+    assert judged(data) == ()
+    assert time.perf_counter() - began < 3
+    assert judged(b"SQLite format 3\0") == judged(b"SQLite format 3\0" + bytes(200)) == ()
+
+
+def test_a_large_table_is_sampled_evenly(tmp_path: Path) -> None:
+    rows = [(b"raw",)] * 150_000 + [(PLAIN,)] * 1_500
+    data = sqlite(tmp_path / "x.db", "create table t (v)", "insert into t values (?)", rows=rows)
+    assert len(judged(data)) == 20
+
+
+# The files of dbm
+
+
+def test_values_of_dbm_dumb_are_found_without_their_index(tmp_path: Path) -> None:
+    with dbm.dumb.open(str(tmp_path / "x"), "n") as store:
+        store[b"a"] = b"only text" * 100
+        store[b"b"] = PLAIN
+        store[b"c"] = b"cos\nsystem\n(S'x'\ntR."
+    data = (tmp_path / "x.dat").read_bytes()
+    assert places(data, "x.dat") == ["byte 1024", "byte 1536"]
+    assert judged(data, "x.bin") == ()
+
+
+def test_ordinary_dat_files_are_silent() -> None:
+    source = random.Random(5)
+    text = b"".join(b"%d,cos,system\nid,name\n" % number for number in range(60_000))
+    for data in (text, source.randbytes(2_000_000), bytes(500_000), b"]" * 400_000, b"\x80\x04" * 300_000):
+        assert judged(b" " + data, "x.dat") == ()
+
+
+def gdbm(order: str, width: int, values: dict[bytes, bytes], magic: int) -> bytes:
+    offset = "q" if width == 8 else "i"
+    head = struct.pack(f"{order}ii{offset}iiii", magic, 4096, 4096, 2 * width, 1, 4096, 100).ljust(4096, b"\0")
+    directory = struct.pack(f"{order}2{offset}", 8192, 8192).ljust(4096, b"\0")
+    elements, data, at = b"", b"", 12_288
+    for key, value in values.items():
+        elements += struct.pack(f"{order}i4s{offset}ii", 5, key[:4].ljust(4, b"\0"), at, len(key), len(value))
+        data += key + value
+        at += len(key) + len(value)
+    empty = struct.pack(f"{order}i4s{offset}ii", -1, b"\0\0\0\0", 0, 0, 0)
+    bucket = bytes(112 if width == 8 else 60) + empty + elements
+    return head + directory + bucket.ljust(4096, b"\0") + data
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("width", "magic"), [(4, 0x13579ACD), (8, 0x13579ACF), (8, 0x13579AD1), (4, 0x13579AD0)])
+def test_values_of_gdbm_are_looked_at(order: str, width: int, magic: int) -> None:
+    assert places(gdbm(order, width, {b"k": EVIL, b"t": b"text", b"large": LARGE}, magic)) == ["k", "large"]
+    assert judged(gdbm(order, width, {b"k": b"text", b"n": b"]."}, magic)) == ()
+
+
+def berkeley(order: str, kind: int, values: dict[bytes, bytes]) -> bytes:
+    """A Berkeley DB of pages of 512 bytes: a meta page, one page of values, and those of long ones."""
+    in_tree = kind == 5
+    size, last = 512, 1
+    items, chains = [], b""
+    for key, value in values.items():
+        for data in (key, value):
+            elsewhere = len(data) > 100
+            if elsewhere:
+                parts = [data[at : at + size - 26] for at in range(0, len(data), size - 26)]
+                first = last + 1
+                for part in parts:
+                    last += 1
+                    following = last + 1 if part is not parts[-1] else 0
+                    header = struct.pack(f"{order}QIIIHHBB", 0, last, 0, following, 1, len(part), 0, 7)
+                    chains += (header + part).ljust(size, b"\0")
+                reference = struct.pack(f"{order}II", first, len(data))
+                items.append(b"\0\0\3\0" + reference if in_tree else b"\3\0\0\0" + reference)
+            else:
+                items.append(struct.pack(f"{order}HB", len(data), 1) + data if in_tree else b"\1" + data)
+    at, offsets, body = size, [], b""
+    for item in items:
+        at -= len(item)
+        offsets.append(at)
+        body = item + body
+    header = struct.pack(f"{order}QIIIHHBB", 0, 1, 0, 0, len(items), at, 1, kind)
+    page = (header + struct.pack(f"{order}{len(items)}H", *offsets)).ljust(at, b"\0") + body
+    magic = 0x053162 if in_tree else 0x061561
+    meta = struct.pack(f"{order}QIIIIBBBBII", 0, 0, magic, 9, size, 0, 8, 0, 0, 0, last).ljust(size, b"\0")
+    return meta + page + chains
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [2, 13, 5])
+def test_values_of_berkeley_db_are_looked_at(order: str, kind: int) -> None:
+    assert places(berkeley(order, kind, {b"k": EVIL, b"t": b"text", b"large": LARGE})) == ["k", "large"]
+    assert judged(berkeley(order, kind, {b"k": b"text", b"n": b"].", b"l": b"text" * 400})) == ()
+
+
+@pytest.mark.parametrize(("order", "lorder"), [("<", 1234), (">", 4321)])
+def test_values_of_ndbm_on_macos_are_looked_at(order: str, lorder: int) -> None:
+    size = 1024
+    head = struct.pack(">IIII", 0x061561, 2, lorder, size).ljust(size, b"\0")
+    offsets, at, body = [], size, b""
+    for item in (b"key", b"text", b"evil", EVIL):
+        at -= len(item)
+        offsets.append(at)
+        body = item + body
+    page = struct.pack(f"{order}5H", 4, *offsets).ljust(at, b"\0") + body
+    assert places(head + page) == ["evil"]
+    assert judged(head + page.replace(EVIL, bytes(len(EVIL)))) == ()
+
+
+# Arrow and Parquet: FlatBuffers and Thrift's compact protocol, by hand
+
+Put = Callable[[bytearray], int]  # writes something at the end of a buffer, and says where
+
+
+def text(value: bytes) -> Put:
+    def put(buffer: bytearray) -> int:
+        at = len(buffer)
+        buffer += struct.pack("<I", len(value)) + value + b"\0"
+        return at
+
+    return put
+
+
+def tables(*items: Put) -> Put:
+    def put(buffer: bytearray) -> int:
+        at = len(buffer)
+        buffer += struct.pack("<I", len(items)) + bytes(4 * len(items))
+        for number, item in enumerate(items):
+            place = at + 4 + 4 * number
+            struct.pack_into("<I", buffer, place, item(buffer) - place)
+        return at
+
+    return put
+
+
+def table(fields: dict[int, int | Put]) -> Put:
+    def put(buffer: bytearray) -> int:
+        slots = max(fields, default=-1) + 1
+        vtable = len(buffer)
+        offsets = {field: 4 + 4 * number for number, field in enumerate(fields)}
+        buffer += struct.pack("<HH", 4 + 2 * slots, 4 + 4 * len(fields))
+        buffer += b"".join(struct.pack("<H", offsets.get(field, 0)) for field in range(slots))
+        at = len(buffer)
+        buffer += struct.pack("<i", at - vtable) + bytes(4 * len(fields))
+        for field, value in fields.items():
+            place = at + offsets[field]
+            struct.pack_into("<I", buffer, place, value if isinstance(value, int) else value(buffer) - place)
+        return at
+
+    return put
+
+
+def flat(root: Put) -> bytes:
+    buffer = bytearray(4)
+    struct.pack_into("<I", buffer, 0, root(buffer))
+    return bytes(buffer)
+
+
+def metadata(**pairs: bytes) -> Put:
+    keys = {"name": b"ARROW:extension:name", "pickle": b"ARROW:extension:metadata"}
+    return tables(*(table({0: text(keys.get(key, key.encode())), 1: text(value)}) for key, value in pairs.items()))
+
+
+PICKLED = metadata(name=b"arrow.py_extension_type", pickle=EVIL)
+OTHER = metadata(name=b"geoarrow.point", pickle=b"{}")
+
+
+def field(name: bytes, about: Put | None = None, *children: Put) -> Put:
+    return table({0: text(name), 5: tables(*children), **({} if about is None else {6: about})})
+
+
+def schema(*fields: Put, **about: bytes) -> Put:
+    return table({0: 0, 1: tables(*fields), 2: metadata(**about)})
+
+
+def message(schema: Put, marked: bool = True) -> bytes:
+    data = flat(table({0: 4, 1: 1, 2: schema}))
+    data += bytes(-len(data) % 8)
+    return (b"\xff\xff\xff\xff" if marked else b"") + struct.pack("<I", len(data)) + data
+
+
+def arrow_file(front: Put, footer: Put | None = None) -> bytes:
+    end = flat(table({0: 4, 1: footer or front, 4: metadata(x=b"y")}))
+    return b"ARROW1\0\0" + message(front) + bytes(8) + end + struct.pack("<I", len(end)) + b"ARROW1"
+
+
+FIELDS = {
+    "evil": schema(field(b"ok", OTHER), field(b"x", PICKLED)),
+    "nested": schema(field(b"list", None, field(b"struct", None, field(b"x", PICKLED)))),
+}
+FINE = schema(field(b"a", OTHER), field(b"b"), pandas=b'{"index_columns": []}')
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_pickled_types_of_arrow_are_found(kind: str) -> None:
+    evil = FIELDS[kind]
+    place = "x, ARROW:extension:metadata"
+    for data in (arrow_file(evil), arrow_file(FINE, evil), arrow_file(evil, FINE), message(evil) + bytes(8)):
+        assert places(data) == [place]
+        assert judged(data)[0].format == "arrow"
+        assert "CVE-2023-47248" in judged(data)[0].what
+    assert places(message(evil, marked=False), "x.arrows") == [place]
+    assert places(arrow_file(schema(about=EVIL))) == ["about"]
+
+
+def test_ordinary_arrow_is_silent() -> None:
+    for data in (arrow_file(FINE), message(FINE), b"ARROW1", b"ARROW1\0\0" + bytes(100), b"\xff" * 100_000):
+        assert judged(data) == judged(data, "x.arrow") == ()
+
+
+def number(value: int) -> bytes:
+    encoded = b""
+    while value >= 0x80:
+        encoded += bytes((value & 0x7F | 0x80,))
+        value >>= 7
+    return encoded + bytes((value,))
+
+
+def binary(value: bytes) -> bytes:
+    return number(len(value)) + value
+
+
+def pair(key: bytes, value: bytes) -> bytes:
+    return b"\x18" + binary(key) + b"\x18" + binary(value) + b"\0"
+
+
+def parquet(*pairs: bytes, columns: int = 1) -> bytes:
+    element = b"\x15\x04\x25\x02\x18" + binary(b"column") + b"\x4c\x1c\0\0\0"
+    chunk = b"\x26\x08\x1c\x15\x04\x19\x25\x00\x06\x19\x18" + binary(b"column") + b"\x15\x02\x16\x02\x00\0"
+    group = b"\x19" + b"\xfc" + number(columns) + chunk * columns + b"\x16\x02\x16\x04\0"
+    footer = b"\x15\x04\x19\x1c" + element + b"\x16\x02\x19\x1c" + group
+    footer += b"\x19" + bytes((len(pairs) << 4 | 12,)) + b"".join(pairs) + b"\x18" + binary(b"writer") + b"\0"
+    return b"PAR1" + bytes(20) + footer + struct.pack("<I", len(footer)) + b"PAR1"
+
+
+def kept(schema: Put) -> bytes:
+    return base64.b64encode(message(schema))
+
+
+def test_pickles_in_parquet_metadata_are_found() -> None:
+    assert places(parquet(pair(b"ARROW:schema", kept(FIELDS["evil"])))) == ["x, ARROW:extension:metadata"]
+    assert places(parquet(pair(b"other", b"text"), pair(b"dataset-toolkit.unischema.v1", EVIL))) == [
+        "dataset-toolkit.unischema.v1"
+    ]
+    backwards = b"\x28" + binary(kept(FIELDS["evil"])) + b"\x08\x02" + binary(b"ARROW:schema") + b"\0"
+    assert places(parquet(backwards)) == ["x, ARROW:extension:metadata"]
+
+
+def test_large_footers_of_parquet_are_searched() -> None:
+    began = time.perf_counter()
+    wide = parquet(pair(b"ARROW:schema", kept(FIELDS["evil"])), columns=100_000)
+    assert places(wide) == ["x, ARROW:extension:metadata"]
+    assert judged(parquet(pair(b"ARROW:schema", kept(FINE)), columns=100_000)) == ()
+    assert places(parquet(pair(b"ARROW:schema", kept(FIELDS["evil"])), columns=800_000)) != []
+    assert time.perf_counter() - began < 8
+
+
+def test_ordinary_parquet_is_silent() -> None:
+    fine = parquet(pair(b"ARROW:schema", kept(FINE)), pair(b"pandas", b"{}"), pair(b"k", b"]."))
+    for data in (
+        fine,
+        parquet(pair(b"ARROW:schema", b"????")),
+        parquet(),
+        b"PAR1",
+        b"PAR1" * 20,
+        fine[:-9] + fine[-8:],
+    ):
+        assert judged(data) == ()
+
+
+# What they share
+
+
+def test_a_pickle_of_few_bytes_may_be_an_accident() -> None:
+    for value in (b"].", b"N.", b"I1\n.", b"(lp0\n.", b"K\x05.", b"text", b"\x80\x04"):
+        assert not is_pickle(BytesContent(value))
+    for value in (PLAIN, EVIL, pickle.dumps({"a": [1, 2]}, 0), pickle.dumps(5), b"cmymodule\nload\n(tR."):
+        assert is_pickle(BytesContent(value))
+
+
+def test_items_are_spread_evenly() -> None:
+    assert list(evenly(range(10), 20)) == list(range(10))
+    assert list(evenly(range(10), 4)) == [0, 3, 6, 9]
+    assert list(evenly(range(10), 0)) == [0, 9]
+
+
+@given(st.binary(max_size=100), st.lists(st.integers(1, 30), max_size=8), st.integers(-5, 120), st.integers(-5, 120))
+def test_content_in_pieces_reads_as_one(data: bytes, lengths: list[int], offset: int, length: int) -> None:
+    whole, pieces, joined = b"", [], b""
+    for number, size in enumerate(lengths):
+        part = data[:size] + bytes((number,))
+        pieces.append((len(whole) + 3, len(part)))
+        whole += b"..." + part
+        joined += part
+    content = Pieces(BytesContent(whole), iter(pieces), len(joined))
+    assert content.read_at(offset, length) == BytesContent(joined).read_at(offset, length)
+
+
+def lmdb_sample() -> bytes:
+    env = Lmdb()
+    large = env.big(b"large", LARGE)
+    inner = env.page(2, [env.node(b"x", EVIL)])
+    nodes = [env.node(b"a", b"text"), env.node(b"db", env.record(inner), flags=2), large]
+    leaf = env.page(2, nodes)
+    return env.file(env.page(1, [env.child(b"", leaf), env.child(b"k", leaf)]))
+
+
+SAMPLES = [
+    ("", lmdb_sample()),
+    ("", gdbm("<", 8, {b"k": EVIL, b"large": LARGE}, 0x13579ACF)),
+    ("", berkeley("<", 13, {b"k": EVIL, b"large": LARGE})),
+    ("", berkeley(">", 5, {b"k": EVIL, b"large": LARGE})),
+    ("x.arrow", arrow_file(FIELDS["nested"])),
+    ("", parquet(pair(b"ARROW:schema", kept(FIELDS["evil"])))),
+    ("x.dat", b"text".ljust(512, b"\0") + EVIL),
+]
+
+
+@QUICK
+@given(
+    sample=st.sampled_from(SAMPLES),
+    changes=st.lists(st.tuples(st.integers(0, 30_000), st.binary(min_size=1, max_size=8)), max_size=6),
+    cut=st.integers(0, 30_000),
+)
+def test_no_bytes_raise_or_take_long(sample: tuple[str, bytes], changes: list[tuple[int, bytes]], cut: int) -> None:
+    name, data = sample
+    for at, new in changes:
+        at %= len(data) + 1
+        data = data[:at] + new + data[at + len(new) :]
+    began = time.perf_counter()
+    judged(data[: cut or None], name)
+    assert time.perf_counter() - began < 2
+
+
+@pytest.fixture(scope="module")
+def small_database(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return sqlite(
+        tmp_path_factory.mktemp("fuzz") / "x.db",
+        "create table t (k text, v blob)",
+        "create table w (k text primary key, v blob) without rowid",
+        "insert into t values (?, ?)",
+        rows=[("a", EVIL), *[("b", b"r" * 90)] * 60, ("c", LARGE)],
+        before="pragma page_size=512",
+    )
+
+
+@QUICK
+@given(changes=st.lists(st.tuples(st.integers(0, 40_000), st.binary(min_size=1, max_size=4)), min_size=1, max_size=8))
+def test_no_bytes_of_sqlite_raise_or_take_long(small_database: bytes, changes: list[tuple[int, bytes]]) -> None:
+    data = small_database
+    for at, new in changes:
+        at %= len(data)
+        data = data[:at] + new + data[at + len(new) :]
+    began = time.perf_counter()
+    judged(data)
+    assert time.perf_counter() - began < 2
