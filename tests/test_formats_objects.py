@@ -302,6 +302,7 @@ def test_a_pyc_is_recognised_by_its_header_and_code(length: int) -> None:
     verdict = only(b"\xcb\r\r\n"[:2] + b"\r\n" + bytes(length - 4) + code)
     assert (verdict.kind, verdict.format) == (CODE, "pyc")
     assert verdict.evidence == f"code object of 'test_formats_objects.py' at byte {length}"
+    assert judged(b"\xcb\r\r\n"[:2] + b"\r\n" + bytes(length - 4) + code, "a/__pycache__/b.cpython-311.pyc") == ()
     assert judged(b"ab\r\n" + bytes(length - 4) + code[:40]) == ()
     assert judged(b"ab\r\n" + bytes(length - 4) + b"code of conduct" * 9) == ()
 

@@ -40,8 +40,9 @@ KINDS = bytes(kind | flag for kind in b"0NFTS.iIlfgxystuaAzZrR([{<>)c:" for flag
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Tell a .pyc by its header and the code object behind it, and marshal data by a code object inside."""
     head = scene.head
-    # In an archive it is part of a program, as the other files of wheels, eggs and zipped applications are.
-    if head[2:4] == b"\r\n" and not scene.is_member:
+    # In an archive it is part of a program, as the other files of wheels, eggs and zipped applications are; in the
+    # folder where Python itself keeps what it compiled, it is part of the program beside it (PEP 3147).
+    if head[2:4] == b"\r\n" and not scene.is_member and "__pycache__/" not in scene.name:
         for length in MODULE_HEADERS:
             if head[length : length + 1] in (CODE_OBJECT, b"\xe3"):
                 if (name := _code_object(scene.content, length)) is not None:
