@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chat_templates_corpus import ATTACKS, LEAKS, ORDINARY
 from corpus import zipped
 from git_custody.core.content import BytesContent
-from git_custody.formats.chat_templates import JSON_AT_MOST, TEXT_AT_MOST, inspect, is_template_name
+from git_custody.formats.chat_templates import JSON_AT_MOST, TEXT_AT_MOST, Judge, inspect, is_template_name
 from git_custody.formats.jinja_tree import judged
 from git_custody.formats.recognise import recognise
 from git_custody.formats.verdicts import Budget, Member, Said, Scene, Verdict
@@ -40,7 +40,7 @@ CODE = [("code", "chat-template")]
 
 @pytest.mark.parametrize("name", BAD)
 def test_attacks_are_code(name: str) -> None:
-    found = judged(BAD[name])
+    found = Judge()(BAD[name])
     assert found is not None
     assert found.kind == "code"
     assert found.evidence
@@ -234,7 +234,7 @@ def test_the_key_is_found_across_windows(before: int) -> None:
     [
         json.dumps({"text": 'the key "chat_template" holds ' + ATTACK}),
         json.dumps({"text": json.dumps({"chat_template": ATTACK})}),
-        json.dumps({"chat_templates": ATTACK, "my_chat_template": ATTACK}),
+        json.dumps({"chattemplate": ATTACK, "template": ATTACK}),
         json.dumps({"chat_template": "no template at all, __class__"}),
         json.dumps({"chat_template": None, "a": ATTACK}),
         json.dumps(["chat_template", ATTACK]),
@@ -296,8 +296,61 @@ def test_files_that_are_templates_by_name(name: str) -> None:
     ],
 )
 def test_templates_of_the_web_are_ordinary(name: str) -> None:
-    for text in ("{{ error.__class__.__name__ }}", "{% extends 'base.html' %}{% include 'x' %}", "{% if %}", ATTACK):
+    for text in (
+        "{{ error.__class__.__name__ }}",
+        "{% extends 'base.html' %}{% include 'x' %}",
+        "{% if %}",
+        "{{ c.__mro__ }}",
+    ):
         assert said(text, name) == []
+
+
+@pytest.mark.parametrize("name", ["prompt.jinja", "a.jinja2", "a.j2", "a.template"])
+def test_any_jinja_template_that_runs_code_is_code(name: str) -> None:
+    assert said(ATTACK, name) == CODE
+    assert said("{# __globals__ #}{% if %}", name) == []
+    assert said("Never write {% raw %}{{ x.__globals__ }}{% endraw %}", name) == []
+
+
+@pytest.mark.parametrize(
+    "key", ["custom_chat_template", "chat_template_tool_use", "chat-chat_template-2", "chat_templates"]
+)
+def test_keys_that_have_the_name_in_them(key: str) -> None:
+    assert said(json.dumps({"chat_template": "{{ a }}", key: ATTACK}), "tokenizer_config.json") == CODE
+
+
+YAMLS = (
+    "chat_template: '" + ATTACK.replace("'", "''") + "'\nother: 1\n",
+    "a:\n  b:\n  - chat_template: '" + ATTACK.replace("'", "''").replace(" ", "\n     ", 1) + "'\n",
+    "chat_template: " + json.dumps(ATTACK) + "\n",
+    'chat_template: "\\\n  ' + ATTACKS["items-hex"].replace("\\", "\\\\") + '"\n',
+    "instruction_template: |-\n  {% for m in messages %}\n\n  " + ATTACK + "\n  {% endfor %}\nother: 1\n",
+    "x: 1\nchat_template: >\n    " + ATTACK + "\n",
+    '"chat_template_jinja": ' + ATTACK.replace("{{", "a {{") + "\n",
+)
+
+
+@pytest.mark.parametrize("text", YAMLS)
+def test_templates_in_yaml_are_judged(text: str) -> None:
+    assert said(text, "config.yaml") == CODE
+    assert said(text, "config.YML") == CODE
+    assert said(text.replace("__", "").replace("\\\\x5f", ""), "config.yaml") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chat_template: chatml\n",
+        "a: '{{ x.__globals__ }}'\n",
+        "- chat_template:\n- b: '{{ x.__class__ }}'\n",
+        "chat_template: '{% if %}'",
+        "chat_template: '",
+        'chat_template: "\\',
+        "my_template:",
+    ],
+)
+def test_other_yaml_is_ordinary(text: str) -> None:
+    assert said(text, "config.yaml") == []
 
 
 def test_templates_in_archives_are_judged() -> None:
@@ -414,5 +467,5 @@ def test_no_template_raises(template: str, random: Random, times: int) -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read(data: bytes) -> None:
     for prefix in (b"", b"{", b'{"chat_template":', b'{"chat_template":"{{', b"{{"):
-        for name in ("tokenizer_config.json", "chat_template.jinja", ""):
+        for name in ("tokenizer_config.json", "chat_template.jinja", "a.yaml", "a.j2", ""):
             list(inspect(Scene(BytesContent(prefix + data), (prefix + data)[:4096], name, Budget())))

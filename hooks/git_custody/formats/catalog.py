@@ -161,7 +161,11 @@ FORMATS = (
         is_model=True,
     ),
     Format(
-        "chat-template", "a chat template", "chat_templates", first=b"{ \t\r\n\xef", names=(".jinja", ".jinja2", ".j2")
+        "chat-template",
+        "a chat template",
+        "chat_templates",
+        first=b"{ \t\r\n\xef",
+        names=(".jinja", ".jinja2", ".j2", ".template", ".yaml", ".yml"),
     ),
     # Gradient boosters
     Format("xgboost-json", "an XGBoost model in JSON", "boosters", first=b"{", is_model=True),
@@ -228,7 +232,7 @@ FORMATS = (
         "tf-graph",
         "a TensorFlow graph",
         "tensorflow_graph",
-        first=b"\n\x12\x1a\x22",
+        first=b"\n\x12\x18\x1a",
         names=(".pb", ".meta", ".pbtxt"),
         is_model=True,
     ),
@@ -342,7 +346,7 @@ def format_of(id: str) -> Format | None:
 
 def is_named(name: str) -> bool:
     """Whether the name counts in what is said of a file: loaders tell some formats by it."""
-    return name.lower().endswith(_TELLING)
+    return name.lower().endswith(_TELLING) or "__pycache__/" in name
 
 
 def promised(name: str) -> tuple[Format, ...]:

@@ -2,8 +2,9 @@
 
 Loaders render them with every conversation: transformers from `tokenizer_config.json`, `chat_template.json`,
 `processor_config.json`, `chat_template.jinja` and `additional_chat_templates/`, llama-cpp-python and others from
-GGUF metadata. Outside of a sandbox, or in one with a hole (CVE-2024-34359, CVE-2025-27516), a template that gets at
-Python's internals runs any code. Ordinary ones read what they are given by its name, and never need these.
+GGUF metadata, text-generation-webui from YAML. Outside of a sandbox, or in one with a hole (CVE-2024-34359,
+CVE-2025-27516), a template that gets at Python's internals runs any code. Ordinary ones read what they are given by
+its name, and never need these.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from git_custody.core.content import Content
-from git_custody.formats.jinja_tree import Judged, judged
-from git_custody.formats.verdicts import CODE, OPAQUE, Member, Said, Scene
+from git_custody.formats.jinja_tree import DUNDERS, Judged, judged
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, Member, Said, Scene
 
 ID = "chat-template"
-JINJA = (".jinja", ".jinja2", ".j2")
+JINJA = (".jinja", ".jinja2", ".j2", ".template")
+YAML = (".yaml", ".yml")
 CONFIGURATIONS = ("tokenizer_config.json", "chat_template.json", "processor_config.json")
 TEXT_AT_MOST = 96 * 1024  # the longest of some 800 that are in use has 45 KB
 TEMPLATES_AT_MOST = 64
@@ -25,7 +27,9 @@ VALUE_AT_MOST = 1024 * 1024
 JSON_AT_MOST = 32 * 1024 * 1024
 FINDINGS_AT_MOST = 5
 _WINDOW = 1024 * 1024
-_KEY_AT_MOST = 128
+_KEY_AT_MOST = 1024
+# What even templates of web pages and documents never name.
+_NEVER_ORDINARY = rb"__(?:globals|builtins|import)__"
 
 
 class Judge:
@@ -43,15 +47,19 @@ class Judge:
         if self._left < 0:
             return Judged(OPAQUE, "is too long to be looked into", forced=True)
         self._seen.add(template)
-        return judged(template)
+        found = judged(template)
+        if found is not None and found.kind == MALFORMED and re.search(DUNDERS, template):
+            return Judged(CODE, "does not parse, and names internals of Python", found.evidence)
+        return found
 
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Judge the templates in a JSON file, or the one that a file's name says it is."""
     name = scene.name.lower().replace("\\", "/")
     if name.endswith(JINJA):
-        if is_template_name(name):
-            yield from _of_file(scene.content)
+        yield from _of_file(scene.content, is_template_name(name))
+    elif name.endswith(YAML):
+        yield from _of_yaml(scene.content)
     elif scene.head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1] in (b"{", b""):
         yield from _of_json(scene.content, name.endswith(CONFIGURATIONS))
 
@@ -62,11 +70,53 @@ def is_template_name(name: str) -> bool:
     return re.search(r"chat[_-]?template", base) is not None or folders.endswith("additional_chat_templates")
 
 
-def _of_file(content: Content) -> Iterator[Said]:
-    text = content.read_at(0, 4 * TEXT_AT_MOST + 1).decode("utf-8", "replace")
-    found = Judge()(text)
-    if found is not None:
-        yield Said(found.kind, ID, f"a chat template that {found.says}", found.calls, found.evidence, found.forced)
+def _of_file(content: Content, is_chat_template: bool) -> Iterator[Said]:
+    raw = content.read_at(0, 4 * TEXT_AT_MOST + 1)
+    text = raw.decode("utf-8", "replace")
+    if is_chat_template:
+        found = Judge()(text)
+    elif re.search(_NEVER_ORDINARY, raw) and len(text) <= TEXT_AT_MOST:
+        found = judged(text)
+    else:
+        return
+    if found is not None and (is_chat_template or found.kind == CODE):
+        what = "a chat template" if is_chat_template else "a Jinja template"
+        yield Said(found.kind, ID, f"{what} that {found.says}", found.calls, found.evidence, found.forced)
+
+
+def _of_yaml(content: Content) -> Iterator[Said]:
+    """Judge what stands behind keys such as "chat_template", told by lines and quotes: YAML is slow to parse."""
+    raw = content.read_at(0, VALUE_AT_MOST)
+    if b"_template" not in raw:
+        return
+    text = raw.decode("utf-8", "replace")
+    judge = Judge()
+    for match in re.finditer(
+        r"^([ \t-]*)([\"']?)[\w-]*(?:chat|instruction)_template[\w-]*\2[ \t]*:[ \t]*", text, re.MULTILINE
+    ):
+        found = judge(_yaml_scalar(text, match.end(), len(match[1])))
+        if found is not None and found.kind == CODE:
+            yield Said(CODE, ID, f"a YAML file with a chat template that {found.says}", found.calls, found.evidence)
+            return
+
+
+def _yaml_scalar(text: str, at: int, indentation: int) -> str:
+    """The scalar that begins at `at`: in quotes, or the lines that are indented further than its key."""
+    quote = text[at : at + 1]
+    if quote == "'":
+        quoted = re.compile(r"[^']*(?:''[^']*)*").match(text, at + 1)
+        return quoted[0].replace("''", "'") if quoted else ""
+    if quote == '"':
+        quoted = re.compile(r'[^"\\]*(?:\\.[^"\\]*){0,100000}', re.DOTALL).match(text, at + 1)
+        escapes = {"n": "\n", "t": "\t", "\n": ""}
+        return re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), quoted[0], flags=re.DOTALL) if quoted else ""
+    lines = text[at : at + TEXT_AT_MOST].split("\n")
+    kept = lines[:1]
+    for line in lines[1:]:
+        if line.strip() and len(line) - len(line.lstrip(" ")) <= indentation:
+            break
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def _of_json(content: Content, must_be_looked_into: bool) -> Iterator[Said]:
@@ -109,15 +159,15 @@ def _places_of_key(content: Content) -> Iterator[int]:
 
 
 def _ends_of_key(window: bytes) -> Iterator[int]:
+    """Where keys end that have "chat_template" in them. Letters of ASCII are only escaped by who hides them."""
+    letter, name = rb"[\w-]", b"chat_template"
     if re.search(rb"\\u00(?:6[1358cCdD]|7[04]|5[fF])", window):
-        letters = (b"(?:%c|\\\\u00(?i:%02x))" % (letter, letter) for letter in b"chat_template")
-        for match in re.finditer(b'"' + b"".join(letters) + b'"', window):
-            yield match.end()
+        letter = rb"(?:[\w-]|\\u00[0-9a-fA-F]{2})"
+        name = b"".join(b"(?:%c|\\\\u00(?i:%02x))" % (byte, byte) for byte in name)
+    elif name not in window:
         return
-    end = 0
-    while (begin := window.find(b'"chat_template"', end)) >= 0:
-        end = begin + 15
-        yield end
+    for match in re.finditer(b'"%b{0,64}%b%b{0,64}"' % (letter, name, letter), window):
+        yield match.end()
 
 
 def _strings_at(content: Content, at: int) -> list[str] | None:

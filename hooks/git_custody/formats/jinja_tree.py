@@ -83,8 +83,6 @@ def judged(template: str) -> Judged | None:
         return Judged(OPAQUE, "is nested too deeply to be looked into", forced=True)
     except Exception as error:  # Python's own errors escape from the parser, too; another Python may not raise them
         reason = str(error).partition("\n")[0][:120]
-        if re.search(DUNDERS, template):
-            return Judged(CODE, "does not parse, and names internals of Python", reason)
         if type(error).__name__ == "TemplateSyntaxError":
             return Judged(MALFORMED, "does not parse", reason)
         return Judged(OPAQUE, "cannot be parsed here", reason, forced=True)
