@@ -402,7 +402,10 @@ Table = list[Any]
 
 
 def flat(mark: bytes, root: Table) -> bytearray:
-    """A flatbuffer. A field is None, a number (4 bytes), a float (8 bytes), text or bytes, or a list of tables."""
+    """A flatbuffer. A field is None, a number (4 bytes), a float (8 bytes), text or bytes, a table, or a list of tables.
+
+    A table inside is a tuple of its fields.
+    """
     data = bytearray(struct.pack("<I4s", 0, mark))
 
     def write(fields: Table) -> int:
@@ -418,6 +421,8 @@ def flat(mark: bytes, root: Table) -> bytearray:
                 struct.pack_into("<Q", data, at, int(value))
             elif isinstance(value, int):
                 struct.pack_into("<I", data, at, value & 0xFFFF_FFFF)
+            elif isinstance(value, tuple):
+                struct.pack_into("<I", data, at, write(list(value)) - at)
             elif value is not None:
                 struct.pack_into("<I", data, at, len(data) - at)
                 items = value.encode() if isinstance(value, str) else value
@@ -510,6 +515,29 @@ def test_buffers_behind_the_flatbuffer_are_not_read() -> None:
     content = Padded(start, len(start), GIGABYTE + 4096)
     assert [verdict.kind for verdict in recognise(content, name="m.tflite")] == ["safe"]
     assert content.read < 1024 * 1024
+
+
+def ort(*nodes: Table) -> bytes:
+    graph = (None, None, list(nodes))
+    return bytes(flat(b"ORTM", ["1.32", (*[None] * 7, graph)]))
+
+
+def test_models_of_onnx_runtime_are_told_by_their_operators() -> None:
+    plain: Table = ["n", None, "ai.onnx", 1, 0, "Relu"]
+    mine: Table = ["n", None, "my.domain", 1, 0, "Mine"]
+    inner = (None, None, [mine])
+    branch: Table = ["then_branch", None, 5, None, None, None, None, inner]
+    branches: Table = ["branches", None, 10, *[None] * 9, [list(inner)]]
+    attributes: Table = [["module", None, None, None, None, "shop"], ["class_name", None, None, None, None, "Discount"]]
+    python: Table = ["n", None, "x", 1, 0, "PyOp", None, None, None, None, attributes]
+    assert said(ort(plain), "m.ort") == said(ort(plain)) == [("safe", "ort")]
+    assert said(ort(plain, mine)) == [("safe", "onnx-custom-ops")]
+    for attribute in (branch, branches):
+        assert said(ort([*plain, None, None, None, None, [attribute]])) == [("safe", "onnx-custom-ops")]
+    verdict = judged(ort(plain, python), "m.ort")[0]
+    assert (verdict.kind, verdict.format, verdict.calls) == ("code", "onnx-custom-ops", "shop.Discount")
+    assert said(ort(plain)[:-30]) == [("malformed", "ort")]
+    assert said(bytes(flat(b"ORTM", ["1.32"]))) == [("malformed", "ort")]
 
 
 def test_executorch_programs_are_code() -> None:
@@ -734,6 +762,7 @@ SAMPLES: dict[str, tuple[bytes, str]] = {
     "text": (b'node { name: "a" op: "Const" } node { op: "PrintV2" s: "file:" }', "g.pbtxt"),
     "keras": (field(1, field(4, "_tf_keras_layer") + field(5, LAMBDA)), "keras_metadata.pb"),
     "tflite": (tflite([ADD, [32, "FlexErf", 1, 32]], [[0], operator(1, node_def("WriteFile"))]), "m.tflite"),
+    "ort": (ort(["n", None, "x", 1, 0, "PyOp", *[None] * 4, [["g", *[None] * 6, (None, None, [["m"]])]]]), "m.ort"),
     "executorch": (bytes(flat(b"ET12", [0, [["f", None, None, None, None, None, None, [["X"]]]]])), "m.pte"),
     "coreml": (
         mlmodel(502, program(field(1, "custom_layer") + field(5, field(1, "v") + value_in("../w")))),

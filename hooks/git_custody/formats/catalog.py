@@ -218,7 +218,8 @@ FORMATS = (
     ),
     # Graphs of operators
     Format("onnx", "an ONNX model", "onnx", first=b"\x08", names=(".onnx",), suffixes=(".onnx",), is_model=True),
-    Format("onnx-custom-ops", "an ONNX model with custom operators", "onnx", suffixes=(".onnx",), is_model=True),
+    Format("onnx-custom-ops", "an ONNX model with custom operators", "onnx", suffixes=(".onnx", ".ort"), is_model=True),
+    Format("ort", "an ONNX Runtime model", "ort", marks=((4, b"ORTM"),), suffixes=(".ort",), is_model=True),
     Format(
         "tf-savedmodel",
         "a TensorFlow SavedModel",
