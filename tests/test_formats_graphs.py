@@ -355,6 +355,8 @@ def test_what_is_named_saved_model_has_to_be_one() -> None:
         assert said(data, "m/saved_model.pb") == [("malformed", "tf-savedmodel")]
     assert said(field(50, 7) + whole + b"\x9b\x06\x9c\x06", "m/saved_model.pb") == [("safe", "tf-savedmodel")]
     assert said(b"version https://git-lfs.github.com/spec/v1\n", "m/saved_model.pb") == []
+    assert said(graph_def("Const"), "m/my_saved_model.pb") == [("safe", "tf-graph")]
+    assert said(b"text", "m/my_saved_model.pb") == said(b"text", "my_keras_metadata.pb") == []
 
 
 @pytest.mark.parametrize(
@@ -738,7 +740,8 @@ def test_paddle_programs() -> None:
         assert (verdict.kind, verdict.format, verdict.calls) == ("code", "paddle", "paddle.static.py_func")
         assert said(program_desc("feed", "save_combine", "fetch"), name) == [("code", "paddle")]
     for data in (b"text", program_desc("feed")[:-1], field(1, field(4, field(3, "mul"))), program_desc()):
-        assert said(data, "m.pdmodel") == [("malformed", "paddle")]
+        assert said(data, "m.pdmodel") == said(data, "m/__model__") == [("malformed", "paddle")]
+    assert said(b"text", "m/my__model__") == []
 
 
 def test_paddle_programs_as_json() -> None:

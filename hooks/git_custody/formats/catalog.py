@@ -226,7 +226,6 @@ FORMATS = (
         "tensorflow_graph",
         first=b"\x08",
         names=("saved_model.pb", "saved_model.cpb", "saved_model.pbtxt"),
-        suffixes=("saved_model.pb",),
         is_model=True,
     ),
     Format(
@@ -242,13 +241,11 @@ FORMATS = (
         "the Keras metadata of a SavedModel",
         "saved_keras",
         names=("keras_metadata.pb",),
-        suffixes=("keras_metadata.pb",),
     ),
     Format(
         "tf-custom-ops",
         "a TensorFlow graph with custom operations",
         "tensorflow_graph",
-        suffixes=("saved_model.pb",),
         is_model=True,
     ),
     Format("tflite", "a TensorFlow Lite model", "tflite", marks=((4, b"TFL3"),), suffixes=(".tflite",), is_model=True),

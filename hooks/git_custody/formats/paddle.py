@@ -15,7 +15,6 @@ from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
 from git_custody.formats.verdicts import CODE, MALFORMED, SAFE, Member, Said, Scene
 
 TITLE = "a PaddlePaddle model"
-NAMES = (".pdmodel", "__model__")
 PIR_MARK = b'{"base_code":{"magic":"pir"'
 # What each operator does beyond computing.
 DANGEROUS = {
@@ -48,10 +47,11 @@ ESCAPED_LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00(?:[2-6]|7[0-9A-Ea-e])")
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for operators that call Python or reach files."""
+    name = scene.name.lower().rpartition("/")[2]
     if scene.head.startswith(PIR_MARK):
         yield from _text(scene)
     elif not is_pointer(scene.head):
-        yield from _binary(scene, named=scene.name.lower().endswith(NAMES))
+        yield from _binary(scene, named=name.endswith(".pdmodel") or name == "__model__")
 
 
 def _binary(scene: Scene, *, named: bool) -> Iterator[Said]:

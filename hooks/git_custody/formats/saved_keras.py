@@ -23,7 +23,7 @@ SAID_AT_MOST = 20
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Judge the configurations in a ``keras_metadata.pb``."""
-    if is_pointer(scene.head):
+    if is_pointer(scene.head) or scene.name.lower().rpartition("/")[2] != "keras_metadata.pb":
         return
     reader = Reader(scene.content)
     found: dict[Said, None] = {}

@@ -71,12 +71,12 @@ ESCAPES = re.compile(rb"\\(?:[xX]([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTAL
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for operations that reach out of the graph, and for such that TensorFlow does not have."""
-    name = scene.name.lower()
-    if name.endswith("saved_model.cpb"):
+    name = scene.name.lower().rpartition("/")[2]
+    if name == "saved_model.cpb":
         yield Said(OPAQUE, SAVED_MODEL, "a TensorFlow SavedModel in chunks, which cannot be looked into here")
     elif name.endswith(".pbtxt"):
-        yield from _text(scene, SAVED_MODEL if name.endswith("saved_model.pbtxt") else GRAPH)
-    elif name.endswith("saved_model.pb"):
+        yield from _text(scene, SAVED_MODEL if name == "saved_model.pbtxt" else GRAPH)
+    elif name == "saved_model.pb":
         if not is_pointer(scene.head):
             yield from _binary(scene, SAVED_MODEL, named=True)
     else:
