@@ -11,7 +11,9 @@ The opcodes are those of CPython's ``Lib/pickletools.py`` (protocols 0 to 5), re
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from typing import NamedTuple
 
 from git_custody.core.content import Content
@@ -21,6 +23,8 @@ OPCODES_PER_LOOK = 256
 MEMO_OPCODES_PER_LOOK = 8
 OPCODES_AT_MOST = 1_000_000
 EVIDENCE_FOR_AN_IMPORT = 4
+LOOKS_AT_PROSE = 1000  # no prose is consistent for that long
+IMPORTS_KEPT = 64
 LINES_AT_MOST = 250_000
 OPCODES_FOR_THE_REASON = 10_000
 STACK_KEPT = 65_536
@@ -29,6 +33,7 @@ TEXT_KEPT = 128
 FIRST_WINDOW = 4096
 WINDOW = 65_536
 LONGEST_FIXED_OPCODE = 16
+DIGITS_AT_MOST = 1000
 
 
 class Import(NamedTuple):
@@ -62,6 +67,8 @@ class Walk(NamedTuple):
 
 # Kinds of stack item. Text is kept as `str` (for STACK_GLOBAL) and imports as `Import`.
 ANYTHING, NUMBER, NOTHING, TUPLE, CONTAINER, BYTES, LONG_TEXT = range(7)
+
+Item = int | str | Import
 
 PUSH, COUNTED, LINE, FROM_MARK, OTHER = range(5)
 Spec = tuple[int, int, int]  # group, bytes of argument or of the length before it, kind pushed
@@ -99,6 +106,7 @@ LETTERED_LENGTHS = frozenset(b"UC")  # a capital letter and any other make one o
 UTF8_TEXTS = frozenset(b"X\x8c\x8d")
 TEXT_CONTROLS = b"\t\n\r\f\x1b"
 CONTROLS = bytes(range(32)) + b"\x7f"
+PADDING = b"\0\t\n\r "
 # The opcodes that an empty stack and memo allow: a file that begins otherwise is no pickle.
 FIRST_BYTES = frozenset(b"(NFILSVPcJKMGTUXBC)]}\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97")
 
@@ -145,20 +153,29 @@ USUAL_BUILTINS = frozenset(
         "slice",
     )
 )
-# Importable nearly everywhere that pickles are, beside the standard library.
-KNOWN_PACKAGES = frozenset(
-    {"__builtin__", "copy_reg", "nt", "numpy", "torch", "joblib", "sklearn", "scipy", "pandas", "tensorflow"}
-    | {"keras", "transformers", "cloudpickle", "dill", "lightgbm", "xgboost", "catboost", "pip", "setuptools"}
-)
+# Importable nearly everywhere that pickles are, beside the standard library of this Python.
+KNOWN_PACKAGES = frozenset((
+    "__main__", "nt", "posix", "numpy", "torch", "joblib", "sklearn", "scipy", "pandas", "tensorflow", "keras",
+    "transformers", "cloudpickle", "dill", "lightgbm", "xgboost", "catboost", "pip", "setuptools", "pkg_resources",
+    "wheel", "jax", "flax", "numba", "torchvision", "torchaudio", "datasets", "tokenizers", "huggingface_hub",
+    "accelerate", "diffusers", "peft", "timm", "nltk", "spacy", "gensim", "networkx", "sympy", "statsmodels", "dask",
+    "mlflow", "wandb", "onnx", "onnxruntime", "h5py", "pyarrow", "polars", "fsspec", "psutil", "PIL", "cv2", "yaml",
+    "requests", "matplotlib", "IPython", "pytest", "django", "flask", "jinja2", "paramiko", "pexpect",
+    # No longer in the standard library; dangerous where they still are.
+    "asynchat", "asyncore", "cgi", "cgitb", "crypt", "distutils", "imp", "lib2to3", "msilib", "pipes", "smtpd",
+    "telnetlib",
+))  # fmt: skip
+Owns = Callable[[str], bool]
 
 
-def walk(content: Content, start: int = 0) -> Walk | None:
+def walk(content: Content, start: int = 0, *, is_own: Owns | None = None) -> Walk | None:
     """Walk `content` from `start`.
 
     `None` where it is no pickle, or one of protocol 0 or 1 that can neither call nor import and does not
-    fill the content with at least one container.
+    fill the content with at least one container. `is_own` tells whether a top-level module is one of the
+    repository that the content lies in, so that it can be imported there; it is only asked where that decides.
     """
-    return _Walker(content, start).run()
+    return _Walker(content, start, is_own).run()
 
 
 class _Broken(Exception):
@@ -166,8 +183,10 @@ class _Broken(Exception):
 
 
 class _Walker:
-    def __init__(self, content: Content, start: int) -> None:
+    def __init__(self, content: Content, start: int, is_own: Owns | None) -> None:
         self.content = content
+        self.is_own = is_own
+        self.owned: dict[str, bool] = {}
         self.window = content.read_at(start, FIRST_WINDOW)
         self.at_end = len(self.window) < FIRST_WINDOW
         self.base = start
@@ -177,15 +196,21 @@ class _Walker:
         self.protocol = 0
         self.containers = 0
         self.imports: list[Import] = []
+        self.odd_imports: list[Import] = []  # of names that no program could write, before protocol 2
         self.calls: list[Import] = []
         self.found = False
+        self.looks_at_prose = 0
+        self.vague = False  # the memo may hold what is not known here
+        self.memo: dict[int, Item] = {}
         self._new_stream()
 
     def _new_stream(self) -> None:
-        self.stack: list[int | str | Import] = []
+        self.stack: list[Item] = []
         self.marks: list[int] = []
-        self.memo: dict[int, int | str | Import] = {}
+        # An unpickler that is used again keeps its memo; most are not.
+        self.old_memo, self.memo = self.memo, {}
         self.deep = False  # more was pushed than is kept: running out of items proves nothing any more
+        self.frame_end = 0  # absolute; 0 outside of frames
         self.stream_began = self.opcodes
         self.memo_opcodes = 0
         self.doubtful: Import | None = None  # an import that only looks like one until more is read
@@ -242,7 +267,10 @@ class _Walker:
             self.base += len(self.window)
             self.window = self.content.read_at(self.base, 16 * WINDOW)
             if not self.window:
-                raise _Broken
+                if not kept:
+                    raise _Broken
+                # Lib/pickle.py, which joblib and pandas use, takes the last line whole, less its last byte.
+                return kept if len(kept) == WINDOW else kept[:-1]
         line = kept[:end] if kept is self.window else kept
         self.at = end + 1
         return line
@@ -260,10 +288,14 @@ class _Walker:
             if at >= end:
                 raise _Broken
             opcode = window[at]
+            if self.frame_end:
+                self._check_frame(opcode, at)
             if steps[opcode]:
                 # Plain pushes are most of what long pickles hold, and all of what padded ones do.
                 safe = end if self.at_end else end - LONGEST_FIXED_OPCODE + 1
                 last = min(safe, at + self.look_at - self.opcodes)
+                if self.frame_end:
+                    last = min(last, self.frame_end - self.base)
                 begin = len(stack)
                 while at < last and (step := steps[opcode := window[at]]):
                     stack.append(kinds[opcode])
@@ -316,7 +348,7 @@ class _Walker:
             self._believe()
         elif self.opcodes > LINES_AT_MOST and self.firm <= self.opcodes // 128:
             # Nothing but lines: a table whose rows all begin with `c`, or imports as padding.
-            if self.imports and all(_is_known(imported.module) for imported in self.imports):
+            if self.imports and all(self._is_importable(imported) for imported in self.imports):
                 self._believe()
             raise _Broken
         else:
@@ -327,63 +359,122 @@ class _Walker:
             self.found = True
             self.look_at = self.opcodes + OPCODES_FOR_THE_REASON
 
-    def _stopped(self) -> bool:
-        self._pop()
-        end = self.base + self.at
-        rest = self.content.read_at(end, 512)
-        complete = self.protocol >= 2 and self.opcodes - self.stream_began >= 3
-        if complete or (self.calls and self.doubtful is None):
+    # Frames
+
+    def _enter_frame(self, length: int) -> None:
+        begin = self.base + self.at
+        if begin >= self.frame_end:
+            self.frame_end = begin + length
+        elif begin + length > self.frame_end and self.content.read_at(begin + length - 1, 1):
             self._believe()
-        elif self.imports:
-            # `cache`, `build`, `.venv` on three lines is a list of names, not an import of `ache.build`.
-            imported = self.doubtful or self.imports[0]
-            if _is_plain(imported) and (not rest.strip() or not self._may_be_prose()):
+
+    def _check_frame(self, opcode: int, at: int) -> None:
+        """Believe that it is a pickle where a frame ends inside of an opcode, which no pickler writes.
+
+        Unpicklers differ in what they read then: from a file, `Modules/_pickle.c` passes over the rest of the
+        frame, so that what follows may be other opcodes than those seen here.
+        """
+        room = self.frame_end - self.base - at
+        if room <= 0:
+            if room:
                 self._believe()
-        elif not rest and self.containers:
+            self.frame_end = 0
+        elif not self.found and self._is_cut(opcode, at + 1, room - 1):
             self._believe()
-        if not rest or rest[0] not in FIRST_BYTES:
+
+    def _is_cut(self, opcode: int, at: int, room: int) -> bool:
+        """Whether of an argument at `at` some, but not all, lies in the next `room` bytes."""
+        spec = SPECS[opcode]
+        if spec is None:
+            return False
+        group, width, _ = spec
+        if group == LINE:
+            for _ in range(2 if opcode in b"ci" else 1):
+                line = self.content.read_at(self.base + at, min(room, WINDOW))
+                end = line.find(b"\n") + 1
+                if not end:
+                    return 0 < room <= WINDOW
+                at, room = at + end, room - end
+            return False
+        width = width or WIDTHS.get(opcode, 0)
+        if group == COUNTED and width < room:
+            width += int.from_bytes(self.window[at : at + width], "little")
+        return 0 < room < width
+
+    def _stopped(self) -> bool:
+        end = self.base + self.at
+        if self.frame_end > end and self.content.read_at(self.frame_end - 1, 1):
+            self._believe()
+        rest = self.content.read_at(end, 512)
+        has_value = self._has_items() or self.deep
+        if self._counts_when_stopped(rest, has_value):
+            self._believe()
+        if not has_value or not rest or rest[0] not in FIRST_BYTES:
             return False
         self._new_stream()
         return True
 
+    def _counts_when_stopped(self, rest: bytes, has_value: bool) -> bool:
+        """Whether what reached STOP, and left a value or not, is no accident; `rest` follows it."""
+        complete = self.protocol >= 2 and self.opcodes - self.stream_began >= 3
+        if (self.calls and self.doubtful is None) or (complete and has_value):
+            return True
+        if self.imports:
+            # `cache`, `build`, `.venv` on three lines is a list of names, not an import of `ache.build`.
+            imported = self.doubtful or self.imports[0]
+            if _is_plain(imported) and (not rest.strip() or not self._may_be_prose()):
+                return True
+        elif has_value and self.containers and (not rest or (self.memo_opcodes > 1 and not rest.strip(PADDING))):
+            return True  # dbm.dumb, for one, fills up with NULs
+        return any(map(self._is_of_the_repository, (*self.imports, *self.odd_imports)))
+
     # Stack, mark and memo
 
-    def _pop(self) -> int | str | Import:
-        stack = self.stack
-        if self.marks and self.marks[-1] >= len(stack):
-            raise _Broken
-        if stack:
-            return stack.pop()
-        if self.deep:
+    def _has_items(self) -> bool:
+        return len(self.stack) > (self.marks[-1] if self.marks else 0)
+
+    def _pop(self) -> Item:
+        if self._has_items():
+            return self.stack.pop()
+        if self.deep and not self.marks:
             return ANYTHING
         raise _Broken
 
-    def _top(self) -> int | str | Import:
+    def _top(self) -> Item:
         item = self._pop()
         self.stack.append(item)
         return item
 
-    def _pop_mark(self) -> list[int | str | Import]:
+    def _pop_mark(self) -> list[Item]:
         if self.marks:
             mark = self.marks.pop()
         elif self.deep:
-            mark = 0
+            self.stack.clear()
+            return [ANYTHING, ANYTHING]
         else:
             raise _Broken
         items = self.stack[mark:]
         del self.stack[mark:]
         return items
 
-    def _remember(self, key: int) -> None:
+    def _remember(self, key: int | None) -> None:
         item = self._top()
-        if len(self.memo) < STACK_KEPT:
+        if key is None:
+            self.memo.clear()
+            self.vague = True
+        elif len(self.memo) < STACK_KEPT or key in self.memo:
             self.memo[key] = item
+        else:
+            self.vague = True
         self._settled()
 
-    def _recall(self, key: int) -> None:
-        if key not in self.memo and not self.deep and len(self.memo) < STACK_KEPT:
-            raise _Broken
-        self.stack.append(self.memo.get(key, ANYTHING))
+    def _recall(self, key: int | None) -> None:
+        item = ANYTHING if key is None else self.memo.get(key, self.old_memo.get(key))
+        if item is None:
+            if not self.vague:
+                raise _Broken
+            item = ANYTHING
+        self.stack.append(item)
         self._settled()
 
     def _settled(self) -> None:
@@ -402,33 +493,63 @@ class _Walker:
 
     def _may_be_prose(self) -> bool:
         """Whether a writer of words might have put down what is here, before and behind."""
+        self.looks_at_prose += 1
+        if self.literals or self.looks_at_prose > LOOKS_AT_PROSE:
+            return False
         here = self.base + self.at
-        around = self.content.read_at(max(0, here - 512), min(here, 512) + 512)
-        return not self.literals and _reads_as_text(around)
+        return _reads_as_text(self.content.read_at(max(0, here - 512), min(here, 512) + 512))
 
     # Imports and calls
 
     def _import(self, module: str, name: str, opcode: str, offset: int) -> Import:
-        found = Import(module, name, opcode, offset)
-        if len(self.imports) < 64:
-            self.imports.append(found)
+        found = Import(module[:NAME_AT_MOST], name[:NAME_AT_MOST], opcode, offset)
+        # Prose may begin with GLOBAL too; a name that could not be written in a program has to be called.
+        noted = self.imports if self.protocol >= 2 or _is_plain(found) else self.odd_imports
+        if len(noted) < IMPORTS_KEPT:
+            noted.append(found)
         if self.protocol >= 2:
             self._believe()
         return found
 
-    def _call(self, target: int | str | Import, arguments: int | str | Import) -> None:
+    def _is_importable(self, found: Import) -> bool:
+        """Whether a program that loads this is likely to have the module."""
+        return _is_known(found.module) or self._is_of_the_repository(found)
+
+    def _is_of_the_repository(self, found: Import) -> bool:
+        root = found.module.partition(".")[0]
+        if self.is_own is None or found.module == "?" or found.opcode.startswith("EXT"):
+            return False
+        if root not in self.owned:
+            if len(self.owned) >= IMPORTS_KEPT:
+                return False  # an unpickler would have ended at the first of so many that are not there
+            self.owned[root] = self.is_own(root)
+        return self.owned[root]
+
+    def _call(self, target: Item, arguments: Item) -> None:
         """REDUCE and its kin. Only `Lib/pickle.py`, which dill uses, takes other sequences than a tuple."""
         if not _can_be_called(target) or arguments in (NUMBER, NOTHING):
             raise _Broken
         self.stack.append(ANYTHING)
         if isinstance(target, Import):
-            if len(self.calls) < 64:
-                self.calls.append(target)
-            if target.opcode.startswith("EXT"):
-                self._count_evidence()
-            elif self.literals or (arguments in (TUPLE, CONTAINER) and (_is_plain(target) or not self._may_be_prose())):
+            self._note_call(target)
+            if self.literals or target.opcode.startswith("EXT"):
+                sure = True
+            elif arguments in (TUPLE, CONTAINER):
+                sure = _is_plain(target) or not self._may_be_prose()
+            else:
+                sure = _is_plain(target) and _is_known(target.module)
+            if sure or self._is_of_the_repository(target):
                 self._believe()
         self._count_evidence()
+
+    def _note_call(self, target: Import) -> None:
+        if len(self.calls) < IMPORTS_KEPT:
+            self.calls.append(target)
+
+    def _change(self, target: Item) -> None:
+        """Note that something is put into an object: what was imported, such as `sys.path`, stays changed."""
+        if isinstance(target, Import) and (self.literals or not self._may_be_prose() or self._is_importable(target)):
+            self._believe()
 
     # Opcodes
 
@@ -441,7 +562,7 @@ class _Walker:
         if length < 0:
             raise _Broken
         end = begin + length
-        item: int | str | Import = kind
+        item: Item = kind
         if end <= len(window):
             if kind == LONG_TEXT and length <= TEXT_KEPT:
                 try:
@@ -468,9 +589,9 @@ class _Walker:
         line = self._line()
         stack = self.stack
         if opcode == 0x63 or opcode == 0x69:  # GLOBAL, INST
-            module, name = _text(line), _text(self._line())
+            module, name = _name(line), _name(self._line())
             if opcode == 0x63:
-                stack.append(self._global(module, name, "GLOBAL", offset))
+                stack.append(self._import(module, name, "GLOBAL", offset))
             else:
                 self._inst(module, name, offset)
         elif opcode == 0x53:  # STRING
@@ -489,33 +610,36 @@ class _Walker:
         elif opcode == 0x70:  # PUT
             self._remember(_memo_key(line))
         else:
-            _check_number(line, real=opcode == 0x46)
+            _check_number(line, opcode)
             stack.append(NUMBER)
             self.literals += 1
 
-    def _global(self, module: str, name: str, opcode: str, offset: int) -> Import:
-        if not module or not name or len(module) > NAME_AT_MOST or len(name) > NAME_AT_MOST:
-            raise _Broken
-        found = self._import(module, name, opcode, offset)
-        if self.protocol < 2 and not _is_plain(found):
-            # Prose begins like this too; such a name has to be called.
-            self.imports.pop()
-        return found
-
     def _inst(self, module: str, name: str, offset: int) -> None:
         """Note a call without tuple: `(if` on one line and a word on the next are one by accident."""
-        arguments = self._pop_mark()
-        found = self._global(module, name, "INST", offset)
-        self.stack.append(ANYTHING)
-        if not _is_plain(found) and not self.literals:
+        if not (module + name).isascii():
             raise _Broken
-        if len(self.calls) < 64:
-            self.calls.append(found)
-        if not self._may_be_prose() or (arguments and _is_known(module)):
+        arguments = self._pop_mark()
+        found = self._import(module, name, "INST", offset)
+        self.stack.append(ANYTHING)
+        self._note_call(found)
+        plain = bool(self.literals) or _is_plain(found)
+        if (plain and not self._may_be_prose()) or self._is_believable_call(found, arguments):
             self._believe()
+        elif not plain:
+            raise _Broken
         else:
             self.doubtful = found
         self._count_evidence()
+
+    def _is_believable_call(self, found: Import, arguments: list[Item]) -> bool:
+        """Whether what reads as prose calls something that is there."""
+        known = _is_known(found.module) and (bool(arguments) or _may_exist(found))
+        return known or found.opcode.startswith("EXT") or self._is_of_the_repository(found)
+
+    def _fill(self, target: Item) -> None:
+        if not (isinstance(target, Import) or target in (ANYTHING, CONTAINER)):
+            raise _Broken
+        self._change(target)
 
     def _from_mark(self, opcode: int) -> None:
         items = self._pop_mark()
@@ -533,16 +657,16 @@ class _Walker:
         elif opcode in b"eu\x90":  # APPENDS, SETITEMS, ADDITEMS
             if opcode == 0x75 and len(items) % 2 and not self.deep:
                 raise _Broken
-            if not _can_be_filled(self._top()) and items:
-                raise _Broken
+            if items:
+                self._fill(self._top())
+            else:
+                self._top()
             self._settled()
         elif opcode == 0x6F:  # OBJ
             if not items:
-                if not self.deep:
-                    raise _Broken
-                items = [ANYTHING]
+                raise _Broken
             target = items[0]
-            if isinstance(target, Import) and self._may_be_prose() and not (items[1:] and _is_known(target.module)):
+            if isinstance(target, Import) and self._may_be_prose() and not self._is_believable_call(target, items[1:]):
                 # `(comparison`, `default`, `object` on three lines
                 self.stack.append(ANYTHING)
                 self.doubtful = target
@@ -570,14 +694,12 @@ class _Walker:
             self._recall(value)
         elif opcode == 0x61:  # APPEND
             self._pop()
-            if not _can_be_filled(self._top()):
-                raise _Broken
+            self._fill(self._top())
             self._settled()
         elif opcode == 0x73:  # SETITEM
             self._pop()
             self._pop()
-            if not _can_be_filled(self._top()):
-                raise _Broken
+            self._fill(self._top())
             self._settled()
         elif opcode in b"\x85\x86\x87":  # TUPLE1 to TUPLE3
             for _ in range(opcode - 0x84):
@@ -593,8 +715,10 @@ class _Walker:
             arguments = self._pop()
             self._call(self._pop(), arguments)
         elif opcode == 0x62:  # BUILD
-            self._pop()  # with None as state it does nothing, whatever it is done to
-            self._top()
+            state = self._pop()
+            target = self._top()
+            if state != NOTHING:
+                self._change(target)
             self._count_evidence()
         elif opcode == 0x93:  # STACK_GLOBAL
             name, module = self._pop(), self._pop()
@@ -613,6 +737,8 @@ class _Walker:
             if value == 0:
                 raise _Broken
             stack.append(Import("copyreg", f"extension {value}", f"EXT{width}", self.base + at))
+            if self.protocol >= 2:
+                self._believe()
         elif opcode == 0x51:  # BINPERSID
             self._pop()
             stack.append(ANYTHING)
@@ -620,7 +746,8 @@ class _Walker:
             stack.append(self._top())
         elif opcode == 0x98:  # READONLY_BUFFER
             self._top()
-        # FRAME needs nothing here: unpicklers differ in how they read it, and it changes no opcode.
+        elif opcode == 0x95:  # FRAME
+            self._enter_frame(value)
 
 
 def _telling(imports: list[Import]) -> Import | None:
@@ -658,26 +785,46 @@ def _text(line: bytes) -> str:
     return line.decode("utf-8", "surrogateescape")
 
 
+def _name(line: bytes) -> str:
+    try:
+        name = line.decode("utf-8", "strict" if len(line) < WINDOW else "ignore")
+    except UnicodeDecodeError:
+        raise _Broken from None
+    if not name:
+        raise _Broken
+    return name
+
+
 def _is_plain(found: Import) -> bool:
     """Whether both names could stand in an import statement (or name a nested or local function)."""
     if found.module == "?" or found.opcode == "STACK_GLOBAL":
         return True
     module = all(part.isidentifier() for part in found.module.split("."))
     name = found.name.replace("<locals>", "x").replace("<lambda>", "x")
+    if len(name) >= NAME_AT_MOST:
+        name = name.rpartition(".")[0]
     return module and all(part.isidentifier() for part in name.split("."))
 
 
 def _is_known(module: str) -> bool:
     root = module.partition(".")[0]
-    return root in sys.stdlib_module_names or root in KNOWN_PACKAGES
+    if root in sys.stdlib_module_names or root in KNOWN_PACKAGES:
+        return True
+    from _compat_pickle import IMPORT_MAPPING  # what unpicklers rename, such as `commands` to `subprocess`
+
+    return root in IMPORT_MAPPING
 
 
-def _can_be_called(item: int | str | Import) -> bool:
+def _may_exist(found: Import) -> bool:
+    """Whether a known module has that name, as far as the modules that are loaded anyway can tell."""
+    if found.module in ("os", "posix", "nt"):
+        return hasattr(os, found.name)
+    module = sys.modules.get(found.module)
+    return module is None or found.name.partition(".")[0] in vars(module)
+
+
+def _can_be_called(item: Item) -> bool:
     return isinstance(item, Import) or item == ANYTHING
-
-
-def _can_be_filled(item: int | str | Import) -> bool:
-    return isinstance(item, Import) or item in (ANYTHING, CONTAINER)
 
 
 def _reads_as_text(data: bytes) -> bool:
@@ -691,22 +838,27 @@ def _reads_as_text(data: bytes) -> bool:
     return True
 
 
-def _memo_key(line: bytes) -> int:
+def _memo_key(line: bytes) -> int | None:
+    """The number in a line; `None` where it is one of more digits than are read."""
     # The C unpickler hands a C string to the number parser: a NUL ends it.
     digits = line.partition(b"\0")[0].strip()
-    if not 0 < len(digits) <= 32:
-        raise _Broken
+    if len(digits) > DIGITS_AT_MOST and not digits.strip(b"+-0123456789_"):
+        return None
     try:
         return int(digits)
     except ValueError:
         raise _Broken from None
 
 
-def _check_number(line: bytes, real: bool) -> None:
+def _check_number(line: bytes, opcode: int) -> None:
+    if opcode == 0x49 and line[:1] == b"\0":
+        return  # to strtol() the end of the number, which is then 0
     digits = line.partition(b"\0")[0].strip()
+    if len(line) >= WINDOW and not digits.strip(b" \t\r\v\f+-.0123456789_"):
+        return
     if not digits:
         raise _Broken
-    if real:
+    if opcode == 0x46:  # FLOAT
         try:
             float(digits)
         except ValueError:

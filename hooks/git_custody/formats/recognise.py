@@ -12,7 +12,7 @@ from importlib import import_module
 
 from git_custody.core.content import Content
 from git_custody.formats.catalog import modules_for
-from git_custody.formats.pickles import FIRST_BYTES, Walk, walk
+from git_custody.formats.pickles import FIRST_BYTES, Owns, Walk, walk
 from git_custody.formats.verdicts import (
     CODE,
     DEPTH_AT_MOST,
@@ -29,6 +29,7 @@ from git_custody.formats.verdicts import (
 
 HEAD = 4096
 PICKLES_AT_MOST = 20
+PICKLES_WITH_NAMES = 1000
 VERDICTS_AT_MOST = 200
 UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
 ZIP_START = b"PK\x03\x04"
@@ -45,26 +46,36 @@ def recognise(
     *,
     name: str = "",
     most: int = PICKLES_AT_MOST,
-    is_own: Callable[[str], bool] | None = None,
+    is_own: Owns | None = None,
     thorough: bool = False,
 ) -> tuple[Verdict, ...]:
     """Judge `content`, the file at `name`. Empty means: ordinary. `most` pickles are enough to know.
+
+    `is_own` tells whether a top-level module is one of the repository that the file is from; it is only asked where
+    a pickle hangs on that. `thorough` finds every pickle, whatever else the content is, with all `names` that it
+    looks up; where some may be missing, no verdict has names.
 
     What is a pickle, an archive or a binary format is told by bytes alone; the name only counts for texts that
     loaders find by name, such as a `chat_template.jinja`. Reads little of most files, keeps at most a few MiB,
     and unpacks at most 256 MiB on the way. Raises nothing but the `OSError` of content that cannot be read.
     """
-    examination = _Examination(most)
+    examination = _Examination(PICKLES_WITH_NAMES if thorough else most, is_own, thorough)
     examination.look(content, name, (), 0)
+    if examination.has_left_out or examination.pickles >= PICKLES_WITH_NAMES:
+        return tuple(verdict._replace(names=None) for verdict in examination.verdicts)
     return tuple(examination.verdicts)
 
 
 class _Examination:
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, is_own: Owns | None, thorough: bool) -> None:
         self.budget = Budget()
         self.verdicts: list[Verdict] = []
         self.pickles = 0
         self.most = most
+        self.is_own = is_own
+        self.thorough = thorough
+        self.has_left_out = False
+        self.opcodes: int | None = None  # that may still be read for names
 
     def look(self, content: Content, name: str, place: tuple[str, ...], depth: int, wrapping: str = "") -> None:
         """Judge one stretch of content."""
@@ -73,15 +84,18 @@ class _Examination:
         head = content.read_at(0, HEAD)
         if not head:
             return
-        walked = walk(content) if head[0] in FIRST_BYTES else None
-        if walked is None:
-            self._inspect(content, head, name, place, depth, wrapping)
-            return
+        walked = walk(content, is_own=self.is_own) if head[0] in FIRST_BYTES else None
+        is_zip = head[:4] == ZIP_START
+        if walked is not None and not is_zip:
+            self._pickle(content, place, walked, *_name_of(walked, head, wrapping))
+            if not self.thorough:
+                return
         before = len(self.verdicts)
-        if head[:4] == ZIP_START:
-            # P takes a line, so that the first pickle in a zip may look like one of the zip itself.
-            self._inspect(content, head, name, place, depth, wrapping)
-        if not any(verdict.kind == PICKLE for verdict in self.verdicts[before:]):
+        self._inspect(content, head, name, place, depth, wrapping)
+        # P takes a line, so that the first pickle in a zip may look like one of the zip itself, and other bytes of it
+        # like a pickle of nothing but data, which no loader reads behind a P.
+        is_one = walked is not None and is_zip and (walked.call is not None or walked.imported is not None)
+        if walked is not None and is_one and not any(verdict.kind == PICKLE for verdict in self.verdicts[before:]):
             self._pickle(content, place, walked, *_name_of(walked, head, wrapping))
 
     def _inspect(self, content: Content, head: bytes, name: str, place: tuple[str, ...], depth: int, how: str) -> None:
@@ -101,7 +115,8 @@ class _Examination:
         wrapping = member.wrapping and f", {member.wrapping}"
         if member.unpickled is not None:
             known, what = member.unpickled
-            self._pickle(member.content, inside, walk(member.content), known, what + how + wrapping)
+            walked = walk(member.content, is_own=self.is_own)
+            self._pickle(member.content, inside, walked, known, what + how + wrapping)
         elif self.budget.members < 0:
             self._said(Said(OPAQUE, "", f"an archive with more than {MEMBERS_AT_MOST} members", forced=True), place, "")
         elif depth >= DEPTH_AT_MOST:
@@ -118,11 +133,13 @@ class _Examination:
         where = "!".join(place) or None
         if said.kind == SAFE and place:
             return  # what is safe inside of something else is no news
-        if said.kind == OPAQUE:
+        if said.kind == OPAQUE and not self.thorough:
             worse = (v for v in self.verdicts if v.kind in (PICKLE, CODE) or (said.forced and v.forced))
             if any((v.member or "").startswith(where or "") for v in worse):
                 return
-        if len(self.verdicts) < VERDICTS_AT_MOST:
+        if len(self.verdicts) >= VERDICTS_AT_MOST:
+            self.has_left_out = True
+        else:
             self.verdicts.append(
                 Verdict(
                     said.kind, said.format, where, said.what + how, said.calls, None, said.evidence, forced=said.forced
@@ -147,8 +164,17 @@ class _Examination:
                 f"{told.opcode} '{told.module} {told.name}' at byte {told.offset}" if told else None,
                 content,
                 walked.to_the_end if walked else False,
+                names=self._names(content) if self.thorough else None,
             )
         )
+
+    def _names(self, content: Content) -> frozenset[str] | None:
+        from git_custody.formats.pickle_names import OPCODES_AT_MOST, names_in
+
+        left = OPCODES_AT_MOST if self.opcodes is None else self.opcodes
+        told = names_in(content, most=left)
+        self.opcodes = max(0, left - told.opcodes)
+        return told.names if told.complete else None
 
 
 def _inspectors(scene: Scene) -> Iterator[Inspect]:
