@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import struct
 import time
@@ -349,10 +350,25 @@ def test_a_saved_model_in_chunks_cannot_be_looked_into() -> None:
     assert said(b"\x83\xaf\x70\xd1\x0d\x88\x4a\x3f" * 4, "m/saved_model.cpb") == [("opaque", "tf-savedmodel")]
 
 
+def test_a_packed_graph_is_unpacked() -> None:
+    weights = field(5, field(1, "value") + field(2, field(8, field(4, bytes(3_000_000)))))
+    graph = (
+        field(1, tf_node("c", "Const") + weights)
+        + field(1, tf_node("n", "ReadFile"))
+        + field(1, tf_node("c", "Const") + weights)
+    )
+    for name in ("m.pb.gz", "m"):
+        assert said(gzip.compress(graph, 1), name) == [("code", "tf-graph")]
+    assert said(gzip.compress(field(1, 1) + field(2, meta_graph(graph)), 1), "m/saved_model.pb.gz") == [
+        ("code", "tf-savedmodel")
+    ]
+
+
 def test_what_is_named_saved_model_has_to_be_one() -> None:
     whole = saved_model("Abs")
     for data in (b"text", whole[:-3], b"\x08\x01", whole + b"\x07"):
-        assert said(data, "m/saved_model.pb") == [("malformed", "tf-savedmodel")]
+        for name in ("m/saved_model.pb", "saved_model.pb", "m\\Saved_Model.pb"):
+            assert said(data, name) == [("malformed", "tf-savedmodel")]
     assert said(field(50, 7) + whole + b"\x9b\x06\x9c\x06", "m/saved_model.pb") == [("safe", "tf-savedmodel")]
     assert said(b"version https://git-lfs.github.com/spec/v1\n", "m/saved_model.pb") == []
     assert said(graph_def("Const"), "m/my_saved_model.pb") == [("safe", "tf-graph")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from git_custody.formats.paths import file_name
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.protobuf import BYTES, VARINT, Reader
 from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
@@ -47,7 +48,7 @@ ESCAPED_LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00(?:[2-6]|7[0-9A-Ea-e])")
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for operators that call Python or reach files."""
-    name = scene.name.lower().rpartition("/")[2]
+    name = file_name(scene.name)
     if scene.head.startswith(PIR_MARK):
         yield from _text(scene)
     elif not is_pointer(scene.head):

@@ -1,4 +1,4 @@
-"""Paths that stand in a model's file and name another file, which has to lie in or below the same folder."""
+"""Paths: those of files, and those in a model's file that name another, which has to lie in or below its folder."""
 
 from __future__ import annotations
 
@@ -7,3 +7,8 @@ def leaves_folder(path: str) -> bool:
     """Whether `path` is absolute, has a drive, or steps upwards, on any system (`..\\x` does on Windows)."""
     parts = path.replace("\\", "/").split("/")
     return parts[0] == "" or ".." in parts or parts[0][1:2] == ":" or "\0" in path
+
+
+def file_name(path: str) -> str:
+    """The last part of a path, in lower case."""
+    return path.replace("\\", "/").rpartition("/")[2].lower()

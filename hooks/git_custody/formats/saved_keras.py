@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import Content, PartContent
+from git_custody.formats.paths import file_name
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.protobuf import BYTES, Reader
 from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
@@ -23,7 +24,7 @@ SAID_AT_MOST = 20
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Judge the configurations in a ``keras_metadata.pb``."""
-    if is_pointer(scene.head) or scene.name.lower().rpartition("/")[2] != "keras_metadata.pb":
+    if is_pointer(scene.head) or file_name(scene.name) != "keras_metadata.pb":
         return
     reader = Reader(scene.content)
     found: dict[Said, None] = {}

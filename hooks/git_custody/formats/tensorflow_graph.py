@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
+from git_custody.formats.paths import file_name
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.protobuf import BYTES, VARINT, Reader
 from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
@@ -71,7 +72,7 @@ ESCAPES = re.compile(rb"\\(?:[xX]([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTAL
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for operations that reach out of the graph, and for such that TensorFlow does not have."""
-    name = scene.name.lower().rpartition("/")[2]
+    name = file_name(scene.name)
     if name == "saved_model.cpb":
         yield Said(OPAQUE, SAVED_MODEL, "a TensorFlow SavedModel in chunks, which cannot be looked into here")
     elif name.endswith(".pbtxt"):
