@@ -123,10 +123,10 @@ def _zstd(window: int) -> Engine:
 DEFLATE = Codec("deflate", lambda _: _Inflater(), (ZLIB_WINDOW,))
 ZLIB = DEFLATE._replace(name="zlib")
 GZIP = DEFLATE._replace(name="gzip")
-BZIP2 = Codec("bzip2", _bzip2, (4 * 1024 * 1024,), cost=4)
-XZ = Codec("xz", _xz, WINDOWS, cost=2)
+BZIP2 = Codec("bzip2", _bzip2, (4 * 1024 * 1024,), cost=6)
+XZ = Codec("xz", _xz, WINDOWS, cost=3)
 LZIP = XZ._replace(name="lzip")
-LZMA = Codec("lzma", _lzma_alone, WINDOWS, cost=2)
+LZMA = Codec("lzma", _lzma_alone, WINDOWS, cost=3)
 LZ4 = Codec("lz4", _lz4, (9 * 1024 * 1024,))
 ZSTD = Codec("zstd", _zstd, WINDOWS)
 
@@ -139,16 +139,22 @@ def raw_lzma(filters: list[dict[str, Any]], window: int) -> Codec:
 
         return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
 
-    return Codec("lzma", make, (window,), cost=2)
+    return Codec("lzma", make, (window,), cost=3)
+
+
+_is_available: dict[str, bool] = {}
 
 
 def is_available(codec: Codec) -> bool:
     """Whether the library is here: lz4 and Zstandard are none of the standard library's before Python 3.14."""
-    try:
-        codec.make(codec.windows[0])
-    except ImportError:
-        return False
-    return True
+    if codec.name not in _is_available:
+        try:
+            codec.make(codec.windows[0])
+        except ImportError:
+            _is_available[codec.name] = False
+        else:
+            _is_available[codec.name] = True
+    return _is_available[codec.name]
 
 
 class Run:

@@ -35,7 +35,7 @@ class Unpacked:
         self.hides = False
         self._budget = budget
         self.source: Source = self._start()
-        self._is_over = False
+        self._is_over = self._is_released = False
         self._memory = bytearray()
         self._file: IO[bytes] | None = None
         self._length = 0
@@ -44,7 +44,8 @@ class Unpacked:
     def release(self) -> None:
         """Let go of memory and files. What is read afterwards is unpacked again, at its own expense."""
         self._close()
-        self._begin(Budget())
+        self._memory, self._file, self._length = bytearray(), None, 0
+        self._is_released = True
 
     def __del__(self) -> None:
         self._close()
@@ -68,9 +69,9 @@ class Unpacked:
 
     def ends_within(self, length: int) -> bool:
         """Whether it is complete with at most `length` bytes, if it may still be unpacked so far just to know."""
-        while not self._is_over and self._length <= length and self._budget.tails > 0:
+        while not self._is_over and self._length <= length and self._budget.tails > 0 and not self._is_released:
             self._budget.tails -= self._pull() * self.source.cost
-        return self._is_over and self._length <= length and self.obstacle is None
+        return self._is_over and self._length <= length and self.obstacle is None and not self._is_released
 
     def read_at(self, offset: int, length: int) -> bytes:
         """Read as every content is read, unpacking up to there."""
@@ -87,6 +88,8 @@ class Unpacked:
         return self._file.read(length)
 
     def _reach(self, length: int) -> None:
+        if self._is_released:
+            self._begin(Budget())
         while not self._is_over and self._length < length:
             if self._length >= FREE_AT_ALL_TIMES and not self._may_go_on():
                 self._end()

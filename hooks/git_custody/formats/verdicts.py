@@ -63,7 +63,7 @@ class Budget:
     """What one file may cost.
 
     `begun`: bytes unpacked within the first 64 KiB of each stream; `unpacked`: those behind; `tails`: those that are
-    only unpacked to see how a stream ends. A byte of lzma counts twice, one of bzip2 four times, as long as they
+    only unpacked to see how a stream ends. A byte of lzma counts three times, one of bzip2 six times, as long as they
     take. `windows`: bytes of memory that decompressors may hold at one time. `members`: members looked at.
     `overlaps`: members of a zip that lie over each other.
     """

@@ -72,6 +72,7 @@ class _Zip:
         self.budget = scene.budget
         self.tail_at = tail_at
         self.tail = tail
+        self.has_end = END in tail
         self.kinds = Kinds(scene)
         self.entries = 0
         self.readings: set[int] = set()
@@ -247,14 +248,15 @@ class _Zip:
 
     def _read(self, entry: Entry, start: int) -> Iterator[Said | Member]:
         length = self._length(entry, start)
-        key = (start << 64 | (length if entry.method == STORED else 0)) << 16 | entry.method
+        # One number is smaller than a tuple; what differs most stands lowest, for the sake of its hash.
+        key = (length if entry.method == STORED else 0) << 80 | entry.method << 64 | start
         if key in self.readings or not (length or entry.method):
             return
         self.readings.add(key)
         stored = PartContent(self.content, start, length)
         codec, data_at = _codec(self.content, entry.method, start)
         obstacle = None
-        if END in self.tail:  # else no more than its first bytes are a zip's, which may be an accident
+        if self.has_end:  # else no more than its first bytes are a zip's, which may be an accident
             if entry.flags & ENCRYPTED or entry.method == AES:
                 obstacle = "encrypted"
             elif codec is None and entry.method != STORED:
