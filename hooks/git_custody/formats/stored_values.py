@@ -18,7 +18,9 @@ from git_custody.formats.verdicts import Member
 VALUES_AT_MOST = 50_000
 PACKED_AT_MOST = 1_000
 PIECES_AT_MOST = 1_000_000
-OPCODES_OF_PLAIN_DATA = 8
+# What short numbers and texts do not come to by chance
+OPCODES_OF_PLAIN_DATA = 12
+LETTERS_OF_AN_IMPORT = 8
 NAME_SHOWN = 100
 
 # What may hold pickles inside: gzip, bzip2, xz, zlib, zstd, lz4, zip, NumPy arrays.
@@ -53,8 +55,10 @@ class Sieve:
 def is_pickle(content: Content, at: int = 0) -> bool:
     """Whether a pickle begins there, and no few bytes that happen to be one, as numbers and short texts may."""
     walked = walk(content, at)
-    return walked is not None and (
-        walked.protocol >= 2 or walked.imported is not None or walked.opcodes >= OPCODES_OF_PLAIN_DATA
+    if walked is None or walked.protocol >= 2 or walked.call is not None:
+        return walked is not None
+    return walked.opcodes >= OPCODES_OF_PLAIN_DATA or (
+        walked.imported is not None and len(walked.imported.dotted) >= LETTERS_OF_AN_IMPORT
     )
 
 
