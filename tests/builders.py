@@ -350,19 +350,42 @@ def java_object(name: str = "org.example.Gadget") -> bytes:
     return b"\xac\xed\0\x05sr" + struct.pack(">H", len(raw)) + raw + bytes(8) + b"\x02\0\0xp"
 
 
-def r_closure(form: str = "X") -> bytes:
-    """R's serialisation, version 2, of `function() system("true")` as a closure (R internals, section 1.8)."""
+def _r_flag(kind: int, more: int = 0) -> bytes:
+    return struct.pack(">L", kind | more)
 
-    def flag(kind: int, more: int = 0) -> bytes:
-        return struct.pack(">L", kind | more)
 
-    def symbol(name: str) -> bytes:
-        return flag(1) + flag(9, 0x40000) + struct.pack(">L", len(name)) + name.encode()
+def _r_symbol(name: str) -> bytes:
+    return _r_flag(1) + _r_flag(9, 0x40000) + struct.pack(">L", len(name)) + name.encode()
 
-    text = flag(16) + struct.pack(">L", 1) + flag(9, 0x40000) + struct.pack(">L", 4) + b"true"
-    call = flag(6) + symbol("system") + flag(2) + text + flag(254)
-    closure = flag(3) + flag(253) + flag(254) + call
-    return f"{form}\n".encode() + struct.pack(">LLL", 2, 0x40003, 0x20300) + closure
+
+def _r_call() -> bytes:
+    text = _r_flag(16) + struct.pack(">L", 1) + _r_flag(9, 0x40000) + struct.pack(">L", 4) + b"true"
+    return _r_flag(6) + _r_symbol("system") + _r_flag(2) + text + _r_flag(254)
+
+
+def r_closure() -> bytes:
+    """R's serialised `function() system("true")` (R Internals, 1.8: a closure is environment, arguments, body)."""
+    return _r_flag(3, 0x400) + _r_flag(253) + _r_flag(254) + _r_call()
+
+
+def r_promise() -> bytes:
+    """R's serialised promise of `system("true")`: environment, no value yet, expression."""
+    return _r_flag(5, 0x400) + _r_flag(253) + _r_flag(252) + _r_call()
+
+
+def r_list(*items: bytes) -> bytes:
+    return _r_flag(19) + struct.pack(">L", len(items)) + b"".join(items)
+
+
+def rds(item: bytes) -> bytes:
+    """An object as `saveRDS(compress = FALSE)` writes it, version 2."""
+    return b"X\n" + struct.pack(">LLL", 2, 0x40003, 0x20300) + item
+
+
+def r_workspace(**items: bytes) -> bytes:
+    """Objects as `save(compress = FALSE, version = 2)` writes them: a list of pairs behind a mark."""
+    pairs = b"".join(_r_flag(2, 0x400) + _r_symbol(name.replace("_", ".")) + item for name, item in items.items())
+    return b"RDX2\n" + rds(pairs + _r_flag(254))
 
 
 def torch7_function() -> bytes:

@@ -47,6 +47,10 @@ from builders import (
     onnx,
     polyglot_safetensors,
     r_closure,
+    r_list,
+    r_promise,
+    r_workspace,
+    rds,
     safetensors,
     saved_model,
     seven_zip,
@@ -90,18 +94,6 @@ CARRIER, CODE, OPAQUE = "carrier", "code", "opaque"
 KINDS: dict[str, tuple[str, str, Make]] = {}
 
 
-# What no inspector looks into yet.
-PENDING = {
-    "compressed-lz4",
-    "compressed-zst",
-    "compressed-damaged",
-    "zip-nested",
-    "7z",
-    "npy-structured",
-    "npy-odd",
-} | {"shelve", "sqlite-shelve"}
-
-
 def kind(name: str, how: str, label: str = CARRIER) -> Callable[[Make], Make]:
     """Make the files of a kind with the function below."""
 
@@ -119,7 +111,7 @@ def samples(label: str) -> list[Sample]:
 
 def carriers() -> list[Sample]:
     """Every file here is or holds a pickle."""
-    return [sample for sample in samples(CARRIER) if sample.kind not in PENDING]
+    return samples(CARRIER)
 
 
 def code_carriers() -> list[Sample]:
@@ -132,7 +124,7 @@ def opaque() -> list[Sample]:
     return samples(OPAQUE)
 
 
-ALL_WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
     "raw": lambda data: data,
     "gz": lambda data: gzip.compress(data, mtime=0),
     "bz2": bz2.compress,
@@ -149,7 +141,6 @@ ALL_WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
     "zip-in-tar": lambda data: tarred({"in.zip": b"junk" + zipped({"x": data})}),
     "7z": lambda data: seven_zip({"x": data}, "lzma2"),
 }
-WRAPPINGS = {label: wrap for label, wrap in ALL_WRAPPINGS.items() if label not in ("lz4", "zst", "7z")}
 COMPRESSIONS = ("gz", "bz2", "xz", "lzma", "zlib", "lz4", "zst")
 PROTOCOLS = range(6)
 
@@ -441,7 +432,7 @@ def _polyglot_safetensors() -> Named:
 
 def _compressed(how: str) -> Make:
     def make() -> Named:
-        wrap = ALL_WRAPPINGS[how]
+        wrap = WRAPPINGS[how]
         for protocol in PROTOCOLS:
             yield f"{protocol}.pkl.{how}", wrap(evil(protocol))
             yield f"benign-{protocol}.{how}", wrap(pickle.dumps({"a": list(range(500))}, protocol))
@@ -683,7 +674,7 @@ def _zip_streamed() -> Named:
 
 @kind("zip-nested", "archives in archives")
 def _zip_nested() -> Named:
-    for label, wrap in ALL_WRAPPINGS.items():
+    for label, wrap in WRAPPINGS.items():
         data = EVIL0
         for depth in range(3):
             data = zipped({"in": wrap(data)})
@@ -939,9 +930,9 @@ def _saved_model() -> Named:
         yield f"{op}/saved_model.pb", saved_model(op)
 
 
-@kind("onnx-custom", "ONNX models with operators of other domains", CODE)
+@kind("onnx-custom", "ONNX models with operators that are Python", CODE)
 def _onnx_custom() -> Named:
-    for op, domain in (("PyOp", "ai.onnx.contrib"), ("PythonOp", "com.microsoft"), ("Run", "my.own.domain")):
+    for op, domain in (("PyOp", "ai.onnx.contrib"), ("PythonOp", "com.microsoft")):
         yield f"{op}.onnx", onnx(op, domain)
 
 
@@ -985,22 +976,20 @@ def _java() -> Named:
         yield f"{name}.bin", java_object(name)
 
 
-@kind("r-data", "R objects with closures, calls and promises", CODE)
+@kind("r-data", "R objects with a promise, and workspaces with what R runs by itself", CODE)
 def _r_data() -> Named:
-    plain = r_closure()
-    for name, data in (
-        ("plain", plain),
-        ("gz", gzip.compress(plain, mtime=0)),
-        ("bz2", bz2.compress(plain)),
-        ("xz", lzma.compress(plain)),
-    ):
-        yield f"{name}.rds", data
-    for mark in (b"RDX2\n", b"RDX3\n"):
-        pairs = struct.pack(">LLL", 2, 0x40003, 0x20300)
-        body = plain[14:]
-        symbol = struct.pack(">LLL", 1, 0x40009, 1) + b"f"
-        workspace = mark + b"X\n" + pairs + struct.pack(">L", 0x402) + symbol + body + struct.pack(">L", 254)
-        yield f"{mark[:4].decode()}.RData", gzip.compress(workspace, mtime=0)
+    objects = {
+        "promise.rds": rds(r_promise()),
+        "inside.rds": rds(r_list(r_closure(), r_promise())),
+        "promise.RData": r_workspace(x=r_promise()),
+        "first.RData": r_workspace(_First=r_closure()),
+        "print.RData": r_workspace(x=r_list(), print=r_closure()),
+    }
+    for name, data in objects.items():
+        yield f"plain/{name}", data
+        yield f"gz/{name}", gzip.compress(data, mtime=0)
+        yield f"bz2/{name}", bz2.compress(data)
+        yield f"xz/{name}", lzma.compress(data)
 
 
 @kind("python-code", "compiled Python", CODE)

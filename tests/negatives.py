@@ -21,6 +21,10 @@ from builders import (
     keras_zip,
     npy,
     onnx,
+    r_closure,
+    r_list,
+    r_workspace,
+    rds,
     safetensors,
     saved_model,
     seven_zip,
@@ -79,7 +83,7 @@ TEXTS = (
     "c\n\n\n.\n", "i\n\n\n.\n", "(i\n\nfoo\n.", "cbuiltins\n", "cbuiltins\neval", "cbuiltins\neval\n(", "cposix\nnt\nvms\n",
     "cos\nsystem\n# module and function\n", "ios\nsystem\n.\n", "cats.\ndogs.\n", "Python\nNode\n(Ruby\n",
 )  # fmt: skip
-NAMES = ("txt", "pkl", "pt", "bin", "safetensors", "csv", "md", "npy", "joblib", "pth")
+NAMES = ("txt", "pkl", "pt", "bin", "dat", "csv", "md", "ckpt", "joblib", "pth")
 
 
 @kind("texts", "ordinary texts that begin like opcodes")
@@ -327,8 +331,6 @@ def _archives() -> Named:
 
     texts = {f"{number}.txt": text.encode() for number, text in enumerate(TEXTS)}
     for label, wrap in WRAPPINGS.items():
-        if label in ("lz4", "zst", "7z"):
-            continue
         for number, text in enumerate(TEXTS[:10]):
             yield f"{number}.{label}", wrap(text.encode() * 30 or b"-")
         yield f"large.{label}", wrap(TEXTS[0].encode() * 30_000)
@@ -336,8 +338,7 @@ def _archives() -> Named:
         yield f"texts-{method}.zip", zipped(texts, method)
         yield f"streamed-{method}.zip", streamed_zip(texts, method)
     yield "texts.tar", tarred(texts)
-    if 0:
-        yield "texts.7z", seven_zip({name: data for name, data in texts.items() if data}, "lzma")
+    yield "texts.7z", seven_zip({name: data for name, data in texts.items() if data}, "lzma")
     yield (
         "a.whl",
         zipped({"a/__init__.py": b"import os\n", "a-1.dist-info/RECORD": b"a/__init__.py,,\n"}, zipfile.ZIP_DEFLATED),
@@ -450,6 +451,8 @@ def _data_files() -> Named:
         b"X\n" + struct.pack(">LLLLL", 2, 0x40003, 0x20300, 16, 1) + struct.pack(">LL", 0x40009, 3) + b"abc",
     )
     yield "lists.rds", b"X\n" + struct.pack(">LLLLL", 2, 0x40003, 0x20300, 19, 1) + struct.pack(">LLd", 14, 1, 1.5)
+    yield "function.rds", rds(r_list(r_closure()))
+    yield "function.RData", r_workspace(fit=r_closure())
     for oid in ("0" * 64, "c" * 64, "a1" * 32):
         yield f"{oid[:4]}.pkl", f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize 12\n".encode()
     with tempfile.TemporaryDirectory() as folder:

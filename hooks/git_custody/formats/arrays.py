@@ -17,6 +17,9 @@ MAGIC = b"\x93NUMPY"
 HEADER_PARSED_AT_MOST = 65_536
 ARRAYS_AT_MOST = 1_000
 SEARCHED_FOR_NEXT = 1024 * 1024
+WINDOW = 1024 * 1024
+# The type code of objects in quotes, alone or as the last of several, plainly or escaped.
+SIGN_OF_OBJECTS = rb"""['",] ?[|<>=]?(?:O[48]?|object_?)['"]|\\"""
 ITEM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2}
 ITEM_SIZES |= {"f": 4, "d": 8, "g": 16, "F": 8, "D": 16, "G": 32}
 
@@ -75,8 +78,8 @@ def _array_at(content: Content, at: int) -> Array | None:
     header = content.read_at(at + 8 + width, min(length, HEADER_PARSED_AT_MOST))
     described = _parsed(header) if length <= HEADER_PARSED_AT_MOST else None
     if described is None:
-        # Too long or unusual to parse: the type code of objects stands in quotes, plainly or escaped.
-        return Array(data_at, None, any(sign in header for sign in (b"O'", b'O"', b"O8", b"object", b"\\")))
+        # Too long or unusual to parse
+        return Array(data_at, None, _has_sign_of_objects(content, at + 8 + width, length))
     kind, shape = described.get("descr"), described.get("shape")
     if _has_objects(kind):
         return Array(data_at, None, True)
@@ -88,6 +91,21 @@ def _array_at(content: Content, at: int) -> Array | None:
             return Array(data_at, None, False)
         size *= extent
     return Array(data_at, data_at + size, False)
+
+
+def _has_sign_of_objects(content: Content, at: int, length: int) -> bool:
+    """Look through a header of any length; NumPy reads it whole where pickles are allowed."""
+    import re
+
+    sign, end = re.compile(SIGN_OF_OBJECTS), min(at + length, content.size)
+    while at < end:
+        window = content.read_at(at, min(WINDOW, end - at))
+        if not window:
+            return False
+        if sign.search(window):
+            return True
+        at += max(len(window) - 16, 1)  # a sign may lie across two windows
+    return False
 
 
 def _parsed(header: bytes) -> dict[object, object] | None:
@@ -116,8 +134,9 @@ def _has_objects(kind: object, depth: int = 0) -> bool:
         return bool(kind) and _has_objects(kind[0], depth + 1)
     if isinstance(kind, list):
         return any(len(field) > 1 and _has_objects(field[1], depth + 1) for field in kind if isinstance(field, tuple))
-    if isinstance(kind, dict):
-        return any(_has_objects(value, depth + 1) for value in kind.values())
+    if isinstance(kind, dict):  # {"names": …, "formats": …}, which NumPy took up to 1.13
+        formats = kind.get("formats", list(kind.values()))
+        return not isinstance(formats, (list, tuple)) or any(_has_objects(value, depth + 1) for value in formats)
     return False
 
 

@@ -20,6 +20,8 @@ GZIP_TRAILER = 8
 ZLIB_TRAILER = 4
 ZFILE_MAGIC = b"ZF0x"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+LZ4_MAGIC = b"\x04\x22\x4d\x18"
+SKIPPED_AT_MOST = 10_000
 ZSTD_DICTIONARY = 3  # the bits of the frame header's descriptor that say how long the dictionary's id is
 # Told by their first bytes, and not unpacked here.
 UNREADABLE = {b"\x02\x21\x4c\x18": ("lz4", "lz4 (legacy frame)"), b"Rar!\x1a\x07": ("rar", "RAR")}
@@ -71,11 +73,12 @@ def _packed(content: Content, head: bytes) -> Packed | None:
         return Packed(streams.XZ, _anything)
     if head.startswith(b"LZIP\x01"):
         return Packed(streams.LZIP, _anything, certain=False)
-    if head.startswith(b"\x04\x22\x4d\x18"):
-        return Packed(streams.LZ4, _anything)
-    if head.startswith(ZSTD_MAGIC) or (0x50 <= head[0] <= 0x5F and head[1:4] == b"\x2a\x4d\x18"):
-        # A skippable frame is the same in lz4, but only there do tools put none first.
-        return Packed(streams.ZSTD, _anything)
+    if head.startswith(LZ4_MAGIC) or _is_skippable(head):
+        # Skippable frames are the same in both; what is behind them tells.
+        behind = content.read_at(_behind_skippable(content, 0), 4)
+        return Packed(streams.LZ4 if behind == LZ4_MAGIC else streams.ZSTD, _frames)
+    if head.startswith(ZSTD_MAGIC):
+        return Packed(streams.ZSTD, _frames)
     if _may_be_zlib(head):
         return Packed(streams.ZLIB, _zlib_data, ZLIB_TRAILER, certain=False)
     if head.startswith(ZFILE_MAGIC):
@@ -87,6 +90,24 @@ def _packed(content: Content, head: bytes) -> Packed | None:
 
 def _anything(content: Content, at: int) -> int | None:
     return at if content.read_at(at, 1) else None
+
+
+def _frames(content: Content, at: int) -> int | None:
+    return _anything(content, _behind_skippable(content, at))
+
+
+def _is_skippable(frame: bytes) -> bool:
+    return len(frame) >= 8 and 0x50 <= frame[0] <= 0x5F and frame[1:4] == b"\x2a\x4d\x18"
+
+
+def _behind_skippable(content: Content, at: int) -> int:
+    """Where the first frame that is not skippable may begin (RFC 8878, 3.1.2; the same in LZ4's frames)."""
+    for _ in range(SKIPPED_AT_MOST):
+        frame = content.read_at(at, 8)
+        if not _is_skippable(frame):
+            break
+        at += 8 + int.from_bytes(frame[4:], "little")
+    return at
 
 
 def _gzip_data(content: Content, at: int) -> int | None:
