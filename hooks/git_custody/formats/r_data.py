@@ -23,12 +23,17 @@ WINDOW = 256 * 1024
 STRINGS_AT_MOST = 5_000_000
 STRINGS_FOR_AN_OBJECT = 4  # what looking at any other object costs
 ASCII_BYTES_AT_MOST = 64 * 1024 * 1024
+WORDS_ONE_BY_ONE = 64
+LONGEST_USUAL_WORD = 24
 SYMBOLS_KEPT = 16_384
 NAME_AT_MOST = 256
 PENDING_AT_MOST = 200_000
 
 WORKSPACE = re.compile(rb"RD[ABX][23]\n")
 OLD_WORKSPACE = re.compile(rb"RD[ABX]1\n")
+BLANK = re.compile(rb"\s*")
+WORD = re.compile(rb"\s*(\S{1,255})")
+ESCAPE = re.compile(rb"\\(?:[0-7]{1,3}|.)", re.DOTALL)
 ENCODINGS = {b"X\n": "xdr", b"B\n": "native", b"A\n": "ascii"}
 
 # SEXPTYPEs of `Rinternals.h`, and the codes that only streams have, of `serialize.c`.
@@ -196,6 +201,7 @@ class _AsciiReader(_Reader):
     def __init__(self, content: Content, at: int) -> None:
         super().__init__(content, at)
         self._left = ASCII_BYTES_AT_MOST
+        self._at_end = False
 
     def integer(self) -> int:
         """Read one integer, where R writes NA for the lowest."""
@@ -209,28 +215,29 @@ class _AsciiReader(_Reader):
     def vector(self, kind: int, length: int) -> None:
         """Pass the elements of an atomic vector over."""
         length *= TOKENS[kind]
-        while length:
+        while length > WORDS_ONE_BY_ONE:
             self._fill(WINDOW // 2)
-            ahead = self._window[self._at :]
-            if len(self._window) == WINDOW:
-                # The last word may go on behind the window.
+            ahead = self._window[self._at : self._at + LONGEST_USUAL_WORD * length]
+            if self._at + len(ahead) < len(self._window) or not self._at_end:
+                # The last word may go on behind it.
                 ahead = ahead[: max(ahead.rfind(b"\n"), ahead.rfind(b" ")) + 1]
             words = len(ahead.split())
-            if words > length:
-                self._at += len(ahead) - len(ahead.split(None, length)[-1])
-                return
             if not words:
                 raise _Broken
+            if words > length:
+                ahead = ahead[: len(ahead) - len(ahead.split(None, length)[-1])]
+                words = length
             self._at += len(ahead)
             length -= words
+        for _ in range(length):
+            self._word()
 
     def text(self, length: int) -> str:
         """Read a string with its escapes."""
         if not length:
             return ""
         self._fill(1)
-        blank = re.compile(rb"\s*").match(self._window, self._at)
-        self._at = blank.end() if blank else self._at
+        self._at = BLANK.match(self._window, self._at).end()  # type: ignore[union-attr]
         kept = b""
         while length:
             self._fill(min(4 * length, WINDOW // 2))
@@ -243,7 +250,7 @@ class _AsciiReader(_Reader):
                 self._at += len(taken)
                 length -= len(taken)
             else:
-                escape = re.compile(rb"\\(?:[0-7]{1,3}|.)", re.DOTALL).match(self._window, self._at)
+                escape = ESCAPE.match(self._window, self._at)
                 if escape is None:
                     raise _Broken
                 self._at = escape.end()
@@ -259,7 +266,7 @@ class _AsciiReader(_Reader):
 
     def _word(self) -> bytes:
         self._fill(256)
-        found = re.compile(rb"\s*(\S{1,255})").match(self._window, self._at)
+        found = WORD.match(self._window, self._at)
         if found is None:
             raise _Broken
         self._at = found.end()
@@ -267,7 +274,7 @@ class _AsciiReader(_Reader):
 
     def _fill(self, length: int) -> None:
         """Have that many bytes ahead, if there are so many."""
-        if len(self._window) - self._at >= length:
+        if self._at_end or len(self._window) - self._at >= length:
             return
         self._base += self._at
         self._left -= max(self._at, 256)
@@ -275,6 +282,7 @@ class _AsciiReader(_Reader):
             raise _TooMuch
         self._at = 0
         self._window = self._content.read_at(self._base, WINDOW)
+        self._at_end = len(self._window) < WINDOW
 
 
 Task = tuple[int, int, int]  # what, where, how many times
