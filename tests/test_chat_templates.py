@@ -419,6 +419,30 @@ def test_many_keys_are_bounded() -> None:
     assert time.process_time() - before < 2
 
 
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b'{"a":"\\u0061",' + (b'"' + b"c" * 64) * 100_000, "a.json"),
+        (b'{"a":"\\u0061",' + b'"chat_templat' * 500_000, "a.json"),
+        (b'{"a":"\\u0061",' + b"\\u0063" * 1_000_000, "a.json"),
+        (b"chat_template:\n" * 70_000, "a.yaml"),
+        (b"chat_template: '" + b"''" * 500_000, "a.yaml"),
+        (b'chat_template: "' + b"\\n" * 500_000, "a.yaml"),
+        (b"_template" + b"-" * 1_000_000, "a.yaml"),
+        (b"_template" + b"- " * 500_000, "a.yaml"),
+        (b"_template" + b"a" * 1_000_000, "a.yaml"),
+        (b"_template\n" + b" " * 1_000_000, "a.yaml"),
+        (b"__globals__" + b"{" * 80_000, "a.j2"),
+    ],
+)
+def test_hostile_files_are_bounded(data: bytes, name: str) -> None:
+    before = time.process_time()
+    for item in inspect(Scene(BytesContent(data), data[:4096], name, Budget())):
+        assert isinstance(item, Said)
+        assert item.kind == "opaque"
+    assert time.process_time() - before < 2
+
+
 @FUZZ
 @given(st.sampled_from([*BAD.values(), *ORDINARY.values()]), st.randoms(use_true_random=False), st.integers(1, 6))
 def test_no_template_raises(template: str, random: Random, times: int) -> None:

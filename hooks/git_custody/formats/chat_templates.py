@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from git_custody.core.content import Content
@@ -30,6 +31,10 @@ _WINDOW = 1024 * 1024
 _KEY_AT_MOST = 1024
 # What even templates of web pages and documents never name.
 _NEVER_ORDINARY = rb"__(?:globals|builtins|import)__"
+_YAML_KEY = (
+    r"^([ \t]{0,64}(?:-[ \t]{1,8}){0,8})([\"']?)[\w-]{0,64}(?:chat|instruction)_template[\w-]{0,64}\2"
+    r"[ \t]{0,64}:[ \t]{0,64}"
+)
 
 
 class Judge:
@@ -91,9 +96,7 @@ def _of_yaml(content: Content) -> Iterator[Said]:
         return
     text = raw.decode("utf-8", "replace")
     judge = Judge()
-    for match in re.finditer(
-        r"^([ \t-]*)([\"']?)[\w-]*(?:chat|instruction)_template[\w-]*\2[ \t]*:[ \t]*", text, re.MULTILINE
-    ):
+    for match in islice(re.finditer(_YAML_KEY, text, re.MULTILINE), TEMPLATES_AT_MOST):
         found = judge(_yaml_scalar(text, match.end(), len(match[1])))
         if found is not None and found.kind == CODE:
             yield Said(CODE, ID, f"a YAML file with a chat template that {found.says}", found.calls, found.evidence)
@@ -104,10 +107,10 @@ def _yaml_scalar(text: str, at: int, indentation: int) -> str:
     """The scalar that begins at `at`: in quotes, or the lines that are indented further than its key."""
     quote = text[at : at + 1]
     if quote == "'":
-        quoted = re.compile(r"[^']*(?:''[^']*)*").match(text, at + 1)
+        quoted = re.compile(r"[^']*(?:''[^']*){0,20000}").match(text, at + 1)
         return quoted[0].replace("''", "'") if quoted else ""
     if quote == '"':
-        quoted = re.compile(r'[^"\\]*(?:\\.[^"\\]*){0,100000}', re.DOTALL).match(text, at + 1)
+        quoted = re.compile(r'[^"\\]*(?:\\.[^"\\]*){0,20000}', re.DOTALL).match(text, at + 1)
         escapes = {"n": "\n", "t": "\t", "\n": ""}
         return re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), quoted[0], flags=re.DOTALL) if quoted else ""
     lines = text[at : at + TEXT_AT_MOST].split("\n")
@@ -152,7 +155,7 @@ def _places_of_key(content: Content) -> Iterator[int]:
         for end in _ends_of_key(window):
             yield start + end
         kept = window[-_KEY_AT_MOST:]
-        # What ended in this window must not be found again in the next one.
+        # What ends in this window must not be found again in the next one.
         kept = kept[max(_ends_of_key(kept), default=0) :]
         start += len(window) - len(kept)
         window = kept
