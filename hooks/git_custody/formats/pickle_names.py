@@ -210,9 +210,9 @@ class _Reader:
     def _stopped(self) -> bool:
         self._pop()
         self.streams += 1
-        if self.frame_end:
-            raise _Untold("one of its frames goes on behind its end")
         end = self.base + self.at
+        if self.frame_end > end:
+            raise _Untold("one of its frames goes on behind its end")
         rest = self.content.read_at(end, WINDOW)
         if not rest.strip(PADDING) and len(rest) < WINDOW:
             return False

@@ -540,6 +540,8 @@ class _Walker:
                 sure = _is_plain(target) and _is_known(target.module)
             if sure or self._is_of_the_repository(target):
                 self._believe()
+        elif self.deep and self.imports:
+            self._believe()  # any of them may be what is called
         self._count_evidence()
 
     def _note_call(self, target: Import) -> None:

@@ -1,0 +1,482 @@
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import fractions
+import io
+import pathlib
+import pickle
+import random
+import struct
+import sys
+import time
+import tracemalloc
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from corpus import EVIL0, LEGACY_MAGIC, Payload, npy, torch_index, torch_legacy, torch_zip, zipped
+from git_custody.core.content import BytesContent
+from git_custody.formats import pickle_names
+from git_custody.formats.pickle_names import Names, names_in, renamed
+from git_custody.formats.pickles import walk
+from git_custody.formats.recognise import recognise
+from opcode_streams import Victim, is_own, little, program, stream
+
+QUICK = settings(deadline=None, max_examples=200, suppress_health_check=list(HealthCheck))
+CALL = b"cos\nsystem\n(S'true'\ntR"
+
+
+def is_found(data: bytes) -> bool:
+    return walk(BytesContent(data)) is not None
+
+
+def frame(length: int) -> bytes:
+    return b"\x95" + little(length, 8)
+
+
+# ------------------------------------------------------------------ what unpicklers run is found
+
+# Each of these makes some unpickler call or change something, as the comment in front of it says.
+RUN = {
+    # strtol() skips white space, however much there is
+    "number behind a wide margin": b"I" + b" " * 70_000 + b"1\n0" + CALL,
+    # a NUL ends a number, also at once
+    "number that a NUL ends at once": b"I\0anything\n0" + CALL,
+    "key of a thousand digits": b"Np" + b"0" * 2_000 + b"1\n0g1\n0" + CALL,
+    "key of more digits than are read": b"Np" + b"0" * 70_000 + b"1\n0g1\n0" + CALL,
+    # attribute paths have any length from protocol 4 on
+    "long attribute path": b"\x80\x04cos\nsystem" + b".__call__" * 200 + b"\n\x8c\x04true\x85R",
+    "long attribute path, to the end": b"\x80\x04cos\nsystem" + b".__call__" * 9_000 + b"\n.",
+    # Lib/pickle.py takes a last line without its end, less one byte
+    "last line without its end": b"(S'true'\nios\nsystem_",
+    # from a file, Modules/_pickle.c drops what is left of a frame that ends inside of an opcode
+    "frame that ends inside of a number": b"\x80\x04" + frame(2) + b"M\x01\0\x000" + CALL,
+    "frame that ends inside of a length": frame(3) + b"X\2\0" + b"\2\0\0\0ab0" + CALL,
+    "frame that ends inside of a text": frame(6) + b"B\2\0\0\0a" + b"ab0" + CALL,
+    "frame that ends inside of a line": frame(2) + b"Vx" + b"yy\n0" + CALL,
+    "frame that ends inside of a frame's length": frame(3) + b"\x95\5\0" + little(5, 8) + b"NN0N0" + CALL,
+    "frame that begins before another's end": frame(12) + b"K\1\x95" + little(40, 8) + b"0" + CALL,
+    "frame that goes on behind STOP": frame(5) + b"NN.xx" + CALL,
+    # more marks than are kept
+    "mark below all that are kept": b"N" + b"(" * 140_000 + b"1" * 139_999 + b"cos\nsystem\nS'x'\no\xff",
+    "class below all that is kept": b"(cos\nsystem\n" + b"K\1J\1\1\1\1" * 70_000 + b"o\xff",
+    # renamed to subprocess
+    "module of Python 2": b"(Vtrue\nicommands\ngetoutput\nand more text\n",
+    "module that Python has dropped": b"(Vtrue\nipipes\nquote\nand more text\n",
+    "call without arguments": b"(ios\nabort\nand more text\n",
+    "call without arguments, of what another platform has": b"(iposix\nabort\nand more text\n",
+    "call with a text instead of a tuple": b"cos\nsystem\nVw\nRand more text\n",
+    # no call, but the module stays changed
+    "append to what was imported": b"csys\npath\nV/tmp\na\xff\xff",
+    "append in text": b"csys\npath\nV/tmp\nand so on\n",
+    "item of what was imported": b"cos\nenviron\nVPATH\nV/tmp\nsome text\n",
+    "items of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\nu some text\n",
+    "state of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\ndb some text\n",
+    "import that leaves nothing": b"cmymodule\nrun\n0.",
+    "extension, with what only Lib/pickle.py takes": b"\x82\x4dC\x01xR\xff\xfe",
+    "extension in the protocol of extensions": b"\x80\x02\x82\x4d)R\xff\xfe",
+    "extension behind much else": b"N" * 140_000 + b"(\x82\x4do",
+    # an unpickler that is used again keeps its memo
+    "memo of the stream before": b"cos\nsystem\np0\n.(g0\nVtrue\nothers\n",
+    "data that are filled up": b"(lp0\nI1\naI2\na." + bytes(480),
+}
+
+
+@pytest.mark.parametrize("kind", RUN)
+def test_what_an_unpickler_runs_is_found(kind: str) -> None:
+    assert is_found(RUN[kind])
+
+
+def test_streams_that_make_a_mark_are_found(tmp_path: Path) -> None:
+    """Random streams, loaded by every unpickler in a child where what they call is harmless."""
+    r = random.Random(20261126)
+    missed = []
+    marks = 0
+    with Victim(tmp_path) as victim:
+        for _ in range(1_500):
+            data = stream(r) if r.random() < 0.9 else program(r)
+            loaders = victim.marks(data)
+            marks += loaders > 0
+            if loaders and walk(BytesContent(data), is_own=is_own) is None:
+                missed.append((bin(loaders), data))
+    assert missed == []
+    assert marks > 700
+
+
+# ------------------------------------------------------------------ what reads as prose is left alone
+
+PROSE = (
+    "(ios\nandroid\nwindows\n", "(int\nfoo\nbar\n", "(imodule\nrun\nand more\n", "(Vx\nimodule\nrun\nand more\n",
+    "cmodule\nrun\nVw\nRand more\n", "cmodule\npath\nVx\nand so on\n", "(cmodule\nrun\nVx\nothers\n",
+    "cos\nsystem\nand more\n", "cos\nsystem\n.\nand more\n", "csv\nfiles\n.\nmore\n", "class Foo:\n    pass\n",
+    "config\nlib\n0.5 is the version\n", "ctypes\nPillow\n0.1\n", "\x95 a bullet\n", "I\nII\nIII\n", "].\n",
+    "N.\n\n", "(items)\nare\nhere\n", "(in the field\nand beyond\n", "cats and dogs\nand mice\n(tRNA)\n",
+    "cut\nfor\nthe\n", "(istanbul\nconstantinople\n", "(iso\niec\nitu\n", "pickle\n", "gopher\n",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PROSE)
+def test_prose_is_left_alone(text: str) -> None:
+    assert not is_found(text.encode("latin-1", "replace"))
+    assert not is_found((text * 50).encode("latin-1", "replace"))
+
+
+@QUICK
+@given(st.integers(0, 255), st.binary(min_size=8, max_size=60))
+def test_the_first_byte_of_a_frame_alone_proves_nothing(first: int, data: bytes) -> None:
+    if not is_found(data):
+        assert not is_found(b"\x95" + bytes([first]) + b"\xff" * 7 + data)
+
+
+# ------------------------------------------------------------------ modules of the repository
+
+OWN = {
+    "call without arguments": b"(iown\nrun\nand more text\n",
+    "call with a text": b"(Vx\niown\nrun\nand more text\n",
+    "call by OBJ": b"(cown\nrun\nVx\nothers\n",
+    "call by OBJ without arguments": b"(cown\nrun\nothers\n",
+    "call of a module whose name is none": b"cmy-own\nrun\n(Vx\ntR and more text\n",
+    "import that ends, before more text": b"cown\nrun\n.\nmore text follows here\n",
+    "import of a module whose name is none": b"cmy-own\nrun\n.",
+    "append": b"cown\nnames\nVx\nand so on\n",
+    "call with a text instead of a tuple": b"cown\nrun\nVx\nRight\n",
+    "submodule": b"(iown.sub.more\nrun\nand more text\n",
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_modules_of_the_repository_can_be_imported(kind: str) -> None:
+    asked: list[str] = []
+
+    def owns(root: str) -> bool:
+        asked.append(root)
+        return root in ("own", "my-own")
+
+    assert walk(BytesContent(OWN[kind])) is None
+    assert walk(BytesContent(OWN[kind]), is_own=lambda root: False) is None
+    assert walk(BytesContent(OWN[kind]), is_own=owns) is not None
+    assert asked in (["own"], ["my-own"])
+    content = BytesContent(zipped({"in": OWN[kind]}))
+    assert [verdict.kind for verdict in recognise(content, is_own=owns)] == ["pickle"]
+    assert recognise(content) == ()
+
+
+@pytest.mark.parametrize("data", [EVIL0, b"plain text\n", b"import os\n", torch_zip(), pickle.dumps(Payload(), 2)])
+def test_nobody_is_asked_for_modules_where_nothing_hangs_on_them(data: bytes) -> None:
+    asked: list[str] = []
+    recognise(BytesContent(data), is_own=lambda root: asked.append(root) is None)
+    assert asked == []
+
+
+def test_an_import_of_the_repository_that_goes_on_as_text_is_text() -> None:
+    assert walk(BytesContent(b"cown\nrun\nand more text\n"), is_own=is_own) is None
+
+
+# ------------------------------------------------------------------ names
+
+
+def told(data: bytes) -> Names:
+    return names_in(BytesContent(data))
+
+
+class Recorder:
+    """What the names stand for here: it can be called and filled, and does nothing."""
+
+    def __new__(cls, *_: object, **__: object) -> Recorder:
+        return object.__new__(cls)
+
+    def _nothing(self, *_: object, **__: object) -> Any:
+        return self
+
+    __call__ = append = extend = add = __setitem__ = __setstate__ = _nothing
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+
+def looked_up_by_unpicklers(data: bytes, chance: random.Random | None = None) -> set[tuple[str, str]]:
+    """Modules and names that any way to load `data` asks for."""
+    asked = set()
+
+    def find_class(self: object, module: str, name: str) -> Any:
+        asked.add((module, name))
+        choices = [Recorder, Recorder, Recorder(), "os"]
+        return chance.choice(choices) if chance else Recorder
+
+    members = {"find_class": find_class, "persistent_load": lambda self, pid: "os" if chance else Recorder()}
+    readers: list[Any] = [type("C", (pickle.Unpickler,), members), type("P", (pickle._Unpickler,), members)]  # type: ignore[attr-defined]
+    for reader in readers:
+        file = io.BytesIO(data)
+        kept = reader(io.BytesIO(data))
+        for load in (reader(io.BytesIO(data), encoding="latin1").load, lambda: reader(file).load(), kept.load):  # noqa: B023
+            try:
+                for _ in range(9):
+                    load()
+            except Exception:  # noqa: PERF203
+                pass
+    return asked
+
+
+VALUES = st.one_of(
+    st.integers(), st.floats(), st.text(), st.binary(), st.dates(), st.decimals(), st.fractions(), st.uuids(),
+    st.timedeltas(), st.complex_numbers(), st.builds(pathlib.PurePosixPath), st.builds(collections.OrderedDict),
+    st.builds(collections.Counter, st.text()), st.just(print), st.just(dict), st.just(datetime.timezone.utc),
+    st.just(collections.ChainMap.new_child), st.just(LookupError("x")), st.builds(bytearray, st.binary()),
+)  # fmt: skip
+TREES = st.recursive(
+    VALUES,
+    lambda inner: (
+        st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner) | st.frozensets(st.integers())
+    ),
+    max_leaves=30,
+)
+
+
+@QUICK
+@given(TREES, st.integers(0, 5))
+def test_the_names_of_pickles_are_those_that_loading_asks_for(value: object, protocol: int) -> None:
+    data = pickle.dumps(value, protocol)
+    names = told(data)
+    asked = looked_up_by_unpicklers(data)
+    assert names.obstacle is None
+    assert names.names >= {f"{module}.{name}" for module, name in asked}
+    assert names.names <= {told for pair in asked for told in (".".join(pair), renamed(*pair))}
+    if protocol > 2:
+        assert names.names == {f"{module}.{name}" for module, name in asked}
+
+
+def test_no_stream_asks_for_more_names_than_are_told() -> None:
+    r = random.Random(20261127)
+    complete = 0
+    for _ in range(6_000):
+        data = program(r)
+        names = told(data)
+        if names.complete:
+            asked = looked_up_by_unpicklers(data, r)
+            complete += bool(asked)
+            assert {f"{module}.{name}" for module, name in asked} <= names.names, data
+    assert complete > 150
+
+
+def short(text: str) -> bytes:
+    return b"\x8c" + bytes([len(text)]) + text.encode()
+
+
+LONG = "a" * 300 + "." + "b" * 600
+PLAIN = {
+    "nothing": (pickle.dumps([1, 2.5, "x"], 4), set()),
+    "GLOBAL": (b"\x80\x03cos\nsystem\n.", {"os.system"}),
+    "INST": (b"\x80\x03(ios\nsystem\n.", {"os.system"}),
+    "STACK_GLOBAL": (b"\x80\x04" + short("os") + short("system") + b"\x93.", {"os.system"}),
+    "attribute path": (b"\x80\x04" + short("builtins") + short("eval.__call__") + b"\x93.", {"builtins.eval.__call__"}),
+    "long": (b"\x80\x04X" + little(len(LONG), 4) + LONG.encode() + short("c") + b"\x93.", {f"{LONG}.c"}),
+    "by UNICODE and STRING": (b"\x80\x04Vos\nS'system'\n\x93.", {"os.system"}),
+    "by BINSTRING": (b"\x80\x04U\x02osT\x06\0\0\0system\x93.", {"os.system"}),
+    "kept by PUT": (b"\x80\x04Vos\np7\n0g7\nVsystem\n\x93.", {"os.system"}),
+    "kept by BINPUT": (b"\x80\x04Vos\nq\x070h\x07Vsystem\n\x93.", {"os.system"}),
+    "kept by LONG_BINPUT": (b"\x80\x04Vos\nr\x07\0\0\x010j\x07\0\0\x01Vsystem\n\x93.", {"os.system"}),
+    "kept by MEMOIZE": (b"\x80\x04N\x94Vos\n\x9400h\x01Vsystem\n\x93.", {"os.system"}),
+    "MEMOIZE behind PUT": (b"\x80\x04Nq\x07Vos\n\x9400h\x01Vsystem\n\x93.", {"os.system"}),
+    "overwritten": (b"\x80\x04Vos\nq\x010Vnt\nq\x010h\x01Vsystem\n\x93.", {"nt.system"}),
+    "overwritten by MEMOIZE": (b"\x80\x04Vos\nq\x010Vnt\n\x940h\x01Vsystem\n\x93.", {"nt.system"}),
+    "doubled": (b"\x80\x04Vos\n2\x93.", {"os.os"}),
+    "doubled below": (b"\x80\x04Vos\nVx\n20" + b"0" + b"Vsystem\n\x93.", {"os.system"}),
+    "behind a mark": (b"\x80\x04Vos\n(VxyzNt0Vsystem\n\x93.".replace(b"VxyzN", b"Vxyz\nN"), {"os.system"}),
+    "renamed": (b"\x80\x02ccommands\ngetoutput\n.", {"commands.getoutput", "subprocess.getoutput"}),
+    "renamed name": (b"c__builtin__\nxrange\n.", {"__builtin__.xrange", "builtins.range"}),
+    "not renamed": (b"\x80\x03ccommands\ngetoutput\n.", {"commands.getoutput"}),
+    "last protocol counts": (b"\x80\x04\x80\x02ccommands\nx\n.", {"commands.x", "subprocess.x"}),
+    "two streams": (b"\x80\x03ca\nb\n.\x80\x03cc\nd\n.", {"a.b", "c.d"}),
+    "memo is each stream's own": (
+        b"\x80\x04Vos\nq\0.\x80\x04Vnt\nq\0Vsystem\n\x93.", {"nt.system"},
+    ),
+    "frame": (b"\x80\x04" + frame(8) + b"ca\nb\n)R.", {"a.b"}),
+    "padded": (b"\x80\x03ca\nb\n.\n\0\0\0", {"a.b"}),
+    "ids": (torch_index(), {"collections.OrderedDict", "torch.FloatStorage", "torch._utils._rebuild_tensor_v2"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PLAIN)
+def test_names(kind: str) -> None:
+    data, names = PLAIN[kind]
+    assert told(data)[:2] == (names, None)
+
+
+UNTOLD = {
+    "no end": b"\x80\x03cos\nsystem\n",
+    "cut": b"\x80\x03cos\nsyst",
+    "cut literal": b"\x80\x04X\xff\0\0\0abc",
+    "no opcode": b"\x80\x03cos\nsystem\n\xff",
+    "bytes behind": b"\x80\x03cos\nsystem\n.\x01",
+    "half a stream behind": b"\x80\x03cos\nsystem\n.N0",
+    "computed": b"\x80\x04Vos\nVa\nVb\n\x86" + b"ca\nb\nq\0" + b"0h\0)RVx\n\x93.",
+    "by a call": b"\x80\x04cstr\nx\n)R" + short("system") + b"\x93.",
+    "by a constant": b"\x80\x04cos\nname\n" + short("system") + b"\x93.",
+    "by an id": b"\x80\x04Pos\n" + short("system") + b"\x93.",
+    "call of an id": b"\x80\x04Pos\n)R.",
+    "object of an id": b"\x80\x04(Pos\no.",
+    "extension": b"\x80\x04\x82\x4d.",
+    "extension with four bytes": b"\x80\x04\x84\x4d\0\0\0.",
+    "buffer from elsewhere": b"\x80\x05\x97.",
+    "escapes": b"\x80\x04V\\u006fs\n" + short("system") + b"\x93.",
+    "escapes in STRING": b"\x80\x04S'\\x6fs'\n" + short("system") + b"\x93.",
+    "not ASCII in a string whose encoding is the loader's": b"\x80\x04U\x01\xe4" + short("system") + b"\x93.",
+    "name beyond any length": b"\x80\x04X" + little(2_000, 4) + b"a" * 2_000 + short("system") + b"\x93.",
+    "line beyond any length": b"\x80\x04c" + b"a" * 2_000 + b"\nb\n.",
+    "not UTF-8": b"\x80\x04c\xff\nb\n.",
+    "bytes as a name": b"\x80\x04C\x02os" + short("system") + b"\x93.",
+    "unknown key": b"\x80\x04h\0Vsystem\n\x93.",
+    "underscore in a key": b"\x80\x04Vos\np1_0\ng10\nVsystem\n\x93.",
+    "missing operand": b"\x80\x04R.",
+    "missing mark": b"\x80\x04tN.",
+    "operand below the mark": b"\x80\x04Vos\n(Vsystem\n\x93.",
+    "frame inside of an opcode": b"\x80\x04" + frame(2) + b"M\1\0N.",
+    "frame inside of a line": b"\x80\x04" + frame(2) + b"VxyN\n.",
+    "frame in a frame": b"\x80\x04" + frame(20) + b"N0" + frame(2) + b"N.",
+    "frame behind the end": b"\x80\x04" + frame(4) + b"NN..",
+    "frame of what is not there": b"\x80\x04" + frame(90) + b"N.",
+    "new protocol": b"\x80\x06N.",
+    "memo of the stream before": b"\x80\x04N\x94Vos\n\x94.\x80\x04Vnt\n\x94h\0Vsystem\n\x93.",
+    "arrays of joblib": b"\x80\x04cjoblib.numpy_pickle\nNumpyArrayWrapper\n)R.",
+    "arrays of joblib, by another way": b"\x80\x04cvendored.joblib\nNumpyArrayWrapper\n)R.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", UNTOLD)
+def test_names_that_cannot_be_told(kind: str) -> None:
+    assert not told(UNTOLD[kind]).complete
+    assert set(names_of(UNTOLD[kind])) <= {None}
+
+
+def test_a_memo_that_is_used_again_tells_the_names_of_both_readings() -> None:
+    data = b"\x80\x04Vos\n\x94.\x80\x04Vnt\n\x940h\0Vsystem\n\x93."
+    assert told(data)[:2] == ({"os.system", "nt.system"}, None)
+
+
+def test_numbers_behind_a_legacy_checkpoint_are_no_obstacle() -> None:
+    names = {"collections.OrderedDict", "torch.FloatStorage", "torch._utils._rebuild_tensor_v2"}
+    assert told(torch_legacy())[:2] == (names, None)
+    assert "posix.system" in told(torch_legacy(evil=True)).names
+    streams = torch_legacy()[:-24]
+    assert told(streams + b"Nothing")[:2] == (names, None)
+    assert not told(streams + b"cos\nsystem\n").complete
+    assert told(streams + EVIL0).names >= {"os.system"}
+    assert not told(LEGACY_MAGIC + pickle.dumps(1, 2) * 3 + b"\x01numbers").complete
+
+
+def test_much_data_keeps_its_names() -> None:
+    for value in ([float(number) for number in range(400_000)], ["word"] * 300_000, [str(n) for n in range(50_000)]):
+        for protocol in range(6):
+            data = pickle.dumps([value, decimal.Decimal(1), fractions.Fraction(1, 2)], protocol)
+            assert told(data).names >= {"decimal.Decimal", "fractions.Fraction"}
+            assert told(data).complete
+    tuple_of_many = pickle.dumps((tuple(range(300_000)), uuid.UUID(int=1)), 4)
+    assert "uuid.UUID" in told(tuple_of_many).names
+    assert told(tuple_of_many).complete
+
+
+def test_literals_and_names_that_span_windows() -> None:
+    for size in range(65_480, 65_560):
+        data = b"\x80\x04B" + little(size, 4) + bytes(size) + b"0" + short("os") + short("system") + b"\x93."
+        assert told(data)[:2] == ({"os.system"}, None)
+        data = b"\x80\x04" + b"N0" * (size // 2) + b"\x8e" + little(9, 8) + bytes(9) + b"0cos\nsystem\n."
+        assert told(data)[:2] == ({"os.system"}, None)
+
+
+def test_what_was_dropped_is_not_guessed() -> None:
+    many = b"\x80\x04Vos\n" + b"N" * 300_000
+    assert not told(many + b"(" + b"0" * 300_001 + b"Vsystem\n\x93.").complete
+    keys = b"".join(b"Nr" + little(number, 4) + b"0" for number in range(70_000))
+    assert not told(b"\x80\x04" + keys + b"Vos\nr\xff\xff\xff\x7f0j\xff\xff\xff\x7fVsystem\n\x93.").complete
+    assert not told(b"\x80\x04" + keys + b"Vos\n\x94Vsystem\n\x93.").complete
+    assert told(b"\x80\x04" + b"N\x940" * 70_000 + b"Vos\n\x94Vsystem\n\x94\x93\x94.")[:2] == ({"os.system"}, None)
+    kept_id = b"\x80\x04Px\n" + b"N" * 300_000
+    assert not told(kept_id + b"0" * 300_000 + b")R.").complete
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x04" + b"N0" * 6_000_000 + b"N.", b"\x80\x04" + b"N" * 9_000_000, b"\x80\x04" + b"(" * 9_000_000,
+        b"\x80\x04" + b"(N" * 4_000_000, b"\x80\x04" + b"\x8c\x01x" * 3_000_000, b"\x80\x04" + b"N\x94" * 3_000_000,
+        b"\x80\x04" + b"Vword\n" * 2_000_000, b"\x80\x04" + b"\x8c\xff" * 3_000_000,
+        b"\x80\x04" + b"".join(b"\x8c\x64%0100d\x94" % number for number in range(90_000)),
+        b"\x80\x04" + b"".join(b"X\0\4\0\0%01024d\x94" % number for number in range(9_000)),
+        b"\x80\x04" + b"ca\nb\n" * 1_500_000, b"\x80\x04" + b"".join(b"ca\nb%d\n" % n for n in range(100_000)),
+    ],
+    ids=["no-ops", "pushes", "marks", "marked", "texts", "memo", "lines", "literals", "names", "long names",
+         "lookups", "many lookups"],
+)  # fmt: skip
+def test_reading_names_is_bounded(data: bytes) -> None:
+    began = time.process_time()
+    assert not told(data).complete
+    spent = time.process_time() - began
+    tracemalloc.start()
+    told(data[:3_000_000])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 1024 * 1024
+    assert spent < 30  # it ends; on a quiet machine, within 2 s
+
+
+@QUICK
+@given(st.binary(max_size=300))
+def test_reading_names_never_raises(data: bytes) -> None:
+    told(data)
+    told(b"\x80\x04" + data)
+    told(torch_legacy() + data)
+
+
+# ------------------------------------------------------------------ names of all pickles of a file
+
+
+def names_of(data: bytes) -> list[frozenset[str] | None]:
+    return [verdict.names for verdict in recognise(BytesContent(data), thorough=True) if verdict.kind == "pickle"]
+
+
+def test_all_pickles_of_a_file_tell_their_names() -> None:
+    torch = {"collections.OrderedDict", "torch.FloatStorage", "torch._utils._rebuild_tensor_v2"}
+    assert names_of(torch_zip()) == [torch]
+    assert names_of(torch_zip(evil=True)) == [torch | {"posix.system"}]
+    many = {f"{number}.pkl": b"\x80\x03ca\nb%d\n." % number for number in range(60)}
+    assert names_of(zipped(many)) == [{f"a.b{number}"} for number in range(60)]
+    assert [verdict.names for verdict in recognise(BytesContent(zipped(many)))] == [None] * 20
+    assert names_of(npy("|O", (1,), b"\x80\x03ca\nb\n.")) == [{"a.b"}]
+
+
+def test_a_file_that_is_two_things_tells_the_names_of_both() -> None:
+    inside = zipped({"x": EVIL0})
+    both = b"\x80\x04B" + struct.pack("<L", len(inside)) + inside + b"0ca\nb\n."
+    # A zip ends with its comment, which may be the rest of a pickle.
+    both = both.replace(inside, inside[:-2] + struct.pack("<H", 6))
+    assert names_of(both) == [{"a.b"}, {"os.system"}]
+
+
+def test_a_file_of_more_pickles_than_are_read_has_no_names() -> None:
+    assert set(names_of(zipped({f"{number}": b"\x80\x03N." for number in range(1_001)}))) == {None}
+
+
+def test_what_cannot_be_looked_into_is_said_beside_pickles() -> None:
+    data = bytearray(zipped({"a": pickle.dumps([1], 4), "b": b"\x17\x94" * 40}))
+    second = data.rindex(b"PK\x01\x02")
+    data[second + 10] = 97
+    kinds = [verdict.kind for verdict in recognise(BytesContent(bytes(data)), thorough=True)]
+    assert kinds == ["pickle", "opaque"]
+
+
+def test_importing_the_recogniser_imports_little() -> None:
+    import subprocess
+
+    code = (
+        "import sys; sys.path.insert(0, 'hooks'); import git_custody.core.content; before = set(sys.modules)\n"
+        "import git_custody.formats.recognise; print(len(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 12
+    assert pickle_names.__name__ not in done.stdout
