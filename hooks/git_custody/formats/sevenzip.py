@@ -455,11 +455,15 @@ class _Chain(Source):
                 runs.append(Run(codec, _Forward(chunks), 0))
                 chunks = _cut(runs[-1], coder.size)
         length = 0
-        for chunk in chunks:
-            length += len(chunk)
-            self.consumed = first.consumed if first else length
-            self.window = (first.window if first else 0) + sum(run.window for run in runs)
-            yield chunk
+        try:
+            for chunk in chunks:
+                length += len(chunk)
+                self.consumed = first.consumed if first else length
+                self.window = (first.window if first else 0) + sum(run.window for run in runs)
+                yield chunk
+        finally:
+            for step in (*runs, *((first,) if first else ())):
+                step.close()
         self.refused = first is not None and first.refused
 
 

@@ -177,7 +177,11 @@ class Run:
     def __next__(self) -> bytes:
         return next(self._output)
 
-    def _chunks(self, codec: Codec, content: Content, start: int) -> Iterator[bytes]:
+    def close(self) -> None:
+        """Let go of the engine at once: its memory would else wait for the garbage collector."""
+        self._output.close()
+
+    def _chunks(self, codec: Codec, content: Content, start: int) -> Generator[bytes, None, None]:
         given = 0
         careful_from = 1 << 62
         for _ in range(2):
@@ -289,9 +293,12 @@ class Single(Source):
 
     def _all(self, codec: Codec, content: Content, start: int) -> Generator[bytes, None, None]:
         run = Run(codec, content, start)
-        for chunk in run:
-            self.window, self.consumed = run.window, run.end - start
-            yield chunk
+        try:
+            for chunk in run:
+                self.window, self.consumed = run.window, run.end - start
+                yield chunk
+        finally:
+            run.close()
         self.consumed, self.ended, self.refused = run.end - start, run.ended, run.refused
 
 
@@ -316,9 +323,12 @@ class Streams(Source):
             if start is None:
                 return
             run = Run(codec, content, start)
-            for chunk in run:
-                self.window, self.consumed = run.window, run.end
-                yield chunk
+            try:
+                for chunk in run:
+                    self.window, self.consumed = run.window, run.end
+                    yield chunk
+            finally:
+                run.close()
             if not run.ended:
                 self.refused = run.refused
                 return
