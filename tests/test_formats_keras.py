@@ -392,8 +392,8 @@ def estimator(*inner: Any) -> dict[str, Any]:
         node("SparseMatrixNode", "scipy.sparse._csr", "csr_matrix"),
         node("RandomStateNode", "numpy.random.mtrand", "RandomState"),
         node("RandomGeneratorNode", "numpy.random._generator", "Generator",
-             content=node("DictNode", "builtins", "dict",
-                          content={"bit_generator": node("JsonNode", "builtins", "str", content='"PCG64"')})),
+             content={"bit_generator": node("DictNode", "builtins", "dict", content={
+                 "bit_generator": node("JsonNode", "builtins", "str", content='"PCG64"')})}),
         node("SetNode", "builtins", "set", content=[]),
         node("ConstructorFromReduceNode", "datetime", "timezone", content=[]),
     ],

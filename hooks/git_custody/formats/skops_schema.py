@@ -140,12 +140,9 @@ def _generators(content: Any) -> Iterator[str]:
         value = pending.pop()
         if isinstance(value, dict):
             named = value.get("bit_generator")
-            if isinstance(named, dict):
-                text = str(named.get("content")).strip('"')
-                if text not in BIT_GENERATORS:
-                    yield text
-            elif isinstance(named, str) and named not in BIT_GENERATORS:
-                yield named
+            text = named.get("content") if isinstance(named, dict) else named
+            if isinstance(text, str) and text.strip('"') not in BIT_GENERATORS:
+                yield text.strip('"')
             pending += value.values()
         elif isinstance(value, list):
             pending += value
