@@ -29,22 +29,6 @@ ANSWERS = {
     "REASON": "the first flower was measured again",
 }
 
-# A safetensors file is the length of a JSON header, the header, and the tensors' bytes, which lie in the
-# checkpoint's archive as they are.
-RESAVE = """
-import json, struct, zipfile
-from safetensors import deserialize
-old = zipfile.ZipFile("models/classifier.pt")
-weight, bias = (old.read(f"archive/data/{key}") for key in "01")
-header = json.dumps({
-    "weight": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]},
-    "bias": {"dtype": "F32", "shape": [3], "data_offsets": [48, 60]},
-}).encode()
-saved = struct.pack("<Q", len(header)) + header + weight + bias
-open("models/classifier.safetensors", "wb").write(saved)
-print("safetensors reads:", ", ".join(sorted(name for name, tensor in deserialize(saved))))
-"""
-
 
 class Broken(Exception):
     """A step did not go as promised."""
@@ -250,10 +234,8 @@ def demonstrate(folder: str) -> None:
     said = stage.run("git commit -m 'Add data and model'", blocked_by=("pickle-weights", "missing-data-card"))
     tell("Blocked. The developer does what the messages say.")
     stage.mend(said)
-    tell("The weights come back in a format that holds nothing but tensors; nothing was unpickled for it.")
-    stage.run(f"python -c {shlex.quote(RESAVE)}", says="bias, weight")
-    stage.run("echo '*.pt' >> .gitignore")
-    stage.run("git add .gitignore models")
+    tell("The weights came back in a format that holds nothing but tensors; nothing was unpickled for it.")
+    stage.run("git custody scan models/classifier.safetensors", says="no problems")
     stage.run("git commit -m 'Add data and model'")
     stage.run("cat data/iris.csv.datacard.yaml", says="CC-BY-4.0")
 

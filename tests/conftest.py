@@ -193,6 +193,8 @@ class Payload:
 
 
 PICKLE = pickle.dumps(Payload(), 2)
+# Calls nothing, so that a waiver may admit it.
+PLAIN_PICKLE = pickle.dumps({"weights": [1.5] * 5}, 2)
 ROWS = "id,text\n" + "".join(f"{number},row {number}\n" for number in range(20))
 
 

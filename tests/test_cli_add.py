@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from commands import LOGGED, POLICY, TOLD, Commands, logged
-from conftest import HOOKS, PICKLE, ROWS, Repo, documented
+from conftest import HOOKS, PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
 
 DATA = "data/tickets.csv"
 CARD = f"{DATA}.datacard.yaml"
@@ -630,12 +630,12 @@ def test_the_rest_of_a_folder_with_a_pickle_is_added(repo: Repo, custody: Comman
 
 def test_a_pickle_with_a_waiver_is_added(repo: Repo, custody: Commands) -> None:
     waiver = (
-        f"version: 1\nrule: pickle-weights\npath: models/encoder.bin\ndigest: {{sha256: {sha256(PICKLE)}}}\n"
+        f"version: 1\nrule: pickle-weights\npath: models/encoder.bin\ndigest: {{sha256: {sha256(PLAIN_PICKLE)}}}\n"
         "reason: The vendor ships nothing else\nowner: The Lab\n"
         f"expires: '{date.today() + timedelta(days=90)}'\n"
     )
     repo.commit({".custody/waivers/old.yaml": waiver})
-    repo.write("models/encoder.bin", PICKLE)
+    repo.write("models/encoder.bin", PLAIN_PICKLE)
     custody.ok("add", "models/encoder.bin")
     assert repo.git("diff", "--cached", "--name-only") == "models/encoder.bin"
 

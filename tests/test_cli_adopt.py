@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from commands import POLICY, Commands
-from conftest import PICKLE, ROWS, Repo, documented
+from conftest import PLAIN_PICKLE, ROWS, Repo, documented
 from git_custody.core.git import Entry
 from git_custody.core.metadata import load
 from git_custody.scaffold.adoption import group
@@ -38,7 +38,7 @@ def custody(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
             "data/img/cat/1.jpg": b"\xff1", "data/img/cat/2.jpg": b"\xff2",
             "data/img/dog/1.jpg": b"\xff3", "data/img/dog/2.jpg": b"\xff4",
             "data/prices.csv": ROWS, "data/prepare.py": "print()\n",
-            "models/old.pkl": PICKLE, "src/main.py": "print()\n",
+            "models/old.pkl": PLAIN_PICKLE, "src/main.py": "print()\n",
         }
     )  # fmt: skip
     return Commands(repo, monkeypatch, capfd)
@@ -124,8 +124,8 @@ NEW_DEBT: dict[str, tuple[dict[str, str | bytes], str]] = {
     "a file in a folder of its own": ({"data/new/1.csv": "1\n"}, "missing-data-card"),
     "a file in a folder that was adopted": ({"data/raw/3.csv": "1\n"}, "missing-audit-entry"),
     "an edit of a file that was adopted": ({"data/prices.csv": ROWS + "1\n"}, "missing-audit-entry"),
-    "an edited pickle": ({"models/old.pkl": PICKLE + b"\0"}, "pickle-weights"),
-    "the same pickle elsewhere": ({"models/new.pkl": PICKLE}, "pickle-weights"),
+    "an edited pickle": ({"models/old.pkl": PLAIN_PICKLE + b"\0"}, "pickle-weights"),
+    "the same pickle elsewhere": ({"models/new.pkl": PLAIN_PICKLE}, "pickle-weights"),
     "a hollow title": (
         {"data/raw/datacard.yaml": "kind: data-card\nversion: 1\nid: raw\ntitle: TODO\n"},
         "hollow-data-card",

@@ -236,6 +236,7 @@ def test_mv_out_of_a_folder_that_is_a_dataset(repo: Repo, custody: Commands) -> 
 
 
 def test_mv_of_dvc_data(repo: Repo, custody: Commands) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\nabsent_content: {changed: allow}\n"})
     repo.write("data/x.csv.dvc", "outs:\n- md5: 0123456789abcdef0123456789abcdef\n  path: x.csv\n")
     custody.ok("add", *TOLD, "data/x.csv.dvc")
     repo.commit()

@@ -182,7 +182,8 @@ def test_a_configuration_that_leaves_gaps(old: str, new: str, found: str, custod
 
 
 def test_single_hooks_are_enough_when_they_are_all_that_is_asked(custody: Commands, repo: Repo) -> None:
-    ids = "".join(f"  - id: {name}\n" for name in ("forbid-pickle-weights", "check-dataset-card", "check-policy"))
+    names = ("forbid-pickle-weights", "check-model-format", "check-dataset-card", "check-policy")
+    ids = "".join(f"  - id: {name}\n" for name in names)
     repo.stage({CONFIG: WELL.replace("  - id: custody\n", ids)})
     assert checks(custody, code=0) == {}
     repo.stage({POLICY: "version: 1\nlevel: 3\n"})

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from commands import POLICY, PROGRAM, Commands, hide
-from conftest import PICKLE, Payload, Repo, documented
+from conftest import PLAIN_PICKLE, Repo, documented
 from git_custody.core.metadata import load
 
 SOON = (date.today() + timedelta(days=90)).isoformat()
@@ -30,7 +30,7 @@ def waive(custody: Commands, rule: str, path: str, *more: str, cwd: str = ".") -
 
 
 def test_a_pickle_is_waived_by_its_digest_until_it_changes(custody: Commands, repo: Repo) -> None:
-    repo.stage({"models/old.bin": PICKLE})
+    repo.stage({"models/old.bin": PLAIN_PICKLE})
     assert repo.check().rules == ["pickle-weights"]
     said = waive(custody, "pickle-weights", "models/old.bin")
     file = f"{WAIVERS}/pickle-weights-models-old-bin.yaml"
@@ -45,7 +45,7 @@ def test_a_pickle_is_waived_by_its_digest_until_it_changes(custody: Commands, re
     assert written["expires"] == SOON
     assert set(written["digest"]) == {"sha256"}
     assert repo.check().code == 0
-    repo.stage({"models/old.bin": PICKLE + b"\0"})
+    repo.stage({"models/old.bin": PLAIN_PICKLE + b"\0"})
     assert repo.check().rules == ["pickle-weights", "waiver-unused"]
 
 
@@ -81,23 +81,23 @@ def test_names_that_only_signs_tell_apart_get_files_of_their_own(custody: Comman
 def test_another_content_of_the_same_path_gets_its_own_waiver(custody: Commands, repo: Repo) -> None:
     import pickle
 
-    repo.stage({"m.bin": PICKLE})
+    repo.stage({"m.bin": PLAIN_PICKLE})
     waive(custody, "pickle-weights", "m.bin")
     repo.commit(message="Waive")
-    repo.stage({"m.bin": pickle.dumps(Payload(), 3)})
+    repo.stage({"m.bin": pickle.dumps({"weights": [2.5] * 5}, 3)})
     assert repo.check().rules == ["pickle-weights"]
     waive(custody, "pickle-weights", "m.bin")
     assert len(list((repo.path / WAIVERS).iterdir())) == 2
 
 
 def test_the_index_counts_not_the_work_tree(custody: Commands, repo: Repo) -> None:
-    repo.stage({"m.bin": PICKLE})
+    repo.stage({"m.bin": PLAIN_PICKLE})
     repo.write("m.bin", b"something else")
     waive(custody, "pickle-weights", "m.bin")
 
 
 def test_a_digest_that_is_given_is_used(custody: Commands, repo: Repo) -> None:
-    repo.stage({"m.bin": PICKLE})
+    repo.stage({"m.bin": PLAIN_PICKLE})
     words = ("waive", "pickle-weights", "m.bin", "--reason", "later", "--expires", SOON)
     assert custody(*words, "--digest", "0" * 64).code == 0
     assert repo.check().rules == ["pickle-weights", "waiver-unused"]
@@ -105,9 +105,9 @@ def test_a_digest_that_is_given_is_used(custody: Commands, repo: Repo) -> None:
 
 
 def test_a_waiver_can_be_merged_before_its_content_is_there(custody: Commands, repo: Repo) -> None:
-    digest = hashlib.sha256(PICKLE).hexdigest()
+    digest = hashlib.sha256(PLAIN_PICKLE).hexdigest()
     repo.git("checkout", "-q", "-b", "content")
-    repo.commit({"m.bin": PICKLE}, "Weights")
+    repo.commit({"m.bin": PLAIN_PICKLE}, "Weights")
     assert repo.check("--range", "main...HEAD").rules == ["pickle-weights"]
     repo.git("checkout", "-q", "main")
     said = waive(custody, "pickle-weights", "m.bin", "--digest", digest)
@@ -122,12 +122,12 @@ def test_a_waiver_can_be_merged_before_its_content_is_there(custody: Commands, r
 def test_with_a_first_policy_nothing_has_to_be_merged_first(
     repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    repo.stage({POLICY: "version: 1\n", "m.bin": PICKLE})
+    repo.stage({POLICY: "version: 1\n", "m.bin": PLAIN_PICKLE})
     assert "merge" not in waive(Commands(repo, monkeypatch, capfd), "pickle-weights", "m.bin")
 
 
 def test_a_waiver_for_nothing_is_told_so(custody: Commands, repo: Repo) -> None:
-    repo.stage({"m.bin": PICKLE, "good.bin": b"good"})
+    repo.stage({"m.bin": PLAIN_PICKLE, "good.bin": b"good"})
     words = ("--reason", "later", "--expires", SOON)
     nothing = "finds nothing there"
     assert nothing not in custody("waive", "pickle-weights", "m.bin", *words).out
@@ -137,7 +137,7 @@ def test_a_waiver_for_nothing_is_told_so(custody: Commands, repo: Repo) -> None:
 
 
 def test_a_rule_about_the_content_of_files_is_not_waived_for_a_folder(custody: Commands, repo: Repo) -> None:
-    repo.stage({"models/m.bin": PICKLE})
+    repo.stage({"models/m.bin": PLAIN_PICKLE})
     words = ("waive", "pickle-weights", "models", "--reason", "later", "--expires", SOON)
     for more in ((), ("--digest", "0" * 64)):
         assert "name the file" in custody.fails(2, *words, *more)
@@ -186,21 +186,21 @@ BAD = [
 
 @pytest.mark.parametrize(("words", "said"), BAD)
 def test_bad_requests_write_nothing(words: tuple[str, ...], said: str, custody: Commands, repo: Repo) -> None:
-    repo.stage({"m.bin": PICKLE})
-    repo.write("loose.bin", PICKLE)
+    repo.stage({"m.bin": PLAIN_PICKLE})
+    repo.write("loose.bin", PLAIN_PICKLE)
     rule, path, reason, expires = words
     assert said in custody.fails(2, "waive", rule, path, "--reason", reason, "--expires", expires)
 
 
 @pytest.mark.parametrize("ahead", [0, 366])
 def test_today_and_the_last_day_are_allowed(ahead: int, custody: Commands, repo: Repo) -> None:
-    repo.stage({"m.bin": PICKLE})
+    repo.stage({"m.bin": PLAIN_PICKLE})
     expires = (date.today() + timedelta(days=ahead)).isoformat()
     custody.ok("waive", "pickle-weights", "m.bin", "--reason", "later", "--expires", expires)
 
 
 def test_a_reason_is_required(custody: Commands, repo: Repo) -> None:
-    repo.stage({"m.bin": PICKLE})
+    repo.stage({"m.bin": PLAIN_PICKLE})
     assert custody("waive", "pickle-weights", "m.bin", "--expires", SOON).code == 2
 
 

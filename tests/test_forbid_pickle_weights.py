@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest import PICKLE, Repo, documented
+from conftest import PICKLE, PLAIN_PICKLE, Repo, documented
 from corpus import EVIL0, Payload, npy, torch_zip
 from git_custody.core.content import BytesContent
 from git_custody.core.findings import Finding, RepoPath
 from git_custody.forbid_pickle_weights import PICKLE_WEIGHTS, RULES, findings_for
+from git_custody.models.examine import Examined, examine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +21,13 @@ if TYPE_CHECKING:
 DIGEST = "ab" * 32
 
 
+def examined(path: str, data: bytes, sha256: str = DIGEST) -> list[Examined]:
+    return list(examine(path, "", BytesContent(data), sha256))
+
+
 def found(data: bytes, path: str = "models/encoder.bin") -> list[Finding]:
-    return [said for said in findings_for(path, BytesContent(data), DIGEST) if isinstance(said, Finding)]
+    said = [said for seen in examined(path, data) for said in findings_for(seen)]
+    return [finding for finding in said if isinstance(finding, Finding)]
 
 
 def test_the_finding_says_what_where_and_how_to_go_on() -> None:
@@ -74,14 +80,15 @@ def test_the_rule_is_declared_as_it_is_enforced() -> None:
 
 def test_an_explanation_changes_words_only() -> None:
     data = pickle.dumps(list(range(200_000)), 4)  # more than the walker reads of what is plainly a pickle
-    (plain,) = findings_for("m", BytesContent(data), None)
-    (told,) = findings_for("m", BytesContent(data), None, lambda pickled: f"f({len(pickled)})")
+    (seen,) = examined("m", data)
+    (plain,) = findings_for(seen)
+    (told,) = findings_for(seen, (), lambda pickled: f"f({len(pickled)})")
     assert isinstance(plain, Finding)
     assert isinstance(told, Finding)
     assert told.message == f"these weights are a pickle, and loading it calls f({len(data)})"
     assert told._replace(message=plain.message) == plain
-    assert not list(findings_for("m", BytesContent(b"text"), None, lambda pickled: "never"))
-    (small,) = findings_for("m", BytesContent(pickle.dumps([1, 2], 4)), None, lambda pickled: "never asked")
+    (seen,) = examined("m", pickle.dumps([1, 2], 4))
+    (small,) = findings_for(seen, (), lambda pickled: "never asked")
     assert isinstance(small, Finding)
     assert small.message == "these weights are a pickle"
 
@@ -110,7 +117,7 @@ def test_a_pickle_stored_as_a_symlink_is_checked_out_as_a_file_elsewhere(repo: R
 
 
 def test_waiver_admits_one_digest(repo: Repo) -> None:
-    digest = hashlib.sha256(PICKLE).hexdigest()
+    digest = hashlib.sha256(PLAIN_PICKLE).hexdigest()
     today = datetime.date.today().isoformat()
     waiver = (
         f"version: 1\nrule: pickle-weights\npath: old.bin\ndigest: {{sha256: {digest}}}\n"
@@ -118,12 +125,12 @@ def test_waiver_admits_one_digest(repo: Repo) -> None:
         f"expires: '{today}'\n"
     )
     repo.commit({".custody/policy.yaml": "version: 1\n", ".custody/waivers/old.yaml": waiver})
-    repo.stage({"old.bin": PICKLE})
+    repo.stage({"old.bin": PLAIN_PICKLE})
     assert repo.check().rules == []
-    repo.stage({"old.bin": PICKLE + b"."})
+    repo.stage({"old.bin": PLAIN_PICKLE + b"."})
     assert repo.check().rules == ["pickle-weights"]
     repo.git("mv", "-f", "old.bin", "new.bin")
-    repo.stage({"new.bin": PICKLE})
+    repo.stage({"new.bin": PLAIN_PICKLE})
     assert repo.check().rules == ["pickle-weights"]
 
 
@@ -253,16 +260,19 @@ def test_what_only_a_limit_ends_is_not_passed(repo: Repo) -> None:
     for _ in range(9):
         packed = gzip.compress(packed)
     repo.stage({"deep.bin": packed})
-    assert repo.check().rules == ["content-absent"]
+    assert repo.check().rules == ["uninspected-content"]
     repo.stage({"deep.bin": "text\n"})
     assert repo.check().rules == []
 
 
 def test_what_cannot_be_looked_into_is_said(repo: Repo) -> None:
-    repo.stage({"notes.zst": b"\x28\xb5\x2f\xfd" + bytes(30)})
+    rar = b"Rar!\x1a\x07\x01\x00" + bytes(30)
+    repo.stage({"notes.rar": rar})
     verdict = repo.check()
     assert verdict.rules == []
-    assert [item["path"] for item in verdict.report["not_judged"]] == ["notes.zst"]
+    assert [item["path"] for item in verdict.report["not_judged"]] == ["notes.rar"]
+    repo.stage({"weights.pt": rar})
+    assert repo.check().caught("uninspected-content") == ["weights.pt"]
 
 
 def test_dataset_that_became_a_pickle_is_unstaged_not_deleted(repo: Repo) -> None:
@@ -275,7 +285,7 @@ def test_dataset_that_became_a_pickle_is_unstaged_not_deleted(repo: Repo) -> Non
     ]
 
 
-def test_content_that_others_keep_is_not_judged(repo: Repo) -> None:
+def test_content_that_others_keep_and_that_is_not_here(repo: Repo) -> None:
     repo.stage(
         {
             "models/a.pkl.dvc": "outs:\n- md5: 0123456789abcdef0123456789abcdef\n  size: 3\n  path: a.pkl\n",
@@ -285,7 +295,12 @@ def test_content_that_others_keep_is_not_judged(repo: Repo) -> None:
     (repo.path / "models/c.bin").symlink_to("../.git/annex/objects/Wx/9k/SHA256E-s3--" + "b" * 64)
     repo.git("add", "-A")
     verdict = repo.check()
-    assert verdict.rules == []
+    assert verdict.caught("content-absent") == ["models/a.pkl.dvc", "models/b.bin", "models/c.bin"]
+    fixes = [f["fix"] for f in verdict.report["findings"]]
+    assert fixes == [["dvc pull models/a.pkl.dvc"], ["git annex get models/b.bin"], ["git annex get models/c.bin"]]
+    repo.stage({".custody/policy.yaml": "version: 1\nabsent_content: {changed: allow}\n"})
+    verdict = repo.check()
+    assert verdict.caught("content-absent") == []
     assert [item["path"] for item in verdict.report["not_judged"]] == [
         "models/a.pkl.dvc", "models/b.bin", "models/c.bin",
     ]  # fmt: skip
@@ -303,3 +318,67 @@ def test_attributes_behind_a_megabyte_of_comments_count(repo: Repo) -> None:
     blob = repo.git("hash-object", "-w", "--stdin", input=as_text(PICKLE))
     repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},models/w.bin")
     assert repo.check().caught() == ["models/w.bin"]
+
+
+# ---------------------------------------------------------------------- exceptions that stay safe
+
+
+WAIVER = """\
+version: 1
+rule: pickle-weights
+path: old.bin
+digest: {{sha256: {}}}
+reason: replaced in March
+owner: ML platform
+expires: "{}"
+"""
+
+
+def waived(repo: Repo, data: bytes, policy: str = "version: 1\n") -> None:
+    text = WAIVER.format(hashlib.sha256(data).hexdigest(), datetime.date.today().isoformat())
+    repo.commit({".custody/policy.yaml": policy, ".custody/waivers/old.yaml": text})
+    repo.stage({"old.bin": data})
+
+
+class Ours:
+    """An instance pickles to a call of its class."""
+
+    def __init__(self) -> None:
+        self.words = ["a", "b"]
+
+
+def test_no_waiver_admits_a_pickle_that_looks_up_more_than_is_allowed(repo: Repo) -> None:
+    waived(repo, PICKLE)
+    (finding,) = (f for f in repo.check().report["findings"] if f["rule"] == "pickle-weights")
+    assert finding["blocks"]
+    assert finding["message"].endswith(
+        "; no waiver admits it, because it looks up __builtin__.print, which pickles.globals does not allow"
+    )
+
+
+def test_the_policy_decides_what_a_waived_pickle_may_look_up(repo: Repo) -> None:
+    data = pickle.dumps([Ours()], 4)
+    waived(repo, data)
+    assert repo.check().rules == ["pickle-weights"]
+    waived(repo, data, f'version: 1\npickles: {{globals: ["{Ours.__module__}.*"]}}\n')
+    assert repo.check().rules == []
+    repo.commit()
+    assert repo.check("--all").rules == []
+    # It is enforced on every later change, too.
+    repo.stage({".custody/policy.yaml": "version: 1\npickles: {globals: []}\n"})
+    assert repo.check("--all").rules == ["pickle-weights"]
+
+
+def test_names_behind_many_others_count(repo: Repo) -> None:
+    data = pickle.dumps([list(range(100_000)), b"x" * 100_000, datetime.date(2026, 1, 1), Ours()], 4)
+    waived(repo, data)
+    assert repo.check().rules == ["pickle-weights"]
+
+
+def test_names_in_a_second_pickle_of_the_file_count(repo: Repo) -> None:
+    waived(repo, torch_zip() + b"")
+    assert repo.check().rules == []
+    from corpus import zipped
+
+    waived(repo, zipped({"a.pkl": pickle.dumps([1], 4), "b.pkl": pickle.dumps(Ours(), 4)}))
+    assert repo.check().rules == ["pickle-weights"]

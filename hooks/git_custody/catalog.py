@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 HOOK_IDS = (
     "forbid-pickle-weights",
+    "check-model-format",
     "check-dataset-card",
     "check-dataset-audit-log",
     "check-policy",

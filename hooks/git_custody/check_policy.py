@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from .core import assets, settings
 from .core.case import RUNNER_FILES, Hook
 from .core.findings import CannotJudge, Finding, RepoPath, Rule
+from .core.policy import FORMATS as _FORMATS_BY_DEFAULT
 from .core.signers import SIGNERS
 
 if TYPE_CHECKING:
@@ -208,6 +209,9 @@ def _policy(case: Case, after: State) -> Iterator[Finding]:
             if hook not in case.hooks and not after.document.problems:
                 said = f"also names {hook}, and this version of git-custody has {', '.join(case.hooks)}"
                 yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get(f"/also/{number}"), subject=said)
+        for number, name in enumerate(after.policy.formats_allow):
+            if name not in _FORMATS_BY_DEFAULT and (said := _unknown_format(name)):
+                yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get(f"/formats/allow/{number}"), subject=said)
         for section, coverage in (("datasets", after.policy.datasets), ("models", after.policy.models)):
             for key, globs in (("include", coverage.include), ("exclude", coverage.exclude)):
                 for number, glob in enumerate(globs):
@@ -223,6 +227,18 @@ def _policy(case: Case, after: State) -> Iterator[Finding]:
         said = f"nothing reads this file: the policy has to be named {assets.POLICY}"
         move = () if after.policy.exists else (("git", "mv", RepoPath(path), RepoPath(assets.POLICY)),)
         yield Finding(INVALID_POLICY, path, said, fix=move, subject="name")
+
+
+def _unknown_format(name: str) -> str:
+    from .core.metadata import nearest
+    from .formats.catalog import FORMATS
+
+    models = [known.id for known in FORMATS if known.is_model]
+    if name in models:
+        return ""
+    near = nearest(name, models)
+    meant = f'did you mean "{near}"?' if near else f"there are {', '.join(models)}"
+    return f'formats.allow names "{name}", which is no format of models; {meant}'
 
 
 def _is_misspelled(path: str) -> bool:

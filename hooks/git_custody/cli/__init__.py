@@ -14,6 +14,7 @@ VERBS = {
     "init": "set up a repository: policy, hooks, CI",
     "adopt": "bring an existing repository under custody, with a dated list of what is owed",
     "add": "git add that also does the paperwork: card, audit entry, everything staged",
+    "scan": "say what files are and what loading them would run, in or out of a repository",
     "check": "judge what is staged, the whole index, or a range of commits",
     "convert": "a pickled checkpoint to safetensors, without executing anything in it",
     "card": "new, update, show or mv: write a data card, make it fit, print it, move it",

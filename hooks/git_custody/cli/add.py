@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath
-from ..core.report import plain, sentence
-from . import parser
+from ..core.findings import CUSTODY, CannotJudge, RepoPath
+from ..core.report import plain
+from . import parser, pickles
 from .answers import Answers, add_options, checked, from_options
 from .desk import Desk, opened, report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import BinaryIO
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..core.case import Case
 
@@ -55,7 +53,8 @@ def add(
 
     git = desk.git
     paths = list(dict.fromkeys(rooted(name, git) for name in names))
-    refused = dict(_pickles(desk, paths))
+    changed = {change.path for change in desk.case.change_set.changes if change.after is not None}
+    refused = dict(pickles.found(desk, paths, (p for path in paths for p in _below(path, changed))))
     kept = [path for path in paths if path not in refused]
     # The root has no name of its own in a literal pathspec.
     staged = [path or "." for path in paths]
@@ -72,9 +71,14 @@ def add(
     _papers(desk, kept, answers, as_one, only_new)
     desk.demand(verb, answers, words, paths)
     done = desk.finish(staged)
+    quiet = bool(refused)
     if refused:
-        _explain(desk, refused)
-    code = report(desk, done, kept, quiet=bool(refused)) if kept else 0
+        converted = pickles.convert(desk, refused)
+        kept += converted.staged
+        refused = {path: said for path, said in refused.items() if path in converted.refused}
+        if refused:
+            pickles.explain(desk, refused, converted.refused)
+    code = report(desk, done, kept, quiet=quiet) if kept else 0
     return max(code, 1) if refused else code
 
 
@@ -217,77 +221,3 @@ def _lost(desk: Desk, path: str) -> Iterator[str]:
             data = document.data if document is not None else None
             if isinstance(data, dict) and isinstance(data.get("id"), str):
                 yield data["id"]
-
-
-# ---------------------------------------------------------------------- pickles
-
-
-def _pickles(desk: Desk, paths: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The files to be staged that are pickles and have no waiver: path and what was found."""
-    from ..core import waivers
-    from ..core.content import FileContent
-    from ..forbid_pickle_weights import findings_for
-
-    git = desk.git
-    settings = desk.case.settings
-    names = {path or "." for path in paths}
-    files = {*git.would_add(sorted(names)), *(p for p in paths if worktree.is_file(git.root, p))}
-    staged = {change.path for change in desk.case.change_set.changes if change.after is not None}
-    files |= {path for path in staged if any(True for p in paths for _ in _below(p, [path]))}
-    for path in sorted(files):
-        if not worktree.is_file(git.root, path):
-            continue
-        with open(worktree.full_path(git.root, path), "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            said = findings_for(path, FileContent(file, size), None) if size else ()
-            found = [finding for finding in said if isinstance(finding, Finding)]
-            if found:
-                digest = _sha256_of(file)
-                found = [finding._replace(digest=digest) for finding in found]
-                found, _ = waivers.apply(found, settings.waivers, desk.case.today, settings.policy.grace_days)
-        for finding in found:
-            if finding.waived_by is None:
-                yield path, f"{finding.message} ({finding.found})" if finding.found else finding.message
-
-
-def _sha256_of(file: BinaryIO) -> str:
-    import hashlib
-
-    digest = hashlib.sha256()
-    file.seek(0)
-    while chunk := file.read(1024 * 1024):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-_RESAVE = """\
-      from safetensors.torch import save_file
-      model = ...  # load it once more, where you trust the file
-      save_file(model.state_dict(), "model.safetensors")
-"""
-
-
-def _glob(path: str) -> str:
-    """A path as a .gitignore pattern that means just that."""
-    return "".join(f"\\{c}" if c in "*?[]\\" or (c == " " and path.endswith(c)) else c for c in path)
-
-
-def _explain(desk: Desk, refused: Mapping[str, str]) -> None:
-    """Say of each pickle what can be done with it."""
-    from ..core.report import command_line, quote, standpoint
-    from ..core.runner import show
-
-    git = desk.git
-    stand = standpoint(git.prefix, os.environ, git.root)
-    lines = []
-    for path, found in refused.items():
-        lines.append(f"{plain(path)}: not added: {sentence(found)}")
-        if path in desk.real:
-            lines.append("    unstage it, which keeps the file:")
-            lines.append(f"      {command_line(('git', 'rm', '--cached', '-f', RepoPath(path)), stand)}")
-        lines.append("    keep it out of git:")
-        lines.append(f"      echo {quote('/' + _glob(path))} >> {command_line((RepoPath('.gitignore'),), stand)}")
-    lines.append("    or save what is in it again, in a format that runs no code:")
-    lines += _RESAVE.rstrip("\n").split("\n")
-    lines.append(f"    more: {command_line((CUSTODY, 'explain', 'pickle-weights'), stand)}")
-    show("".join(line + "\n" for line in lines))

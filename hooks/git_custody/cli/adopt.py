@@ -105,6 +105,9 @@ def _adopt(git: Git, hooks: Sequence[Hook], stand: Standpoint, *, dry_run: bool,
     blocking = tuple(finding for finding in report.findings if finding.blocks)
     if blocking or report.errors:
         show("This has to be mended by hand:\n" + as_text(report._replace(findings=blocking), stand))
+        if any(finding.rule.name == "pickle-weights" for finding in blocking):
+            show("A pickle can only be owed where pickles.globals in the policy has all that it looks up: "
+                 "docs/waivers.md.\n")  # fmt: skip
     return report.exit_code
 
 

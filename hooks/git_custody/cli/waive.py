@@ -63,9 +63,15 @@ def main(argv: Sequence[str]) -> int:
         if rule.about_content and not found and _is_folder(git, path, entries):
             raise CannotJudge(f"{rule.name} finds nothing about the folder as a whole: name the file it finds", path)
         digest = _digest(git, rule, path, entries, given.digest)
+        settings = read_all_settings(git, Cache(None), None, hooks)
+        if rule.name == "pickle-weights" and path in entries:
+            from ..models.waivable import refusal
+
+            if why := refusal(git, path, entries[path], settings.policy):
+                raise CannotJudge(f"{why}; docs/waivers.md says when a pickle may have a waiver", path)
         owner = given.owner or git.author()[0]
         text = waiver_text(rule.name, path, given.reason.strip(), owner, expires, digest, rules)
-        _refuse_twin(read_all_settings(git, Cache(None), None, hooks).waivers, rule.name, path, digest)
+        _refuse_twin(settings.waivers, rule.name, path, digest)
         name = waiver_name(rule.name, path, digest, _Taken(git.root, entries))
         files.create(git.root, name, text)
         git.add([name], ignored=True)

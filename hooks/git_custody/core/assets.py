@@ -84,13 +84,16 @@ def is_paperwork(path: str) -> bool:
 
 
 def _companion_of(path: str) -> str | None:
-    """The file that a BOM or a signature belongs to, by its name: `x.csv` for `x.csv.sig`, "" for a `model.cdx.json`.
+    """The file that a BOM, a signature or the record of a conversion belongs to, by its name: `x.csv` for `x.csv.sig`,
+    `x.safetensors` for `x.safetensors.json`, "" for a `model.cdx.json`.
 
     A name that holds no other name with a suffix, such as `b.cdx.json`, is a file of its own.
     """
     name = path.rpartition("/")[2]
     if name in ("model.cdx.json", "model.sig"):
         return ""
+    if name.endswith(".safetensors.json"):
+        return path.removesuffix(".json")
     for suffix in (".cdx.json", ".sig", ".sigstore.json"):
         if name.endswith(suffix) and "." in name.removesuffix(suffix).lstrip("."):
             return path.removesuffix(suffix)

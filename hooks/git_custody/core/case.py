@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .git import Change, Entry, Git
     from .metadata import Document
     from .policy import Policy
+    from .stores import Kept
     from .waivers import InvalidWaiver, Waiver
 
 _T = TypeVar("_T")
@@ -258,6 +259,10 @@ class Case:
     def local_object(self, found: Pointer) -> Content | None:
         """The content that a Git LFS pointer names, from the local store, when it is there and its digest is right."""
         return self._git.lfs_object(found)
+
+    def kept(self, one: Kept) -> Iterator[tuple[str, Content | None]]:
+        """What DVC or git-annex keep, from the local store: pairs of name and content, None where it is absent."""
+        return self._git.stores.contents(one)
 
     # ------------------------------------------------------------------ git's own settings and history
 

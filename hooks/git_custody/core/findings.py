@@ -52,7 +52,9 @@ class Finding(NamedTuple):
     waivers. `fix` holds one command per line to paste. `subject` tells apart findings of one rule on one
     path in fingerprints: never a line number or a date. `warns` holds it back from blocking whatever
     the mode. `unless` names rules that say it better: it is not shown where one of them found something on
-    the same path, or on the path that is given with the rule.
+    the same path, or on the path that is given with the rule. `echoes` names rules that have said
+    it already where they found something on the same path, waived or not. `beyond_waiver`: no waiver may admit it
+    as it is.
     """
 
     rule: Rule
@@ -68,6 +70,8 @@ class Finding(NamedTuple):
     unless: tuple[str | tuple[str, str], ...] = ()
     waived_by: str | None = None
     blocks: bool = True
+    echoes: tuple[str, ...] = ()
+    beyond_waiver: bool = False
 
 
 class NotJudged(NamedTuple):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from .content import Content
     from .digests import Pointer
+    from .stores import Stores
 
 REGULAR, EXECUTABLE, SYMLINK, GITLINK = 0o100644, 0o100755, 0o120000, 0o160000
 
@@ -520,6 +521,13 @@ class Git:
         return FileContent(file, found.size)
 
     @cached_property
+    def stores(self) -> Stores:
+        """What DVC and git-annex keep beside this repository."""
+        from .stores import Stores
+
+        return Stores(self.root, self._common_directory)
+
+    @cached_property
     def _common_directory(self) -> str:
         return os.path.join(self.root, decode(self.run("rev-parse", "--git-common-dir")[:-1]))
 
@@ -845,7 +853,7 @@ class _Reader:
                 head += piece[: LargeContent.HEAD - len(head)]
             tail += piece[-LargeContent.TAIL :]
             del tail[: -LargeContent.TAIL]
-        content = LargeContent(bytes(head), bytes(tail), size, lambda: again(oid))
+        content = LargeContent(head, bytes(tail), size, lambda: again(oid))
         return Blob(oid, content, digest.hexdigest() if digest is not None else None)
 
     def pieces(self, size: int) -> Iterator[memoryview]:
@@ -881,10 +889,11 @@ class _Reader:
 class LargeContent:
     """An object too large for memory: its first and last bytes, and the rest when somebody asks for it."""
 
-    HEAD = 1024 * 1024
+    # Headers of language models, with their vocabularies, are the longest that have to be read whole.
+    HEAD = 8 * 1024 * 1024
     TAIL = 256 * 1024
 
-    def __init__(self, head: bytes, tail: bytes, size: int, spool: Callable[[], Content]) -> None:
+    def __init__(self, head: bytearray, tail: bytes, size: int, spool: Callable[[], Content]) -> None:
         self.size = size
         self._head = head
         self._tail = tail
@@ -897,7 +906,7 @@ class LargeContent:
         if offset < 0 or length <= 0:
             return b""
         if offset + length <= len(self._head):
-            return self._head[offset : offset + length]
+            return bytes(memoryview(self._head)[offset : offset + length])
         start = self.size - len(self._tail)
         if offset >= start:
             return self._tail[offset - start : offset - start + length]

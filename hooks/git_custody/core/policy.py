@@ -10,7 +10,7 @@ from .digests import POINTER_SIZE, pointer
 from .findings import CannotJudge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .git import Entry
     from .metadata import Document
@@ -28,6 +28,31 @@ _UNITS = {
 }
 
 
+# What check-model-format lets in unless the policy says otherwise: formats that hold nothing but tensors, graphs of
+# standard operators, or trees. The ids are those of formats/catalog.py.
+FORMATS = (
+    "safetensors", "safetensors-index", "gguf", "onnx", "npy", "npz", "tflite", "openvino", "coreml", "xgboost-json",
+    "xgboost-ubj",
+)  # fmt: skip
+
+# What a waived pickle may look up unless the policy says otherwise: what rebuilds tensors, arrays and plain values.
+GLOBALS = (
+    "collections.OrderedDict", "collections.defaultdict", "collections.Counter", "collections.deque",
+    "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v[23]", "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state", "torch.*Storage", "torch.cuda.*Storage",
+    "torch.storage.TypedStorage", "torch.storage.UntypedStorage", "torch.Size", "torch.device", "torch.float[0-9]*",
+    "torch.bfloat16", "torch.int[0-9]*", "torch.uint[0-9]*", "torch.bool", "torch.complex[0-9]*",
+    "torch.nn.parameter.Parameter",
+    "numpy.core.multiarray._reconstruct", "numpy._core.multiarray._reconstruct", "numpy.core.multiarray.scalar",
+    "numpy._core.multiarray.scalar", "numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer",
+    "numpy.ndarray", "numpy.dtype", "numpy.dtypes.*DType", "joblib.numpy_pickle.NumpyArrayWrapper", "_codecs.encode",
+    "builtins.set", "builtins.frozenset", "builtins.bytearray", "builtins.complex", "builtins.slice",
+    "builtins.range", "__builtin__.set", "__builtin__.frozenset", "__builtin__.bytearray", "__builtin__.complex",
+    "__builtin__.slice", "__builtin__.xrange", "datetime.date", "datetime.datetime", "datetime.time",
+    "datetime.timedelta", "datetime.timezone", "decimal.Decimal", "fractions.Fraction", "uuid.UUID",
+)  # fmt: skip
+
+
 class Policy(NamedTuple):
     """What a repository asks for. Field by field as in the file (docs/policy.md)."""
 
@@ -43,6 +68,8 @@ class Policy(NamedTuple):
     licenses_deny: tuple[str, ...] = ()
     licenses_review: tuple[str, ...] = ()
     trusted_sources: tuple[str, ...] = ()
+    formats_allow: tuple[str, ...] = FORMATS
+    pickles_globals: tuple[str, ...] = GLOBALS
     absent_changed: str = "block"
     absent_unchanged: str = "allow"
     plain_blob_max: int = 10 * 10**6
@@ -50,6 +77,20 @@ class Policy(NamedTuple):
     default_publisher: str | None = None
     default_license: str | None = None
     exists: bool = False
+
+
+def admits(globs: Iterable[str], name: str) -> bool:
+    """Whether one of the globs stands for a dotted name: ``*`` for what is between two dots, ``**`` for any end."""
+    from fnmatch import fnmatchcase
+
+    parts = name.split(".")
+    for glob in globs:
+        wanted = glob.split(".")
+        if wanted[-1] == "**" and len(parts) >= len(wanted):
+            wanted[-1:] = "*" * (len(parts) - len(wanted) + 1)
+        if len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)):
+            return True
+    return False
 
 
 def read_settings(path: str, entries: Mapping[str, Entry], read: Callable[[str], bytes | None]) -> bytes | None:
@@ -109,6 +150,8 @@ def read_policy(document: Document | None) -> Policy:
             for source in _section(data, "sources").get("trusted") or ()
             if isinstance(source, dict) and isinstance(source.get("match"), str)
         ),
+        formats_allow=_words_or(_section(data, "formats").get("allow"), FORMATS),
+        pickles_globals=_words_or(_section(data, "pickles").get("globals"), GLOBALS),
         absent_changed=_one_of(_section(data, "absent_content"), "changed", ("block", "allow"), "block"),
         absent_unchanged=_one_of(_section(data, "absent_content"), "unchanged", ("block", "allow"), "allow"),
         plain_blob_max=_size(_section(data, "sizes").get("plain_blob_max"), Policy().plain_blob_max),
@@ -145,6 +188,10 @@ def _section(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _words(value: object) -> tuple[str, ...]:
     return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()
+
+
+def _words_or(value: object, default: tuple[str, ...]) -> tuple[str, ...]:
+    return _words(value) if isinstance(value, list) else default
 
 
 def _coverage(value: object) -> Coverage:

@@ -52,6 +52,10 @@ def weakenings(before: Policy, after: Policy, levels: Mapping[str, int]) -> Iter
     yield from _licenses(before, after)
     for match in sorted(set(after.trusted_sources) - set(before.trusted_sources)):
         yield Weakening("/sources/trusted", match, "sources.trusted gains")
+    for known in sorted(set(after.formats_allow) - set(before.formats_allow)):
+        yield Weakening("/formats/allow", known, "formats.allow gains")
+    for name in sorted(set(after.pickles_globals) - set(before.pickles_globals)):
+        yield Weakening("/pickles/globals", name, "pickles.globals gains")
     for name, old, new in (
         ("changed", before.absent_changed, after.absent_changed),
         ("unchanged", before.absent_unchanged, after.absent_unchanged),

@@ -229,8 +229,8 @@ def _count(number: int, noun: str) -> str:
 # ---------------------------------------------------------------------- JSON
 
 
-def as_json(report: Report, stand: Standpoint) -> str:
-    """The report for a program: schemas/report.schema.json."""
+def as_json(report: Report, stand: Standpoint, more: Mapping[str, object] | None = None) -> str:
+    """The report for a program, and what a command has to say more: schemas/report.schema.json."""
     import json
 
     from .. import __version__
@@ -241,7 +241,7 @@ def as_json(report: Report, stand: Standpoint) -> str:
         "judged": {"mode": report.mode, "base": report.base, "head": report.head},
         "exit_code": report.exit_code,
         "findings": [_finding(finding, stand) for finding in report.findings],
-        "not_judged": [{**_path(item.path), "reason": sentence(item.reason)} for item in report.not_judged],
+        "not_judged": [{**path_fields(item.path), "reason": sentence(item.reason)} for item in report.not_judged],
         "errors": [_error(error) for error in report.errors],
         "notes": [sentence(note) for note in report.notes],
         "summary": {
@@ -252,7 +252,7 @@ def as_json(report: Report, stand: Standpoint) -> str:
             "errors": len(report.errors),
         },
     }
-    return json.dumps(shown, indent=2) + "\n"
+    return json.dumps({**shown, **(more or {})}, indent=2) + "\n"
 
 
 def _finding(finding: Finding, stand: Standpoint) -> dict[str, object]:
@@ -262,7 +262,7 @@ def _finding(finding: Finding, stand: Standpoint) -> dict[str, object]:
         "requirements": list(rule.requirements),
         "level": rule.level,
         "blocks": finding.blocks,
-        **_path(finding.path),
+        **path_fields(finding.path),
         "message": sentence(finding.message),
         "why": rule.why,
         "docs": f"{DOCS}#{rule.name}",
@@ -278,7 +278,8 @@ def _finding(finding: Finding, stand: Standpoint) -> dict[str, object]:
     return shown | {key: value for key, value in optional.items() if value}
 
 
-def _path(path: str) -> dict[str, str]:
+def path_fields(path: str) -> dict[str, str]:
+    """A path as JSON shows it: escaped for display, and in base64 where it is not UTF-8."""
     shown = {"path": plain(path)}
     raw = path.encode("utf-8", "surrogateescape")
     try:
@@ -293,7 +294,7 @@ def _path(path: str) -> dict[str, str]:
 def _error(error: CannotJudge) -> dict[str, object]:
     shown: dict[str, object] = {"message": sentence(error.message)}
     if error.path is not None:
-        shown.update(_path(error.path))
+        shown.update(path_fields(error.path))
     if error.line is not None:
         shown["line"] = error.line
     return shown

@@ -178,8 +178,11 @@ def _is_partial(environment: Mapping[str, str]) -> bool:
 def _without_echoes(findings: list[Finding]) -> list[Finding]:
     said = {(f.path, f.rule.name): False for f in findings if f.waived_by is None}
     said.update({(f.path, f.rule.name): True for f in findings if f.blocks})
+    waived_too = {(f.path, f.rule.name) for f in findings}
 
     def is_echo(finding: Finding) -> bool:
+        if any((finding.path, rule) in waived_too for rule in finding.echoes):
+            return True
         better = ((finding.path, u) if isinstance(u, str) else (u[1], u[0]) for u in finding.unless)
         # What only warns must not hide what blocks.
         return any(said[place] or not finding.blocks for place in better if place in said)

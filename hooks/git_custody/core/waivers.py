@@ -137,7 +137,8 @@ def apply(
         for waiver in near if finding.rule.waivable else ():
             if waiver.covers(finding):
                 used.add(waiver.file)
-                if (today - waiver.expires).days <= grace_days and not waiver.is_too_long(today):
+                holds = (today - waiver.expires).days <= grace_days and not waiver.is_too_long(today)
+                if holds and not finding.beyond_waiver:
                     finding = finding._replace(waived_by=waiver.file, blocks=False)
                     break
         judged.append(finding)

@@ -156,8 +156,12 @@ def _waivers(
     git: Git, hooks: Sequence[Hook], report: Report, actor: Actor, today: date, debts: list[Debt]
 ) -> Iterator[tuple[str, bytes]]:
     """A waiver for everything that blocks and can be waived; adds to `debts` what each is for."""
+    from ..core.cache import Cache
+    from ..core.runner import read_all_settings
+    from ..models.waivable import refusal
     from .waiver_file import waiver_name, waiver_text
 
+    policy = read_all_settings(git, Cache(None), None, hooks).policy
     rules = {rule.name: rule for hook in hooks for rule in hook.rules}
     entries = git.entries(None)
     said = {(f.rule.name, f.path, f.digest) for debt in debts for f in debt.findings}
@@ -171,6 +175,8 @@ def _waivers(
     for (rule, path, digest), findings in owing.items():
         if any((f.rule.name, f.path, f.digest) in said for f in findings):
             continue  # a waiver did not help: it is left for the user
+        if rule == "pickle-weights" and path in entries and refusal(git, path, entries[path], policy):
+            continue  # nor would this one
         kinded = {"sha256" if path in entries else "dirHash": digest} if digest else None
         expires = today + timedelta(days=DAYS)
         try:

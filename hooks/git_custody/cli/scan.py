@@ -1,0 +1,218 @@
+"""`git custody scan`: say what files are, from their bytes, in or out of a repository."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath
+from ..formats.recognise import PICKLES_AT_MOST
+from ..formats.verdicts import PICKLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import BinaryIO
+
+    from ..formats.verdicts import Verdict
+    from ..models.examine import Examined
+
+_ABOUT = """\
+Say what files are, from their bytes, and what loading them would run. Nothing is loaded, and no repository is
+needed. Folders are searched through, but for .git; links in them are not followed. - reads standard input.
+"""
+_STDIN = "-"
+_PIECE = 1024 * 1024
+_SECONDS_BETWEEN = 0.1
+
+_Shown = tuple[str, "Verdict", "Mapping[str, object]"]
+
+
+class _Scanned(NamedTuple):
+    """The number of files that were read, what is wrong with them, and every verdict: path, verdict, why."""
+
+    files: int
+    findings: list[Finding]
+    verdicts: list[_Shown]
+    errors: list[CannotJudge]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Scan; the exit code is 0 (nothing would run code), 1 (findings) or 2 (something could not be read)."""
+    from ..core.report import Report, as_json, as_text, plain, standpoint
+    from ..core.runner import show
+    from . import parser
+
+    arguments = parser("scan", _ABOUT)
+    arguments.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    arguments.add_argument("--why", action="store_true", help="ask fickling, too, what each pickle would do")
+    arguments.add_argument("paths", nargs="+", metavar="PATH", help="a file, a folder, or - for standard input")
+    given = arguments.parse_args(argv)
+    scanned = _scan(given.paths, why=given.why)
+    said = _count(scanned.files)
+    report = Report("scan", None, None, said, tuple(scanned.findings), errors=tuple(scanned.errors))
+    stand = standpoint("", os.environ, os.getcwd())
+    if given.format == "json":
+        verdicts = [_as_json(*shown) for shown in scanned.verdicts]
+        show(as_json(report, stand, {"files": scanned.files, "verdicts": verdicts}))
+        return report.exit_code
+    named = {path for path in given.paths if path == _STDIN or not os.path.isdir(path)}
+    show("".join(_lines(scanned, named)) + as_text(report, stand))
+    if report.is_clean:
+        show(f"no problems (judged: {plain(said)})\n")
+    return report.exit_code
+
+
+def _count(files: int) -> str:
+    return f"{files} file" + ("" if files == 1 else "s")
+
+
+# ---------------------------------------------------------------------- looking
+
+
+def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
+    scanned = _Scanned(0, [], [], [])
+    files = 0
+    progress = _Progress()
+    for path in _files(paths, scanned.errors):
+        progress.show(files, len(scanned.findings))
+        try:
+            with _opened(path) as file:
+                seen = _examined(path, file)
+                whys = [_why(verdict) if why else {} for verdict in seen.verdicts] if seen else []
+        except OSError as error:
+            scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
+            continue
+        except Exception as error:  # one file that nobody thought of must not hide the others
+            from ..core.runner import unexpected
+
+            scanned.errors.append(CannotJudge(unexpected(error).message, path))
+            continue
+        files += 1
+        if seen is not None:
+            scanned.findings.extend(_findings(seen))
+            verdicts = (verdict._replace(source=None) for verdict in seen.verdicts)
+            scanned.verdicts.extend((path, verdict, more) for verdict, more in zip(verdicts, whys, strict=True))
+    progress.end()
+    return scanned._replace(files=files)
+
+
+def _files(paths: Sequence[str], errors: list[CannotJudge]) -> Iterator[str]:
+    """The files to read: those that are named, and those below a folder, in a stable order."""
+    for path in paths:
+        if path != _STDIN and os.path.isdir(path):
+            refused: list[OSError] = []
+            for folder, folders, names in os.walk(path, onerror=refused.append):
+                folders[:] = sorted(name for name in folders if name != ".git")
+                for name in sorted(names):
+                    full = os.path.join(folder, name)
+                    if stat.S_ISREG(os.lstat(full).st_mode):
+                        yield full
+            errors += [CannotJudge(f"it cannot be read: {e.strerror}", str(e.filename)) for e in refused]
+        else:
+            yield path
+
+
+def _opened(path: str) -> BinaryIO:
+    if path == _STDIN:
+        import tempfile
+
+        spool = tempfile.TemporaryFile(prefix="git-custody-", buffering=0)  # noqa: SIM115 (the caller closes it)
+        while piece := sys.stdin.buffer.read(_PIECE):
+            spool.write(piece)
+        return spool
+    # A pipe without a writer would hold us up for ever.
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("it is not a plain file")
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def _examined(path: str, file: BinaryIO) -> Examined | None:
+    from ..core.content import FileContent
+    from ..models.examine import examine
+
+    content = FileContent(file, os.fstat(file.fileno()).st_size)
+    return next(examine("" if path == _STDIN else path, "", content, most=PICKLES_AT_MOST), None)
+
+
+def _findings(seen: Examined) -> Iterator[Finding]:
+    from ..check_model_format import FORMAT_NOT_ALLOWED
+    from ..check_model_format import findings_for as of_format
+    from ..forbid_pickle_weights import findings_for as of_loading
+
+    found = [said for said in of_loading(seen, strict=True) if isinstance(said, Finding)]
+    if not found:
+        # Which formats are allowed is a question for a repository's policy.
+        found = [finding for finding in of_format(seen, ()) if finding.rule is not FORMAT_NOT_ALLOWED]
+    for finding in found:
+        convert = any(word == CUSTODY for command in finding.fix for word in command)
+        fix = ((CUSTODY, "convert", RepoPath(seen.path)),) if convert and seen.path else ()
+        yield finding._replace(path=seen.path or _STDIN, fix=fix)
+
+
+def _why(verdict: Verdict) -> Mapping[str, object]:
+    if verdict.kind != PICKLE:
+        return {}
+    from ..formats.explain_pickle import explain
+
+    told = explain(verdict.pickle_bytes())
+    return {} if told is None else {"severity": told.severity, "would_call": list(told.calls)}
+
+
+# ---------------------------------------------------------------------- telling
+
+
+def _lines(scanned: _Scanned, named: set[str]) -> Iterator[str]:
+    """What is not wrong with files that were named one by one, and what fickling says of pickles."""
+    from ..core.report import plain
+
+    wrong = {finding.path for finding in scanned.findings} | {error.path for error in scanned.errors}
+    told = {path: verdict.what for path, verdict, _ in scanned.verdicts}
+    for path in sorted(named - wrong):
+        yield f"{plain(path)}: {told.get(path, 'an ordinary file')}\n"
+    for path, verdict, why in scanned.verdicts:
+        if why:
+            place = plain(path) + (f"!{plain(verdict.member)}" if verdict.member else "")
+            yield f"{place}: fickling says {why['severity']}\n"
+            calls = why["would_call"]
+            assert isinstance(calls, list)
+            for call in calls:
+                yield f"    calls  {plain(call)}\n"
+
+
+def _as_json(path: str, verdict: Verdict, why: Mapping[str, object]) -> dict[str, object]:
+    from ..core.report import path_fields, plain, sentence
+
+    optional = {
+        "member": verdict.member and plain(verdict.member),
+        "calls": verdict.calls and plain(verdict.calls),
+        "imports": verdict.imports and plain(verdict.imports),
+        "evidence": verdict.evidence and sentence(verdict.evidence),
+        "why": why,
+    }
+    shown: dict[str, object] = {**path_fields(path), "kind": verdict.kind, "format": verdict.format}
+    return {**shown, "what": sentence(verdict.what), **{key: value for key, value in optional.items() if value}}
+
+
+class _Progress:
+    """A line on the terminal that says how far the scan has come; nothing where nobody would see it."""
+
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
+        self._next = time.monotonic() + _SECONDS_BETWEEN
+        self._began = False
+
+    def show(self, files: int, findings: int) -> None:
+        if self._shown and time.monotonic() >= self._next:
+            self._next = time.monotonic() + _SECONDS_BETWEEN
+            self._began = True
+            sys.stderr.write(f"\r{_count(files)} read, {findings} with problems")
+            sys.stderr.flush()
+
+    def end(self) -> None:
+        if self._began:
+            sys.stderr.write("\r\033[K")

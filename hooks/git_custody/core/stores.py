@@ -1,0 +1,197 @@
+"""Content that DVC and git-annex keep beside git: what names it, and the local store that may have it.
+
+A store is not trusted: a file in it only counts after its digest has been worked out. Names in pointers are
+never followed as paths: only a digest or a key is taken from them, and looked up below the store's own folder.
+Layouts: https://dvc.org/doc/user-guide/project-structure/internal-files, and
+https://git-annex.branchable.com/internals/ (hashing, key format, pointer file).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .content import FileContent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from .content import Content
+
+# What only names other content is small; a `dvc.lock` lists many.
+NAMES_AT_MOST = 1024 * 1024
+_PIECE = 1024 * 1024
+_ANNEX_LETTERS = "0123456789zqjxkmvwgpfZQJXKMVWGPF"
+_ANNEX_DIGESTS = {"MD5": "md5", "SHA1": "sha1", "SHA224": "sha224", "SHA256": "sha256", "SHA384": "sha384"}
+_ANNEX_DIGESTS |= {"SHA512": "sha512"}
+
+
+class Kept(NamedTuple):
+    """Content that is kept elsewhere. `keeper` is "DVC" or "git-annex", `key` the md5 (hex, with ``.dir`` for a
+    folder) or the annex key, `name` the path that it has beside the pointer ("" for the file itself).
+    """
+
+    keeper: str
+    key: str
+    name: str = ""
+
+
+def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
+    """What a small file or a link stands for: None where it stands for nothing, empty where that cannot be told."""
+    if content.size > NAMES_AT_MOST:
+        return None
+    name = path.rpartition("/")[2]
+    if name.endswith(".dvc") or name == "dvc.lock":
+        text = content.read_at(0, content.size)
+        return _dvc(text) if b"outs:" in text else None
+    if content.size < 32 * 1024:
+        line = content.read_at(0, content.size).partition(b"\n")[0]
+        found = re.match(rb"(?:/annex/objects/|.*?\.git/annex/objects/)", line, re.DOTALL)
+        if found:
+            key = line.rpartition(b"/")[2].decode("utf-8", "surrogateescape")
+            return (Kept("git-annex", key),)
+    return None
+
+
+def _dvc(text: bytes) -> tuple[Kept, ...] | None:
+    from .strict_yaml import parse_yaml
+
+    data = parse_yaml(text).data
+    if not isinstance(data, dict):
+        return ()
+    stages = data.get("stages")
+    holders = [data, *(stages.values() if isinstance(stages, dict) else ())]
+    return tuple(kept for holder in holders if isinstance(holder, dict) for kept in _outs(holder.get("outs"))) or None
+
+
+def _outs(outs: Any) -> Iterator[Kept]:
+    for out in outs if isinstance(outs, list) else ():
+        if isinstance(out, dict):
+            digest = out.get("md5")
+            yield Kept("DVC", digest if isinstance(digest, str) else "", str(out.get("path", "")))
+
+
+class Stores:
+    """The local stores of a repository: `root` is its work tree, `git_directory` the shared one of all work trees."""
+
+    def __init__(self, root: str, git_directory: str) -> None:
+        self._root = root
+        self._git = git_directory
+
+    def contents(self, kept: Kept) -> Iterator[tuple[str, Content | None]]:
+        """The content, or for a folder that of each file in it: pairs of name and content, None where it is absent.
+
+        A content is valid until the next one is taken.
+        """
+        if kept.keeper == "git-annex":
+            yield kept.name, self._annex(kept.key)
+        elif not kept.key.endswith(".dir"):
+            yield kept.name, self._dvc(kept.key)
+        else:
+            listing = self._dvc(kept.key)
+            files = None if listing is None else _listed(listing)
+            if files is None:
+                yield kept.name, None
+                return
+            for name, digest in files:
+                yield f"{kept.name}/{name}", self._dvc(digest)
+
+    def _dvc(self, digest: str) -> Content | None:
+        if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", digest):
+            return None
+        for folder in self._dvc_folders():
+            for parts in (("files", "md5", digest[:2], digest[2:]), (digest[:2], digest[2:])):
+                found = _verified(os.path.join(folder, *parts), "md5", digest.removesuffix(".dir"))
+                if found is not None:
+                    return found
+        return None
+
+    def _dvc_folders(self) -> Iterator[str]:
+        from configparser import ConfigParser, Error
+
+        yield os.path.join(self._root, ".dvc", "cache")
+        for name in ("config.local", "config"):
+            settings = ConfigParser(interpolation=None)
+            try:
+                with open(os.path.join(self._root, ".dvc", name), encoding="utf-8") as file:
+                    settings.read_string(file.read(NAMES_AT_MOST))
+            except (OSError, UnicodeDecodeError, Error):
+                continue
+            folder = settings.get("cache", "dir", fallback="")
+            if folder:
+                yield os.path.join(self._root, ".dvc", folder)
+
+    def _annex(self, key: str) -> Content | None:
+        # <backend>-s<size>…--<digest>, and for the backends with an E the file's extensions behind it.
+        match = re.fullmatch(r"([A-Z0-9_]+)((?:-[a-zA-Z][0-9]+)*)--([^/\0]+)", key)
+        algorithm = match and _ANNEX_DIGESTS.get(match[1].removesuffix("E"))
+        if match is None or algorithm is None:
+            return None
+        digest = match[3].partition(".")[0]
+        for folders in _annex_folders(key):
+            found = _verified(os.path.join(self._git, "annex", "objects", *folders, key, key), algorithm, digest)
+            if found is not None:
+                return found
+        return None
+
+
+def _annex_folders(key: str) -> Iterator[tuple[str, str]]:
+    import hashlib
+
+    digest = hashlib.md5(key.encode("utf-8", "surrogateescape"), usedforsecurity=False)
+    word = int.from_bytes(digest.digest()[:4], "little")
+    first, second, third, fourth = (_ANNEX_LETTERS[word >> 6 * place & 31] for place in range(4))
+    yield second + first, fourth + third
+    yield digest.hexdigest()[:3], digest.hexdigest()[3:6]
+
+
+def _listed(listing: Content) -> list[tuple[str, str]] | None:
+    """The files of a folder as DVC lists them: pairs of name and md5."""
+    import json
+
+    try:
+        rows = json.loads(listing.read_at(0, 64 * NAMES_AT_MOST))
+        return [(str(row["relpath"]), str(row["md5"])) for row in rows]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+
+
+def _verified(path: str, algorithm: str, digest: str) -> Content | None:
+    """The file, when it is a plain one and has this digest."""
+    import hashlib
+
+    try:
+        # Not through a link, and without waiting for the other end of a pipe.
+        file = open(path, "rb", buffering=0, opener=_plainly)  # noqa: SIM115 (the content keeps it)
+    except OSError:
+        return None
+    status = os.fstat(file.fileno())
+    if stat.S_ISREG(status.st_mode):
+        for prepare in (bytes, _unix_lines):
+            found = hashlib.new(algorithm, usedforsecurity=False)
+            for piece in _pieces(file):
+                found.update(prepare(piece))
+            if found.hexdigest() == digest:
+                return FileContent(file, status.st_size)
+            if algorithm != "md5" or status.st_size > _PIECE:
+                break
+    file.close()
+    return None
+
+
+def _unix_lines(data: bytes) -> bytes:
+    """As DVC before 3.0 hashed texts."""
+    return data.replace(b"\r\n", b"\n")
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        yield piece
+
+
+def _plainly(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -1,0 +1,1 @@
+"""Models: what their files are, and what is kept elsewhere."""

@@ -1,0 +1,135 @@
+"""`git custody scan`: files, folders and standard input, outside of any repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import HOOKS, Payload
+from corpus import npy, tarred, torch_zip
+from git_custody.core.metadata import load
+
+ARRAY = npy("<f4", (2,), bytes(8))
+
+
+def scan(folder: Path, *words: str, input: bytes = b"") -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        (sys.executable, "-m", "git_custody", "scan", *words), cwd=folder, input=input, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(HOOKS), "GIT_CEILING_DIRECTORIES": str(folder)}, check=False,
+    )  # fmt: skip
+    text = subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert "Traceback" not in text.stderr
+    return text
+
+
+def report(folder: Path, *words: str, input: bytes = b"") -> dict[str, Any]:
+    done = scan(folder, "--format", "json", *words, input=input)
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert not load(done.stdout.encode(), "report").problems
+    assert found["exit_code"] == done.returncode
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sub" / ".git").mkdir(parents=True)
+    (tmp_path / "m.pt").write_bytes(torch_zip())
+    (tmp_path / "sub" / "evil.txt").write_bytes(pickle.dumps(Payload(), 2))
+    (tmp_path / "sub" / ".git" / "object").write_bytes(pickle.dumps(Payload(), 2))
+    (tmp_path / "sub" / "shard.tar").write_bytes(tarred({"a.pkl": pickle.dumps([1], 4)}))
+    (tmp_path / "a.npy").write_bytes(ARRAY)
+    (tmp_path / "notes.txt").write_text("words\n")
+    (tmp_path / "empty").write_bytes(b"")
+    return tmp_path
+
+
+def test_a_folder(folder: Path) -> None:
+    found = report(folder, ".")
+    assert [(f["path"], f.get("member")) for f in found["findings"]] == [
+        ("./m.pt", "archive/data.pkl"),
+        ("./sub/evil.txt", None),
+        ("./sub/shard.tar", "a.pkl"),
+    ]
+    assert found["files"] == 6
+    assert {(v["path"], v["kind"], v["format"]) for v in found["verdicts"]} == {
+        ("./a.npy", "safe", "npy"),
+        ("./m.pt", "pickle", "pytorch-zip"),
+        ("./sub/evil.txt", "pickle", "pickle"),
+        ("./sub/shard.tar", "pickle", "pickle"),
+    }
+
+
+def test_files_that_are_named_get_a_line_each(folder: Path) -> None:
+    done = scan(folder, "a.npy", "notes.txt", "empty")
+    assert done.stdout == (
+        "a.npy: a NumPy array of numbers\nempty: an ordinary file\nnotes.txt: an ordinary file\n"
+        "no problems (judged: 3 files)\n"
+    )
+    assert done.returncode == 0
+
+
+def test_standard_input(folder: Path) -> None:
+    assert scan(folder, "-", input=b"words\n").stdout == "-: an ordinary file\nno problems (judged: 1 file)\n"
+    found = report(folder, "-", input=pickle.dumps(Payload(), 4))
+    assert [(f["rule"], f["path"]) for f in found["findings"]] == [("pickle-weights", "-")]
+    assert "fix" not in found["findings"][0]
+
+
+def test_the_way_out_of_a_checkpoint(folder: Path) -> None:
+    (finding,) = report(folder, "m.pt")["findings"]
+    assert finding["fix"][0].endswith("convert m.pt")
+
+
+def test_what_cannot_be_read_is_an_error_and_the_rest_is_read(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    found = report(folder, "nothing", "pipe", "m.pt")
+    assert [(e["path"], e["message"]) for e in found["errors"]] == [
+        ("nothing", "it cannot be read: No such file or directory"),
+        ("pipe", "it cannot be read: it is not a plain file"),
+    ]
+    assert found["exit_code"] == 2
+    assert [f["path"] for f in found["findings"]] == ["m.pt"]
+
+
+def test_pipes_and_links_in_folders_are_passed_over(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("m.pt")
+    (folder / "loop").symlink_to(".")
+    assert report(folder, ".")["files"] == 6
+
+
+def test_what_is_opaque_is_a_finding_whatever_its_name(folder: Path) -> None:
+    (folder / "notes.rar").write_bytes(b"Rar!\x1a\x07\x01\x00" + bytes(40))
+    (finding,) = report(folder, "notes.rar")["findings"]
+    assert finding["rule"] == "uninspected-content"
+
+
+def test_names_cannot_forge_output(folder: Path) -> None:
+    name = b"a\n::error::\xff\xe2\x80\xae.pkl"
+    with open(os.path.join(os.fsencode(folder), name), "wb") as file:
+        file.write(pickle.dumps(Payload(), 4))
+    done = scan(folder, "--", os.fsdecode(name))
+    assert len(done.stdout.splitlines()) == 5
+    assert "\\n::error::\\xff\\u{202e}.pkl: pickle-weights" in done.stdout
+    (finding,) = report(folder, "--", os.fsdecode(name))["findings"]
+    assert finding["path_b64"]
+
+
+def test_why(folder: Path) -> None:
+    pytest.importorskip("resource", reason="without limits on a child process (Windows), fickling is not asked")
+    found = report(folder, "--why", "sub/evil.txt")
+    (verdict,) = found["verdicts"]
+    assert verdict["why"]["severity"]
+    assert verdict["why"]["would_call"] == ["print('loaded')"]
+    assert "    calls  print('loaded')" in scan(folder, "--why", "sub/evil.txt").stdout
+
+
+def test_usage() -> None:
+    assert scan(Path.cwd()).returncode == 2
