@@ -24,7 +24,7 @@ import safetensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders import LEGACY_MAGIC, lz4_frame, npy, tarred, torch_tar, zip_of, zipped
+from builders import LEGACY_MAGIC, lz4_frame, npy, streamed_zip, tarred, torch_tar, zip64, zip_of, zipped
 from git_custody.convert import Refused, convert, unpickle
 from git_custody.convert.constructors import Constructors
 from git_custody.convert.describe import describe
@@ -235,6 +235,125 @@ def test_a_parameter_is_a_tensor_that_says_what_it_was(folder: Path) -> None:
     parameter = Made(Name("torch._utils", "_rebuild_parameter"), tensor(), True, Made(ORDERED))
     assert converted(zipped(checkpoint({"w": parameter}, {"0": FOUR}))) == {"w": ("F32", [2, 2], FOUR)}
     assert record()["content"]["w"] == {"$type": "tensor", "kind": "Parameter", "requires_grad": True, "name": "w"}
+
+
+def test_parameters_and_attributes_of_other_versions(folder: Path) -> None:
+    rebuild = Name("torch._utils", "_rebuild_tensor")
+    old = Made(rebuild, storage("FloatStorage", "0", 4), 0, (2, 2), (2, 1))
+    plain = tensor()
+    value = {
+        "old": Made(Name("torch.nn.parameter", "Parameter"), old, state=(False, False, Made(ORDERED)), new=True),
+        "new": Made(Name("torch._utils", "_rebuild_parameter_with_state"), plain, True, Made(ORDERED), {"note": 1}),
+        "typed": Made(
+            Name("torch._tensor", "_rebuild_from_type_v2"), plain.function, Name("torch.nn.parameter", "Buffer"), plain.arguments,
+            {"persistent": True},
+        ),
+        "device": Made(
+            Name("torch._utils", "_rebuild_device_tensor_from_numpy"), array("f4", (2, 2), FOUR), Name("torch", "float32"),
+            "xla:0", False,
+        ),
+    }  # fmt: skip
+    assert converted(zipped(checkpoint(value, {"0": FOUR}))) == dict.fromkeys(value, ("F32", [2, 2], FOUR))
+    content = record()["content"]
+    assert content["old"] == {"$type": "tensor", "kind": "Parameter", "name": "old"}
+    assert content["new"]["attributes"] == {"note": 1}
+    assert (content["typed"]["kind"], content["typed"]["attributes"]) == ("Buffer", {"persistent": True})
+    own = Made(
+        Name("torch._tensor", "_rebuild_from_type_v2"), plain.function, Name("own", "Tensor"), plain.arguments, None
+    )
+    assert refused(several({"w": own}), "b.pt").global_name == "own.Tensor"
+
+
+def test_checkpoints_of_lightning(folder: Path) -> None:
+    value = {
+        "state_dict": {"a.w": tensor()},
+        "callbacks": {Name("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"): {"best": 1}},
+        "hyper_parameters": Made(Name("pytorch_lightning.utilities.parsing", "AttributeDict"), new=True),
+    }
+    assert set(converted(several(value))) == {"a.w"}
+    content = record()["content"]
+    named = {"$type": "type", "name": "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint"}
+    assert content["callbacks"]["items"] == [[named, {"best": 1}]]
+    assert content["hyper_parameters"] == {"$type": "pytorch_lightning.utilities.parsing.AttributeDict", "items": {}}
+    called = {"x": Made(Name("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint")), "w": tensor()}
+    assert "no library writes" in refused(several(called), "b.pt").message
+
+
+def old_pickle(code: bytes, shape: bytes, raw: bytes) -> bytes:
+    """A dict of one array, as Python 2 wrote it in protocol 2: its texts and bytes are one and the same."""
+    dtype = b"cnumpy\ndtype\nU\x02" + code + b"K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    start = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+    data = b"T" + struct.pack("<L", len(raw)) + raw
+    return b"\x80\x02}U\x04data" + start + b"(K\x01" + shape + dtype + b"\x89" + data + b"tbsU\x05labelU\x03\xff\xfeas."
+
+
+@pytest.mark.parametrize("count", [4, 4000])
+def test_arrays_that_python_2_pickled(count: int, folder: Path) -> None:
+    raw = floats(*range(count))
+    found = converted(old_pickle(b"f4", b"M" + struct.pack("<H", count) + b"\x85", raw), "a.pkl")
+    assert found == {"data": ("F32", [count], raw)}
+    assert record("a.safetensors.json")["content"]["label"] == {"$type": "bytes", "base64": "//5h"}
+
+
+@pytest.mark.parametrize("count", [4, 4000])
+def test_bytes_that_old_protocols_write_as_text(count: int, folder: Path) -> None:
+    raw = floats(*range(1000, 1000 + count))
+    data = Made(Name("_codecs", "encode"), raw.decode("latin-1"), "latin1")
+    assert converted(dumped({"a": array("f4", (count,), data)}), "a.pkl") == {"a": ("F32", [count], raw)}
+    wrong = Made(Name("_codecs", "encode"), "\u20ac" * count, "latin1")
+    assert "written as" in refused(dumped({"a": array("f4", (count,), wrong)}), "b.pkl").message
+
+
+def buffered(order: str, *axes: Any) -> Made:
+    made = Made(Name("builtins", "bytearray"), floats(*range(6)))
+    return Made(Name("numpy._core.numeric", "_frombuffer"), made, dtype("f4"), (2, 3), order, *axes)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "numbers"),
+    [
+        (buffered("C"), [2, 3], (0, 1, 2, 3, 4, 5)),
+        (buffered("F"), [2, 3], (0, 2, 4, 1, 3, 5)),
+        (buffered("K", (1, 0)), [3, 2], (0, 3, 1, 4, 2, 5)),
+    ],
+)
+def test_arrays_of_protocol_5(value: Made, shape: list[int], numbers: tuple[int, ...], folder: Path) -> None:
+    assert converted(dumped({"a": value}), "a.pkl") == {"a": ("F32", shape, floats(*numbers))}
+
+
+@pytest.mark.parametrize(
+    "value", [buffered("A"), buffered("K", (0, 0)), buffered("K", ("x", 1)), buffered("C", (0, 1))]
+)
+def test_arrays_of_protocol_5_that_are_not_as_numpy_writes_them(value: Made, folder: Path) -> None:
+    assert "_frombuffer" in str(refused(dumped({"a": value}), "a.pkl").global_name)
+
+
+def test_dates_and_the_types_of_ml_dtypes(folder: Path) -> None:
+    state: tuple[Any, ...] = (4, "<", None, None, None, -1, -1, 0, ({}, (b"ns", 1, 1, 1)))
+    dates = Made(Name("numpy", "dtype"), "M8", False, True, state=state)
+    start = Name("numpy", "ndarray"), (0,), b"b"
+    make = Name("numpy.core.multiarray", "_reconstruct")
+    half = Made(
+        Name("numpy", "dtype"), Name("ml_dtypes", "bfloat16"), False, True, state=(3, "<", None, None, None, -1, -1, 0)
+    )
+    value = {
+        "d": Made(make, *start, state=(1, (1,), dates, False, bytes(8))),
+        "h": Made(make, *start, state=(1, (2,), half, False, b"abcd")),
+    }
+    assert converted(dumped(value), "a.pkl") == {"d": ("I64", [1], bytes(8)), "h": ("BF16", [2], b"abcd")}
+    assert record("a.safetensors.json")["content"]["d"]["dtype"] == "datetime64[ns]"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None, (), (1, (1,), dtype("f4"), False), (1, (2,), dtype("f4"), False, bytes(4)), (1, (1,), "f4", False, bytes(4)),
+        (1, ("x",), dtype("f4"), False, bytes(4)), (1, (1,), dtype("f4"), False, "text"), (1, (1,), dtype("f4"), "no", bytes(4)),
+    ],
+)  # fmt: skip
+def test_arrays_with_a_state_that_numpy_does_not_write(state: Any, folder: Path) -> None:
+    made = Made(Name("numpy.core.multiarray", "_reconstruct"), Name("numpy", "ndarray"), (0,), b"b", state=state)
+    refused(dumped({"a": made}), "a.pkl")
 
 
 # Names
@@ -575,6 +694,39 @@ def test_a_call_that_is_thrown_away_is_refused_all_the_same(folder: Path) -> Non
     assert refused(zipped(members)).global_name == "posix.system"
 
 
+def test_calls_that_no_library_writes(folder: Path) -> None:
+    index = dumped({"w": tensor()})[2:]
+    members = checkpoint({}, {"0": FOUR})
+    for before, words in (
+        (b"})R0", "no function"),
+        (b"](K\x01K\x02e\x850", None),
+        (b"ccollections\nOrderedDict\n(]tR0", None),
+        (b"ccollections\nOrderedDict\n](K\x01K\x02\x86e\x85\x810", "collections.OrderedDict"),  # it would be empty
+        (b"cbuiltins\nset\n]K\x01a\x85\x810", "builtins.set"),
+        (b"ccollections\nOrderedDict\n)}\x920", None),
+        (b"ccollections\nOrderedDict\n)}U\1aK\1s\x920", "collections.OrderedDict"),
+        (b"(ctorch\nSize\n(K\1tt0", None),
+        (b"((K\1titorch\nSize\n0", None),
+        (b"(ccollections\nOrderedDict\no0", None),
+    ):
+        members["archive/data.pkl"] = b"\x80\x02" + before + index
+        if words is None:
+            converted(zipped(members), "fine.pt", replace=True)
+        else:
+            assert words in refused(zipped(members)).message
+
+
+def test_arrays_that_were_never_filled(folder: Path) -> None:
+    empty = Made(Name("numpy.core.multiarray", "_reconstruct"), Name("numpy", "ndarray"), (0,), b"b")
+    found = refused(dumped({"x": array("f4", (4,), FOUR), "a": empty}), "a.pkl")
+    assert found.message == 'it holds a value that was never filled (at "a")'
+    flagged = Made(Name("numpy", "dtype"), "f4", False, True, state=(3, "<", None, None, None, -1, -1, 63))
+    start = Name("numpy", "ndarray"), (0,), b"b"
+    made = Made(Name("numpy.core.multiarray", "_reconstruct"), *start, state=(1, (1,), flagged, False, bytes(4)))
+    refused(dumped({"a": made}), "a.pkl")
+    refused(dumped({"a": array("S3", (2,), bytes(5))}), "a.pkl")
+
+
 def test_what_would_run_is_named_even_where_the_rest_is_damaged(folder: Path) -> None:
     assert refused(b"\x80\x02cposix\nsystem\nX\x04\0\0\0true\x85R\xff", "a.pkl").global_name == "posix.system"
 
@@ -653,6 +805,7 @@ def field(data: bytes, signature: bytes, at: int, value: bytes) -> bytes:
         lambda data: data[:-5],
         lambda data: field(data, CENTRAL, 8, b"\1\0"),
         lambda data: field(data, CENTRAL, 10, b"\x63\0"),
+        lambda data: field(data, CENTRAL, 38, b"\x10"),
         lambda data: field(data, CENTRAL, 46, b"X"),
         lambda data: field(data, b"PK\3\4", 30, b"X"),
         lambda data: field(data, b"PK\3\4", 8, b"\x08\0"),
@@ -677,6 +830,17 @@ def test_a_member_that_stands_twice(folder: Path) -> None:
     members = checkpoint({"w": tensor()}, {"0": FOUR})
     assert "twice" in refused(zip_of([*members.items(), ("archive/data/0", bytes(16))])).message
     assert "twice" in refused(zip_of([*members.items(), ("archive/Data/0", bytes(16))])).message
+
+
+def test_archives_of_zip64_and_with_folders(folder: Path) -> None:
+    members = checkpoint({"w": tensor()}, {"0": FOUR})
+    assert converted(zip64(zipped(members)))["w"] == ("F32", [2, 2], FOUR)
+    assert converted(zip_of([("archive/", b""), *members.items()]), "b.pt")["w"] == ("F32", [2, 2], FOUR)
+    assert "end records" in refused(field(zip64(zipped(members)), b"PK\6\6", 24, b"\1"), "c.pt").message
+    assert "end records" in refused(field(zip64(zipped(members)), b"PK\6\7", 8, b"\1"), "c.pt").message
+    assert "folder" in refused(zip_of([*members.items(), ("archive/x/", b"x")]), "c.pt").message
+    streamed = streamed_zip(members, zipfile.ZIP_STORED)
+    assert converted(streamed, "d.pt")["w"] == ("F32", [2, 2], FOUR)
 
 
 def test_checksums_of_the_archive_have_to_be_right(folder: Path) -> None:

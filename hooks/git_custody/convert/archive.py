@@ -25,6 +25,8 @@ _END, _END64, _LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _CENTRAL, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 _HARMLESS_FLAGS = 0x080E  # effort of deflate, sizes behind the data, names in UTF-8
 _HAS_DESCRIPTOR = 0x0008
+_VERSION_AT_MOST = 63  # 6.3, of `zipfile`
+_IS_FOLDER = 0x10  # of MS-DOS
 _MOST = 0xFFFFFFFF
 
 
@@ -109,17 +111,24 @@ def _entries(directory: bytes, count: int) -> Iterator[Entry]:
     for _ in range(count):
         if directory[at : at + 4] != _CENTRAL or len(directory) - at < 46:
             raise Refused("the archive's directory is damaged")
-        flags, method, _, crc, packed, unpacked, name, extra, comment, disk, _, _, offset = struct.unpack_from(
-            "<HHLLLLHHHHHLL", directory, at + 8
-        )
+        fields = struct.unpack_from("<HHHLLLLHHHHHLL", directory, at + 6)
+        version, flags, method, _, crc, packed, unpacked, name, extra, comment, disk, _, attributes, offset = fields
         raw_name = directory[at + 46 : at + 46 + name]
         extra_field = directory[at + 46 + name : at + 46 + name + extra]
         at += 46 + name + extra + comment
         if at > len(directory) or disk:
             raise Refused("the archive's directory is damaged")
         unpacked, packed, offset = _wide(extra_field, unpacked, packed, offset)
-        if flags & ~_HARMLESS_FLAGS or method not in (0, 8) or (method == 0 and packed != unpacked):
+        if (
+            version & 0xFF > _VERSION_AT_MOST
+            or flags & ~_HARMLESS_FLAGS
+            or method not in (0, 8)
+            or (method == 0 and packed != unpacked)
+        ):
             raise Refused("the archive's members are encrypted, or packed in an unusual way")
+        if attributes & _IS_FOLDER and not raw_name.endswith(b"/"):
+            # PyTorch's reader then hands out whatever its memory held before.
+            raise Refused("the archive calls a file a folder")
         yield Entry(raw_name, flags, method, crc, packed, unpacked, offset)
     if at != len(directory):
         raise Refused("the archive's directory is damaged")

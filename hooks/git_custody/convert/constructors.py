@@ -33,6 +33,16 @@ _RECORDS = frozenset(
     | {f"pathlib._local.{name}" for name in ("PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath", "Path")}
     | {"decimal.Decimal", "fractions.Fraction", "torch.serialization._get_layout"}
 )
+# Dicts with a name, and names that stand as keys, in the checkpoints of PyTorch Lightning.
+_DICTS = tuple(
+    f"{module}.AttributeDict"
+    for module in (
+        "pytorch_lightning.utilities.parsing",
+        "lightning_fabric.utilities.data",
+        "lightning.fabric.utilities.data",
+    )
+)
+_CALLBACKS = ("pytorch_lightning.callbacks.", "lightning.pytorch.callbacks.")
 _PARAMETERS = {
     "torch.Tensor": "",
     "torch._tensor.Tensor": "",
@@ -54,6 +64,7 @@ class Constructors:
         """Whether a name stands for something that is understood."""
         return (
             found.dotted in _KNOWN
+            or found.module.startswith(_CALLBACKS)
             or storage_type(found) is not None
             or (found.module == "torch" and found.name in TORCH)
             or numpy_values.ml_dtype(found) is not None
@@ -77,9 +88,20 @@ class Constructors:
                     return made
             if function.dotted in _RECORDS:
                 return Record(function.dotted, arguments)
-            if self.knows(function):
-                what = f"a call of {function.dotted} that no library writes like this"
-                self.foreign.append(Foreign(Unsupported(what, (), at, function.dotted), at))
+        return self._not_understood(function, arguments, at)
+
+    def new(self, function: object, arguments: tuple[object, ...], at: int) -> object:
+        """Stand in for an object whose class was not called, so that most classes ignore the arguments."""
+        if isinstance(function, Global) and function.dotted in (_MADE_OF_NOTHING if not arguments else _MADE_OF):
+            return self.call(function, arguments, at)
+        return self._not_understood(function, arguments, at)
+
+    def _not_understood(self, function: object, arguments: tuple[object, ...], at: int) -> Call:
+        if isinstance(function, Global) and self.knows(function):
+            what = f"a call of {function.dotted} that no library writes like this"
+            self.foreign.append(Foreign(Unsupported(what, (), at, function.dotted), at))
+        elif not isinstance(function, (Global, Call)):
+            self.foreign.append(Foreign(Unsupported("a call of something that is no function", (), at), at))
         return Call(function, arguments, at)
 
     def build(self, target: object, state: object, at: int) -> bool:
@@ -87,6 +109,8 @@ class Constructors:
         if isinstance(target, Dict) and target.kind != "dict" and target.attributes is None:
             target.attributes = state
             return True
+        if isinstance(target, Tensor):
+            return _set_state(target, state)
         if isinstance(target, numpy_values.NumpyDtype):
             return target.build(state)
         if isinstance(target, numpy_values.NumpyArray):
@@ -213,6 +237,26 @@ def _typed(tensor: Tensor, kind: str, state: object, *, requires_grad: bool) -> 
     return typed
 
 
+def _parameter(self: Constructors, arguments: tuple[object, ...], at: int) -> object:
+    """How PyTorch before 0.4 wrote parameters: made of a tensor, with a state."""
+    if len(arguments) not in (1, 2) or not isinstance(arguments[0], Tensor):
+        return None
+    requires_grad = arguments[1] if len(arguments) == 2 else True
+    return _typed(arguments[0], "Parameter", None, requires_grad=bool(requires_grad))
+
+
+def _set_state(tensor: Tensor, state: object) -> bool:
+    """Set what PyTorch before 0.4 kept of a parameter: whether it needs gradients, whether it is volatile, hooks."""
+    if tensor.attributes.get("kind") != "Parameter" or not isinstance(state, tuple) or len(state) != 3:
+        return False
+    if type(state[0]) is not bool or not _is_empty(state[2]):
+        return False
+    tensor.attributes.pop("requires_grad", None)
+    if state[0]:
+        tensor.attributes["requires_grad"] = True
+    return True
+
+
 def _rebuild_from_type(self: Constructors, arguments: tuple[object, ...], at: int) -> object:
     if len(arguments) != 4 or not isinstance(arguments[1], Global) or not isinstance(arguments[2], tuple):
         return None
@@ -271,6 +315,13 @@ def _filled(made: Dict, arguments: tuple[object, ...]) -> Dict | None:
     return made
 
 
+def _named_dict(kind: str) -> Callable[[Constructors, tuple[object, ...], int], object]:
+    def make(self: Constructors, arguments: tuple[object, ...], at: int) -> object:
+        return Dict(kind) if not arguments else None
+
+    return make
+
+
 def _set(kind: str) -> Callable[[Constructors, tuple[object, ...], int], object]:
     def make(self: Constructors, arguments: tuple[object, ...], at: int) -> object:
         if len(arguments) > 1 or (arguments and not isinstance(arguments[0], (list, tuple))):
@@ -313,6 +364,7 @@ _MAKERS: dict[str, Callable[[Constructors, tuple[object, ...], int], object]] = 
     "torch._utils._rebuild_tensor_v3": _rebuild_tensor_v3,
     "torch._utils._rebuild_parameter": _rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": _rebuild_parameter,
+    "torch.nn.parameter.Parameter": _parameter,
     "torch._tensor._rebuild_from_type": _rebuild_from_type,
     "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
     "torch.tensor._rebuild_from_type": _rebuild_from_type,
@@ -331,5 +383,11 @@ _MAKERS: dict[str, Callable[[Constructors, tuple[object, ...], int], object]] = 
     "builtins.bytearray": _bytearray,
     "_codecs.encode": _encode,
 }
+_MAKERS |= {name: _named_dict(name) for name in _DICTS}
 _MAKERS |= numpy_values.MAKERS
+# Classes whose objects may be made without calling them: their `__new__` does all, or there is nothing to do.
+_MADE_OF = frozenset({"torch.nn.parameter.Parameter"})
+_MADE_OF_NOTHING = frozenset(
+    {"collections.OrderedDict", "collections.Counter", "builtins.set", "builtins.frozenset", *_DICTS}
+)
 _KNOWN = _TYPES | _RECORDS | _MAKERS.keys() | numpy_values.NAMES

@@ -67,8 +67,8 @@ class _Describer:
             raise Refused(f"it holds more than {VALUES_AT_MOST} values beside its tensors")
         if depth > DEPTH_AT_MOST:
             raise Refused(f"values in it are nested more than {DEPTH_AT_MOST} deep, or in themselves")
-        if isinstance(value, NumpyArray):
-            value = value.tensor or value.record
+        if isinstance(value, NumpyArray) and (filled := value.tensor or value.record) is not None:
+            value = filled
         if not isinstance(value, (Tensor, list, tuple, Dict, Items)):
             self.others += 1
         if value is None or type(value) is bool:
@@ -176,7 +176,7 @@ class _Describer:
             number = int(key) if math.isfinite(key) and key == int(key) else key
             return repr(number), repr(key), described
         canonical = json.dumps(described)
-        return canonical, canonical, described
+        return canonical, key.dotted if isinstance(key, Global) else canonical, described
 
     def _items(self, found: Items, path: Path, in_optimizer: bool, depth: int) -> Json:
         if found.kind == "bytearray":

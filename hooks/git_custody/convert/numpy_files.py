@@ -67,7 +67,7 @@ def _array(content: Content, who: str) -> NumpyArray:
 def _header(header: bytes, version: bytes) -> tuple[NumpyDtype, str, object] | None:
     """The dtype, order and shape in a header, which is a Python literal; None for any other."""
     try:
-        described = ast.literal_eval(header.decode("utf-8" if version == b"\3\0" else "latin-1").strip())
+        described = ast.literal_eval(header.strip(b" \n").decode("utf-8" if version == b"\3\0" else "latin-1"))
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
     if not isinstance(described, dict) or described.keys() != {"descr", "fortran_order", "shape"}:

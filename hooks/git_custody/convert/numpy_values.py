@@ -54,18 +54,28 @@ class NumpyDtype:
 
     def build(self, state: object) -> bool:
         """Set what pickles keep beside the code."""
-        if not isinstance(state, tuple) or len(state) not in (8, 9):
+        if not isinstance(state, tuple) or len(state) not in (8, 9) or state[0] not in (3, 4):
+            return False
+        self.is_structured = any(part is not None for part in state[2:5])
+        if not all(type(number) is int for number in state[5:8]) or not self._has_usual_flags(state[7]):
             return False
         order = _text(state[1])
         if order is None or order not in ("<", ">", "|", "="):
             return False
         self.order = order
-        self.is_structured = any(part is not None for part in state[2:5])
         if len(state) == 9 and self.code in ("M8", "m8"):
             self.unit = _unit(state[8])
         elif len(state) == 9 and not _is_nothing(state[8]):
             return False
         return True
+
+    def _has_usual_flags(self, flags: object) -> bool:
+        """Whether a dtype has the flags that NumPy gives it: with those of objects, any is read as one of objects."""
+        if self._known is not None:
+            return flags in (0, 64)
+        if self.code[:1] == "O" or self.is_structured:
+            return True  # of no matter: nothing is read by it
+        return flags == 0 or (flags == 8 and self.code[:1] in "SUV")
 
     def number(self, at: int) -> Dtype | Unsupported | None:
         """The type of its numbers, None where they are text or raw bytes, or why it cannot be stored."""
@@ -74,7 +84,7 @@ class NumpyDtype:
             return Unsupported("an array of records, for which safetensors has no type", how, at)
         if self.code.startswith("O"):
             return Unsupported(OBJECTS, RESAVE_OBJECTS, at)
-        if self.code[:1] in "SUVa":
+        if self.code[:1] in "SUV":
             return None
         dtype = self._known or NUMPY.get(self.code)
         if dtype is None and self.code in ("M8", "m8") and self.unit:
@@ -100,6 +110,8 @@ class NumpyArray:
         if not isinstance(state, tuple) or len(state) not in (4, 5):
             return False
         shape, dtype, is_fortran, data = state[-4:]
+        if len(state) == 5 and state[0] != 1:
+            return False
         if type(is_fortran) not in (bool, int) or not isinstance(dtype, NumpyDtype):
             return False
         return self.fill(dtype, shape, "F" if is_fortran else "C", data, at)
@@ -116,6 +128,9 @@ class NumpyArray:
         if content is None:
             return False
         if number is None:
+            size = dtype.item_size
+            if size is None or size * math.prod(shape) != content.size:
+                return False
             self.record = Record("numpy.ndarray", (dtype.text, shape, order, data))
             return True
         if math.prod(shape) * number.size != content.size:
@@ -178,6 +193,8 @@ def _dtype(self: Constructors, arguments: tuple[object, ...], at: int) -> object
 
 def _reconstruct(self: Constructors, arguments: tuple[object, ...], at: int) -> object:
     if len(arguments) != 3 or not isinstance(arguments[0], Global) or arguments[0].dotted not in _ARRAYS:
+        return None
+    if arguments[1] != (0,) or arguments[2] not in (b"b", "b"):
         return None
     return NumpyArray()
 

@@ -50,12 +50,12 @@ class _JoblibConstructors(Constructors):
         """Whether a name stands for something that is understood; joblib's wrapper does here."""
         return found.dotted in _WRAPPERS or super().knows(found)
 
-    def call(self, function: object, arguments: tuple[object, ...], at: int) -> object:
-        """Stand in for the result of a call."""
+    def new(self, function: object, arguments: tuple[object, ...], at: int) -> object:
+        """Stand in for an object whose class was not called."""
         if isinstance(function, Global) and function.dotted in _WRAPPERS and not arguments:
             self.loader = "joblib.load({path})"
             return _Wrapper()
-        return super().call(function, arguments, at)
+        return super().new(function, arguments, at)
 
     def build(self, target: object, state: object, at: int) -> bool:
         """Set the state of an object."""
@@ -63,8 +63,9 @@ class _JoblibConstructors(Constructors):
             return super().build(target, state, at)
         if not isinstance(state, Dict):
             return False
-        target.state = {name: value for key, value in state.pairs if (name := text(key)) is not None}
-        return True
+        named = [(text(key), value) for key, value in state.pairs]
+        target.state = {name: value for name, value in named if name is not None}
+        return len(target.state) == len(named)
 
     def behind(self, target: object, end: int) -> tuple[object, int] | None:
         """Take the bytes of an array from byte `end` on, behind their padding."""

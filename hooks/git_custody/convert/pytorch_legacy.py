@@ -89,7 +89,7 @@ class _LegacyConstructors(Constructors):
         """Find what an id names: a storage, or the class of a module that was saved with its source code."""
         if isinstance(id, tuple) and len(id) == 4 and text(id[0]) == "module" and isinstance(id[1], Global):
             return id[1]
-        if not isinstance(id, tuple) or len(id) not in (5, 6) or text(id[0]) != "storage":
+        if not isinstance(id, tuple) or len(id) != 6 or text(id[0]) != "storage":
             raise Refused(f"it refers to something other than a storage (byte {at})")
         found, key, device, count = storage_type(id[1]), text(id[2]), text(id[3]), id[4]
         if found is None or key is None or device is None or type(count) is not int or count < 0:
@@ -101,8 +101,7 @@ class _LegacyConstructors(Constructors):
             self._roots[key] = known
         elif known.described != (id[1], count):
             raise Refused(f'it describes the storage "{key}" in two ways (byte {at})')
-        view = id[5] if len(id) == 6 else None
-        return known.storage if view is None else self._view(known, view, at)
+        return known.storage if id[5] is None else self._view(known, id[5], at)
 
     def _view(self, known: _Known, view: object, at: int) -> Storage:
         key = text(view[0]) if isinstance(view, tuple) and len(view) == 3 else None

@@ -45,6 +45,10 @@ class Builder(Protocol):
         """Stand in for the result of a call."""
         ...
 
+    def new(self, function: object, arguments: tuple[object, ...], at: int) -> object:
+        """Stand in for an object that is made without calling its class's constructor."""
+        ...
+
     def build(self, target: object, state: object, at: int) -> bool:
         """Set the state of an object; False where it is not understood."""
         ...
@@ -243,8 +247,9 @@ class _Machine:
         self.push(self._decimal(text[:-1] if text.endswith(b"L") else text))
 
     def _decimal(self, text: bytes) -> int:
-        digits = text[1:] if text[:1] in (b"-", b"+") else text
-        if not digits.isdigit() or len(digits) > 2 * INTEGER_AT_MOST:
+        digits = text[1:] if text[:1] == b"-" else text
+        # Leading zeros make it octal, or no number at all, as the unpickler likes.
+        if not digits.isdigit() or len(digits) > 2 * INTEGER_AT_MOST or (digits[:1] == b"0" and len(digits) > 1):
             raise _broken("a number is none", self.opcode_at)
         return int(text)
 
@@ -360,24 +365,31 @@ class _Machine:
         arguments = self.arguments()
         self.push(self.builder.call(self.pop(), arguments, self.opcode_at))
 
+    def new_object(self) -> None:
+        arguments = self.arguments()
+        self.push(self.builder.new(self.pop(), arguments, self.opcode_at))
+
     def new_object_with_keywords(self) -> None:
         keywords = self.pop()
         arguments = self.arguments()
-        function = self.pop()
         if isinstance(keywords, Dict) and not keywords.pairs:
-            self.push(self.builder.call(function, arguments, self.opcode_at))
+            self.push(self.builder.new(self.pop(), arguments, self.opcode_at))
         else:
-            self.push(Call(function, (*arguments, keywords), self.opcode_at))
+            self.push(self.builder.new(self.pop(), (*arguments, keywords), self.opcode_at))
 
     def instance(self) -> None:
         found = self.builder.look_up(self.global_line(), self.opcode_at)
-        self.push(self.builder.call(found, tuple(self.pop_mark()), self.opcode_at))
+        self._instance(found, tuple(self.pop_mark()))
 
-    def object(self) -> None:
+    def instance_of_mark(self) -> None:
         items = self.pop_mark()
         if not items:
             raise _broken("a class is missing", self.opcode_at)
-        self.push(self.builder.call(items[0], tuple(items[1:]), self.opcode_at))
+        self._instance(items[0], tuple(items[1:]))
+
+    def _instance(self, found: object, arguments: tuple[object, ...]) -> None:
+        make = self.builder.call if arguments else self.builder.new
+        self.push(make(found, arguments, self.opcode_at))
 
     def build(self) -> None:
         state = self.pop()
@@ -483,10 +495,10 @@ def _table() -> list[Callable[[_Machine], None] | None]:
         "\x83": lambda self: self.extension(2),
         "\x84": lambda self: self.extension(4),
         "R": m.reduce,
-        "\x81": m.reduce,
+        "\x81": m.new_object,
         "\x92": m.new_object_with_keywords,
         "i": m.instance,
-        "o": m.object,
+        "o": m.instance_of_mark,
         "b": m.build,
         "P": m.persistent_line,
         "Q": m.persistent,
