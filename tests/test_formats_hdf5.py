@@ -360,9 +360,16 @@ def test_a_pickle_that_h5py_stored_as_bytes_is_found() -> None:
     assert told(with_root(attribute("blob", data, opaque))) == [("pickle", "pickle", "@blob")]
     assert told(with_root(attribute("blob", b"\x00\x01" * 40, opaque[:4] + struct.pack("<I", 80)))) == []
     file = Hdf5()
-    stored = struct.pack("<BBQQ", 3, 1, file.put(data), len(data))
-    dataset = file.header((3, unsigned(1)), (8, stored))
-    assert told(file.bytes(file.header(*file.links({"d": dataset})))) == [("pickle", "pickle", "d")]
+    stored = (8, struct.pack("<BBQQ", 3, 1, file.put(data), len(data)))
+    in_header = (8, struct.pack("<BBH", 3, 0, len(data)) + data)
+    old = (8, struct.pack("<BBB5xII", 1, 1, 0, len(data), len(data)) + data)
+    old_stored = (8, struct.pack("<BBB5xQI", 1, 1, 1, file.put(data), len(data)))
+    for kind in (unsigned(1), opaque, fixed(1)):
+        for layout in (stored, in_header, old, old_stored):
+            dataset = file.header((3, kind), layout)
+            assert told(file.bytes(file.header(*file.links({"d": dataset})))) == [("pickle", "pickle", "d")]
+    dataset = file.header((3, unsigned(2)), stored)
+    assert told(file.bytes(file.header(*file.links({"d": dataset})))) == []
 
 
 def test_loops_and_shared_objects_are_visited_once() -> None:

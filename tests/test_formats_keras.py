@@ -187,6 +187,14 @@ def test_what_is_found_says_where() -> None:
     assert verdict.member == "config.json"
     assert verdict.what == "a Keras model with a lambda, kept as Python bytecode"
     assert verdict.evidence == "Lambda 'x' in config.json"
+    for value, ending in (
+        (layer("Popen", "subprocess"), "the class subprocess.Popen, which tf_keras and Keras before 3.9 import"),
+        (
+            layer("Lambda", function=function("keras.utils", "get_file")),
+            "the function keras.utils.get_file, which is not one that only builds a model",
+        ),
+    ):
+        assert judged(keras(model(value)))[0].what == f"a Keras model with {ending}"
 
 
 def test_compiled_parts_are_judged_as_well() -> None:

@@ -5,7 +5,8 @@ Keras keeps a model's architecture as JSON in the attributes `model_config` and 
 full stop, in files of any origin (``tables/attributeset.py``), and the rows of arrays of objects
 (``tables/vlarray.py``), which pandas writes for columns of objects. Left alone are the lists and dictionaries of
 plain data that describe each table of pandas (``pandas/io/pytables.py``), and the `FILTERS` of PyTables 1.x: they
-are pickles in every such file, and these can run nothing.
+are pickles in every such file, and these can run nothing. Pickles that were stored as bytes, as hickle does with
+classes, are found where they lie in one piece.
 
 What cannot be followed counts only where the file is one of Keras or PyTables, or where its root cannot be read
 although it is called like one: files of instruments and simulations are as large and as odd as they please.
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats import keras_config
 from git_custody.formats.hdf5_blocks import BYTES_PER_COST, Lost
-from git_custody.formats.hdf5_objects import INTEGER, OPAQUE, VARIABLE, Attribute, Datatype, File, Node, find
+from git_custody.formats.hdf5_objects import INTEGER, OPAQUE, STRING, VARIABLE, Attribute, Datatype, File, Node, find
 from git_custody.formats.pickles import FIRST_BYTES, walk
 from git_custody.formats.verdicts import MALFORMED, SAFE, Member, Said, Scene
 from git_custody.formats.verdicts import OPAQUE as CANNOT_BE_SEEN
@@ -159,7 +160,7 @@ def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Si
             yield Member(f"{node.path}[{row}]", content, unpickled=IN_ARRAY)
         if not rows:
             yield Member(node.path, BytesContent(b""), unpickled=IN_ARRAY)
-    elif kind.kind == OPAQUE or _is_bytes(kind):
+    elif kind.kind in (OPAQUE, STRING) or _is_bytes(kind):
         data = file.stored(node)
         if data is not None and _is_pickle(file, data):
             yield Member(node.path, data)

@@ -414,9 +414,9 @@ class File:
         dimensions, kind, at = (2, 1, 2) if version >= 3 else (1, 2, 8)
         kind = number(body, kind, 1)
         if kind == COMPACT:
-            if version < 3:
-                raise Lost
-            return Layout(kind, 0, 0, BytesContent(body[4 : 4 + number(body, 2, 2)]))
+            width = 2 if version >= 3 else 4
+            at += 0 if version >= 3 else 4 * number(body, dimensions, 1)
+            return Layout(kind, 0, 0, BytesContent(body[at + width :][: number(body, at, width)]))
         if kind == CHUNKED:
             if version > 3:
                 return Layout(kind, 0, source.address(b"\xff" * 8, 0), None)

@@ -190,7 +190,10 @@ def _of_names(value: Object, module: str, name: str) -> Iterator[tuple[str, str 
     if not known:
         dotted = f"{module}.{named}"[:200]
         kind = "the function" if name == "function" else "the class"
-        yield f"{kind} {dotted}, which is not one that Keras models are made of", dotted
+        if module.partition(".")[0] in keras_names.OWN:
+            yield f"{kind} {dotted}, which is not one that only builds a model", dotted
+        else:
+            yield f"{kind} {dotted}, which tf_keras and Keras before 3.9 import", dotted
 
 
 def _of_lambda(config: Object) -> Iterator[tuple[str, str | None]]:

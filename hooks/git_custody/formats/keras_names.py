@@ -32,6 +32,7 @@ _PATH_INSIDE = frozenset(_INNER.split())
 _TENSORFLOW_PACKAGES = frozenset(_TENSORFLOW.split())
 _OF_UTILS = frozenset(("FeatureSpace", "Feature", "Cross"))
 COMPANIONS = frozenset(("keras_hub", "keras_nlp", "keras_cv"))
+OWN = COMPANIONS | {"keras", "tf_keras"}
 _ARITHMETIC_OF_TENSORFLOW = re.compile(r"tensorflow\.python\.ops\.(gen_)?(array|math|nn)_(ops|impl)")
 _SPECS_OF_TENSORFLOW = re.compile(r"tensorflow\.python\.(framework|ops|data)\.[\w.]+")
 
