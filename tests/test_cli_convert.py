@@ -188,8 +188,8 @@ def test_progress_is_shown_on_a_terminal_alone(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(HOOKS)}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=terminal)
     process.communicate(timeout=60)
-    os.close(terminal)
     shown = os.read(controller, 100_000)
+    os.close(terminal)
     os.close(controller)
     assert b"model.npy: 100 %" in shown
     assert shown.endswith(b"\r\x1b[K")

@@ -11,6 +11,7 @@ import json
 import lzma
 import os
 import pickle
+import signal
 import struct
 import zipfile
 import zlib
@@ -1055,6 +1056,20 @@ def test_a_run_that_breaks_off_leaves_nothing(error: type[BaseException], folder
 
     with pytest.raises(error):
         convert("model.pt", progress=stop)
+    assert os.listdir() == ["model.pt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_signal_in_a_step_that_has_to_finish_is_not_lost(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("model.pt").write_bytes(simple())
+
+    def token(count: int) -> str:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return "x" * count
+
+    monkeypatch.setattr("secrets.token_hex", token)
+    with pytest.raises(KeyboardInterrupt):
+        convert("model.pt")
     assert os.listdir() == ["model.pt"]
 
 

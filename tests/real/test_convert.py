@@ -512,7 +512,7 @@ def test_a_scikit_learn_model_is_refused_by_name(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("large") / "large.pt"
-    torch.save({f"layer.{number}.weight": torch.randn(4096, 4096) for number in range(8)}, path)
+    torch.save({f"layer.{number}.weight": torch.randn(4096, 4096) for number in range(4)}, path)
     return path
 
 

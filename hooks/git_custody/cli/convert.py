@@ -109,7 +109,7 @@ def _size(size: int) -> str:
 
 def _told_why_not(refused: Refused, source: str) -> Iterator[str]:
     yield f"{plain(source)}: not converted: {sentence(refused.message)}"
-    lines, saved = _resaving(refused, source)
+    lines, saved = refused.resaving(source)
     if lines:
         yield "    to save what is needed in another way, in Python, if you trust the file:"
         yield from (f"      {sentence(line)}" for line in lines)
@@ -119,22 +119,6 @@ def _told_why_not(refused: Refused, source: str) -> Iterator[str]:
     elif refused.global_name is not None:
         yield "    do not load it: ask whoever published it for safetensors"
     yield "Nothing was written."
-
-
-def _resaving(refused: Refused, source: str) -> tuple[list[str], str | None]:
-    """The lines that save it again, and the name of the file that they make, if they make one."""
-    is_torch = any("torch." in line for line in refused.how_to_resave)
-    stem, suffix = os.path.splitext(source)
-    saved = f"{stem}-tensors{suffix if is_torch else '.npz'}"
-    lines = [
-        line.replace("{path}", _python(source)).replace("{saved}", _python(saved)) for line in refused.how_to_resave
-    ]
-    return lines, saved if any("{saved}" in line for line in refused.how_to_resave) else None
-
-
-def _python(path: str) -> str:
-    """A path as a Python literal."""
-    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _verify(given: Any, *, as_json: bool) -> int:
@@ -225,7 +209,7 @@ def _result_as_json(result: Result) -> dict[str, object]:
 
 
 def _refused_as_json(refused: Refused, source: str) -> dict[str, object]:
-    lines, _ = _resaving(refused, source)
+    lines, _ = refused.resaving(source)
     return {
         "message": refused.message,
         "global": refused.global_name,

@@ -79,7 +79,7 @@ class Outputs:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        with uninterrupted():
+        with uninterrupted(then_stop=False):
             for draft in self._drafts:
                 draft.close()
                 with suppress(OSError):
@@ -90,7 +90,7 @@ class Outputs:
     def draft(self) -> Draft:
         """Begin a new file."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with uninterrupted():
+        with uninterrupted(then_stop=True):
             temporary = f"{PREFIX}{secrets.token_hex(8)}.tmp"
             try:
                 fd = os.open(self._path(temporary), flags, 0o666, dir_fd=self._fd)
@@ -109,7 +109,7 @@ class Outputs:
         for draft, _ in new:
             draft.finish()
         done: list[str] = []
-        with uninterrupted():
+        with uninterrupted(then_stop=False):
             try:
                 for draft, name in new:
                     self._rename(draft, name, replace)

@@ -56,17 +56,26 @@ def record(parts: dict[str, Any], *, optimizer: bool) -> bytes:
 
 def _pretty(value: object, indent: str = "") -> str:
     """JSON with what fits on a line on one, so that a tensor takes one line and not five."""
-    inside = indent + " "
-    if isinstance(value, dict) and value:
-        parts = [f"{json.dumps(key)}: {_pretty(part, inside)}" for key, part in value.items()]
-    elif isinstance(value, (list, tuple)) and value:
-        parts = [_pretty(part, inside) for part in value]
-    else:
+    if not isinstance(value, (dict, list, tuple)) or not value:
         return json.dumps(value, allow_nan=False)
+    inside = indent + " "
+    between = f",\n{inside}"
+    values = value.values() if isinstance(value, dict) else value
+    if not any(isinstance(part, (dict, list, tuple)) for part in values):
+        # Plain values, of which there may be millions
+        line = json.dumps(value, allow_nan=False)
+        if len(line) <= LINE:
+            return line
+        lines = json.dumps(value, allow_nan=False, separators=(between, ": "))
+        return f"{lines[0]}\n{inside}{lines[1:-1]}\n{indent}{lines[-1]}"
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(key)}: {_pretty(part, inside)}" for key, part in value.items()]
+    else:
+        parts = [_pretty(part, inside) for part in value]
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     if sum(map(len, parts)) + 2 * len(parts) <= LINE and not any("\n" in part for part in parts):
         return opening + ", ".join(parts) + closing
-    return f"{opening}\n{inside}" + f",\n{inside}".join(parts) + f"\n{indent}{closing}"
+    return f"{opening}\n{inside}{between.join(parts)}\n{indent}{closing}"
 
 
 def read_record(path: str) -> dict[str, Any]:

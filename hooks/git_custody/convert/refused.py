@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,3 +33,18 @@ class Refused(Exception):
         # What had not been understood when this was raised: it says more than any damage behind it.
         self.foreign: tuple[Foreign, ...] = ()
         self.loader = ""
+
+    def resaving(self, source: str) -> tuple[list[str], str | None]:
+        """The lines of Python that save `source` again, and the file that they make; empty where there are none."""
+        is_torch = any("torch." in line for line in self.how_to_resave)
+        stem, suffix = os.path.splitext(source)
+        saved = f"{stem}-tensors{suffix if is_torch else '.npz'}"
+        lines = [
+            line.replace("{path}", _literal(source)).replace("{saved}", _literal(saved)) for line in self.how_to_resave
+        ]
+        return lines, saved if any("{saved}" in line for line in self.how_to_resave) else None
+
+
+def _literal(path: str) -> str:
+    """A path as Python writes it."""
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
