@@ -74,6 +74,7 @@ def test_a_refusal_names_what_where_and_the_way_out(folder: Path, capsys: pytest
     assert run(capsys, 1, "model.pt").split("\n") == [
         'model.pt: not converted: it needs argparse.Namespace, which is neither a tensor nor plain data (at "args")',
         "    to save what is needed in another way, in Python, if you trust the file:",
+        "      import torch",
         '      checkpoint = torch.load("model.pt", weights_only=False)',
         "      torch.save(checkpoint['model'], \"model-tensors.pt\")",
         "    and then:",
@@ -83,7 +84,7 @@ def test_a_refusal_names_what_where_and_the_way_out(folder: Path, capsys: pytest
     ]
     found = report(capsys, 1, "model.pt")["refused"]
     assert (found["global"], found["place"]) == ("argparse.Namespace", "args")
-    assert found["how_to_resave"][0] == 'checkpoint = torch.load("model.pt", weights_only=False)'
+    assert found["how_to_resave"][1] == 'checkpoint = torch.load("model.pt", weights_only=False)'
     assert os.listdir() == ["model.pt"]
 
 

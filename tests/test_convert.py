@@ -661,6 +661,7 @@ def test_a_foreign_name_is_refused_with_its_place_and_what_to_do(folder: Path) -
     assert (found.global_name, found.place) == ("argparse.Namespace", "args.x.0")
     assert found.message == 'it needs argparse.Namespace, which is neither a tensor nor plain data (at "args.x.0")'
     assert found.how_to_resave == (
+        "import torch",
         "checkpoint = torch.load({path}, weights_only=False)",
         "torch.save(checkpoint['model'], {saved})",
     )

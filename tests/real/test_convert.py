@@ -448,7 +448,7 @@ def test_how_to_save_it_again_works(tmp_path: Path) -> None:
         convert(str(path))
     lines = [line.replace("{path}", "path").replace("{saved}", "saved") for line in caught.value.how_to_resave]
     saved = tmp_path / "again.pt"
-    exec("\n".join(lines), {"torch": torch, "path": path, "saved": saved})
+    exec("\n".join(lines), {"path": path, "saved": saved})
     assert torch.equal(load_file(converted(saved))["w"], W)
 
 
