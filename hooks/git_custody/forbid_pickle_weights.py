@@ -105,16 +105,20 @@ _TENSOR_MODULES = ("torch", "numpy", "collections", "joblib", "_codecs", "builti
 
 def check(case: Case) -> Iterator[Said]:
     """Say which of the files that the change brings would run code when they are loaded."""
-    from .formats.explain_pickle import call_in
-
     for seen in examined(case):
         if isinstance(seen, CannotJudge):
             yield seen
         elif isinstance(seen, Unread):
             yield from _absent(case, seen)
         else:
-            for said in findings_for(seen, case.policy.pickles_globals, call_in):
+            for said in findings_for(seen, case.policy.pickles_globals, _call_in):
                 yield _placed(case, seen, said) if isinstance(said, Finding) else said
+
+
+def _call_in(pickle: bytes) -> str | None:
+    from .formats.explain_pickle import call_in
+
+    return call_in(pickle)
 
 
 def _absent(case: Case, unread: Unread) -> Iterator[Said]:

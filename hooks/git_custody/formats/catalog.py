@@ -13,9 +13,10 @@ class Format(NamedTuple):
     """A format: its id in policies and reports, what a message calls it, and the module that inspects it.
 
     The module is called where any of `marks` (offset, bytes there) is found, where the content begins with one of
-    the bytes of `first` (for formats without a mark: the module looks closer), or where the name, in lower case,
-    ends with one of `names`. `suffixes` are names that promise this format to whoever loads the file. `is_model`:
-    it holds a model, so that the policy's list of allowed formats speaks of it.
+    the bytes of `first` (for formats without a mark: the module looks closer) and, if there are `holds`, has one of
+    them in its first 4096 bytes, or where the name, in lower case, ends with one of `names`. `suffixes` are names
+    that promise this format to whoever loads the file. `is_model`: it holds a model, so that the policy's list of
+    allowed formats speaks of it.
     """
 
     id: str
@@ -23,17 +24,26 @@ class Format(NamedTuple):
     module: str
     marks: tuple[tuple[int, bytes], ...] = ()
     first: bytes = b""
+    holds: tuple[bytes, ...] = ()
     names: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
     is_model: bool = False
 
+
+# Method 8, any window, and a checksum that fits (RFC 1950, 2.2), without a preset dictionary.
+_ZLIB_STARTS = tuple(
+    (0, bytes((method, flags)))
+    for method in range(0x08, 0x88, 0x10)
+    for flags in range(-method * 256 % 31, 256, 31)
+    if not flags & 0x20
+)
 
 FORMATS = (
     # Containers
     Format("gzip", "a gzip file", "compressed", marks=((0, b"\x1f\x8b\x08"),)),
     Format("bzip2", "a bzip2 file", "compressed", marks=((0, b"BZh"),)),
     Format("xz", "an xz file", "compressed", marks=((0, b"\xfd7zXZ\0"),)),
-    Format("zlib", "a zlib stream", "compressed", first=bytes(range(0x08, 0x88, 0x10))),
+    Format("zlib", "a zlib stream", "compressed", marks=_ZLIB_STARTS),
     Format("lzma", "an lzma file", "compressed", marks=((0, b"]\0"), (5, b"\xff" * 8), (10, b"\0\0\0"))),
     Format("zfile", "a compressed file of joblib before 0.10", "compressed", marks=((0, b"ZF0x"),)),
     Format("lzip", "an lzip file", "compressed", marks=((0, b"LZIP\x01"),)),
@@ -65,7 +75,13 @@ FORMATS = (
     ),
     Format("java-object", "serialised Java objects", "java_objects", marks=((0, b"\xac\xed\x00\x05"),)),
     Format("pyc", "compiled Python code", "python_code", marks=((2, b"\r\n"),)),
-    Format("marshal", "Python's marshal data", "python_code", first=b"c([{<>)\xe3\xa8\xdb\xfb\xbc\xbe\xa9"),
+    Format(
+        "marshal",
+        "Python's marshal data",
+        "python_code",
+        first=b"c([{<>)\xe3\xa8\xdb\xfb\xbc\xbe\xa9",
+        holds=(b"\0",),
+    ),
     Format(
         "torch7",
         "a Torch7 file",
@@ -168,7 +184,14 @@ FORMATS = (
         names=(".jinja", ".jinja2", ".j2", ".template", ".yaml", ".yml"),
     ),
     # Gradient boosters
-    Format("xgboost-json", "an XGBoost model in JSON", "boosters", first=b"{", is_model=True),
+    Format(
+        "xgboost-json",
+        "an XGBoost model in JSON",
+        "boosters",
+        first=b"{",
+        holds=(b"learner", b'"version"'),  # UBJSON quotes no keys
+        is_model=True,
+    ),
     Format("xgboost-ubj", "an XGBoost model in UBJSON", "boosters", names=(".ubj",), suffixes=(".ubj",), is_model=True),
     Format(
         "xgboost-binary",
@@ -190,6 +213,7 @@ FORMATS = (
         "boosters",
         marks=((0, b"CBM1"),),
         first=b"{",
+        holds=(b'"ctr_data"', b'"features_info"', b'"model_info"', b'"oblivious_trees"', b'"trees"'),
         names=(".cbm",),
         suffixes=(".cbm",),
         is_model=True,
@@ -305,15 +329,15 @@ PICKLES = (
 _LENGTH_OF_HEAD = 4096
 
 
-def _by_first_byte(formats: Iterable[Format]) -> tuple[tuple[tuple[bytes, str], ...], ...]:
-    """For each first byte: the marks at the very start that begin with it, and the modules they call."""
-    table: list[list[tuple[bytes, str]]] = [[] for _ in range(256)]
+def _by_first_byte(formats: Iterable[Format]) -> tuple[tuple[tuple[bytes, tuple[bytes, ...], str], ...], ...]:
+    """For each first byte: the marks at the very start that begin with it, what else there has to be, the modules."""
+    table: list[list[tuple[bytes, tuple[bytes, ...], str]]] = [[] for _ in range(256)]
     for known in formats:
         for offset, mark in known.marks:
             if offset == 0:
-                table[mark[0]].append((mark, known.module))
+                table[mark[0]].append((mark, (), known.module))
         for byte in known.first:
-            table[byte].append((b"", known.module))
+            table[byte].append((b"", known.holds, known.module))
     return tuple(map(tuple, table))
 
 
@@ -328,7 +352,11 @@ _TELLING = (*_ANY_NAME, *(suffix for known in FORMATS for suffix in known.suffix
 
 def modules_for(head: bytes, name: str) -> list[str]:
     """The modules that have to look at content that begins with `head` (not empty) and is called `name`."""
-    found = [module for mark, module in _AT_START[head[0]] if head.startswith(mark)]
+    found = [
+        module
+        for mark, holds, module in _AT_START[head[0]]
+        if head.startswith(mark) and (not holds or any(part in head for part in holds))
+    ]
     for begin, end, mark, module in _ELSEWHERE:
         if head[begin:end] == mark:
             found.append(module)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-# A text larger than this is not converted to look at it.
-TEXT_AT_MOST = 4 * 1024 * 1024
-
 
 def as_checked_out(stored: bytes, encoding: str) -> bytes | None:
     """The bytes that git writes to the work tree for a stored text; None where that cannot be told.

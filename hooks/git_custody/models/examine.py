@@ -9,9 +9,7 @@ from ..core.content import BytesContent
 from ..core.digests import sha256_of
 from ..core.findings import CannotJudge, RepoPath
 from ..core.git import GITLINK
-from ..core.stores import kept_in
 from ..formats.catalog import is_named, promised
-from ..formats.encodings import TEXT_AT_MOST
 from ..formats.pickles import FIRST_BYTES, walk
 from ..formats.recognise import PICKLES_AT_MOST, recognise
 from ..formats.verdicts import PICKLE, SAFE
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from ..formats.verdicts import Verdict
 
 _CACHE = "formats"
+# A text larger than this is not converted to look at it.
+_TEXT_AT_MOST = 4 * 1024 * 1024
 _FETCH = {"DVC": ("dvc", "pull"), "git-annex": ("git", "annex", "get")}
 # One pickle is enough to block, and to look for more in a large file would mean to read all of it.
 _PICKLES = 1
@@ -75,13 +75,13 @@ def _examined(case: Case) -> Iterator[Seen]:
     yield from _converted(case, pairs)
     ordinary: set[str] = set()
     if case.is_whole:
-        ordinary = set(case.verdicts(_CACHE, {entry.oid for _, entry in pairs}))
-        pairs = [(path, entry) for path, entry in pairs if entry.oid not in ordinary or is_named(path)]
+        ordinary = set(case.verdicts(_CACHE, {_key(path, entry) for path, entry in pairs}))
+        pairs = [(path, entry) for path, entry in pairs if _key(path, entry) not in ordinary]
     owned = _Owned(case)
     waivers = [waiver for waiver in case.settings.waivers if waiver.rule == "pickle-weights"]
     for path, entry, content, sha256 in case.contents(pairs):
-        named = is_named(path)
-        if entry.oid in ordinary and not named:
+        key = _key(path, entry)
+        if key in ordinary:
             continue
         owned.asked = False
         try:
@@ -91,10 +91,15 @@ def _examined(case: Case) -> Iterator[Seen]:
             yield CannotJudge(getattr(error, "message", None) or f"it cannot be read: {error}", path)
             continue
         yield from seen
-        if not seen and not named:
-            ordinary.add(entry.oid)
+        if not seen:
+            ordinary.add(key)
             if case.is_whole and not owned.asked:
-                case.remember(_CACHE, entry.oid, "")
+                case.remember(_CACHE, key, "")
+
+
+def _key(path: str, entry: Entry) -> str:
+    """What the verdict on a file hangs on: its content, and its name where that counts."""
+    return f"{entry.oid} {path}" if is_named(path) else entry.oid
 
 
 class _Look(NamedTuple):
@@ -140,6 +145,10 @@ class _Look(NamedTuple):
     def _kept_elsewhere(self, content: Content) -> Iterator[Seen]:
         """What DVC or git-annex keep for a file: looked at where the local store has it."""
         path = self.path
+        if not (path.endswith((".dvc", "dvc.lock")) or b"annex/objects/" in content.read_at(0, 1024)):
+            return  # as nearly everywhere, so that nothing more is read or imported
+        from ..core.stores import kept_in
+
         kept = kept_in(path, content)
         if kept is None:
             return
@@ -222,7 +231,7 @@ def _converted(case: Case, pairs: Sequence[tuple[str, Entry]]) -> Iterator[Seen]
     for path, entry, content, _ in case.contents(chosen):
         if content is None:
             continue  # said where all files are looked at
-        small = content.size <= TEXT_AT_MOST
+        small = content.size <= _TEXT_AT_MOST
         written = as_checked_out(content.read_at(0, content.size), encodings[path]) if small else None
         if written is None:
             reason = f"what its git attribute working-tree-encoding={encodings[path]} makes of it cannot be told"
@@ -237,7 +246,7 @@ def _with_other_line_ends(content: Content) -> Content | None:
 
     Each line break grows by a byte, so that what a stored pickle has inside of a string comes after its end.
     """
-    if content.size > TEXT_AT_MOST or (content.read_at(0, 1) or b"#")[0] not in FIRST_BYTES:
+    if content.size > _TEXT_AT_MOST or (content.read_at(0, 1) or b"#")[0] not in FIRST_BYTES:
         return None
     stored = content.read_at(0, content.size)
     data = stored.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
