@@ -1,4 +1,4 @@
-"""What a pickle would call, in fickling's words: for the message only, never for a verdict.
+"""What a pickle would do, in fickling's words: for the reader only, never for a verdict.
 
 fickling reads a pickle without loading it, but it is slow and breaks on unusual ones, so that it runs in
 a child process: isolated (`-I`), in an empty directory, with a clean environment and limits on memory,
@@ -8,10 +8,12 @@ processor time and files. Where the platform has no such limits it is not asked.
 from __future__ import annotations
 
 import sys
+from typing import NamedTuple
 
 SECONDS = 3
 MEMORY = 512 * 1024 * 1024
 ANSWER_AT_MOST = 200
+CALLS_AT_MOST = 20
 
 _CHILD = f"""
 import resource, sys
@@ -20,9 +22,10 @@ for limit, value in (
     (resource.RLIMIT_CORE, 0),
 ):
     resource.setrlimit(limit, (value, value))
-import ast
+import ast, json
 from fickling.fickle import Pickled
-tree = Pickled.load(sys.stdin.buffer.read()).ast
+pickled = Pickled.load(sys.stdin.buffer.read())
+tree = pickled.ast
 origins = {{}}
 calls = []
 for node in ast.walk(tree):
@@ -32,19 +35,39 @@ for node in ast.walk(tree):
 for node in ast.walk(tree):
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         name = origins.get(node.func.id, node.func.id)
-        calls.append(name + "(" + ", ".join(ast.unparse(part) for part in node.args) + ")")
+        calls.append((name + "(" + ", ".join(ast.unparse(part) for part in node.args) + ")")[:1000])
 usual = ("collections.", "torch.", "numpy.", "joblib.", "copyreg.", "_codecs.")
 calls.sort(key=lambda call: call.startswith(usual))
-sys.stdout.buffer.write(calls[0][:1000].encode("utf-8", "backslashreplace") if calls else b"")
+severity = ""
+if "severity" in sys.argv:
+    from fickling.analysis import check_safety
+    severity = check_safety(pickled).severity.name
+json.dump([severity, calls[:{CALLS_AT_MOST}]], sys.stdout)
 """
+
+
+class Explanation(NamedTuple):
+    """fickling's verdict, such as ``LIKELY_UNSAFE``, and the calls that loading would make, the unusual ones first."""
+
+    severity: str
+    calls: tuple[str, ...]
 
 
 def call_in(pickle: bytes) -> str | None:
     """Name the most telling call that loading `pickle` would make, as ``os.system('id')``.
 
     At most 200 characters; `None` where fickling is missing, fails, takes too long or sees no call.
-    Nothing is unpickled.
     """
+    told = _asked(pickle)
+    return told.calls[0] if told is not None and told.calls else None
+
+
+def explain(pickle: bytes) -> Explanation | None:
+    """What fickling says of `pickle`; `None` where it is missing, fails or takes too long."""
+    return _asked(pickle, "severity")
+
+
+def _asked(pickle: bytes, *words: str) -> Explanation | None:
     try:
         import resource  # noqa: F401  (it is not there on Windows)
         import subprocess
@@ -56,18 +79,27 @@ def call_in(pickle: bytes) -> str | None:
     try:
         with tempfile.TemporaryDirectory(prefix="git-custody-") as empty:
             answer = subprocess.run(
-                [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CHILD],
+                [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CHILD, *words],
                 input=pickle,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=empty,
                 env={},
-                timeout=SECONDS,
+                timeout=2 * SECONDS,
                 check=False,
             )
     except (OSError, subprocess.SubprocessError):
         return None
-    text = answer.stdout.decode("utf-8", "replace").strip()
-    if answer.returncode != 0 or not text:
+    if answer.returncode != 0:
         return None
-    return text if len(text) <= ANSWER_AT_MOST else text[: ANSWER_AT_MOST - 1] + "…"
+    import json
+
+    try:
+        severity, calls = json.loads(answer.stdout)
+    except (ValueError, TypeError):
+        return None
+    return Explanation(str(severity), tuple(_short(str(call)) for call in calls))
+
+
+def _short(call: str) -> str:
+    return call if len(call) <= ANSWER_AT_MOST else call[: ANSWER_AT_MOST - 1] + "…"
