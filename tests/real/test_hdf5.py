@@ -135,6 +135,21 @@ def test_objects_and_attributes_are_those_that_h5py_sees(version: str, seed: int
     assert ours(path) == theirs(path)
 
 
+@pytest.mark.parametrize("sizes", [(2, 4), (4, 4), (8, 4), (4, 8), (8, 8)])
+@pytest.mark.parametrize("version", ["earliest", "latest"])
+def test_addresses_and_lengths_of_any_width_are_read(version: str, sizes: tuple[int, int], tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    created, access = h5py.h5p.create(h5py.h5p.FILE_CREATE), h5py.h5p.create(h5py.h5p.FILE_ACCESS)
+    created.set_sizes(*sizes)
+    if version == "latest":
+        access.set_libver_bounds(h5py.h5f.LIBVER_LATEST, h5py.h5f.LIBVER_LATEST)
+    with h5py.File(h5py.h5f.create(str(path).encode(), h5py.h5f.ACC_TRUNC, created, access)) as file:
+        for at in range(30):
+            file.create_group(f"g{at}").attrs["a"] = numpy.bytes_(b"x" * at + b".")
+            file["g0"].attrs[f"v{at}"] = "of variable length" * at
+    assert ours(path) == theirs(path)
+
+
 @pytest.mark.parametrize("count", [10, 1_000, 20_000])
 def test_trees_of_several_levels_are_followed(count: int, tmp_path: Path) -> None:
     path = tmp_path / "a.h5"

@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterator
 
 from git_custody.core.content import BytesContent, Content, PartContent
-from git_custody.formats import keras_config
+from git_custody.formats import hdf5_datasets, keras_config
 from git_custody.formats.hdf5_blocks import BYTES_PER_COST, Lost
 from git_custody.formats.hdf5_objects import INTEGER, OPAQUE, STRING, VARIABLE, Attribute, Datatype, File, Node, find
 from git_custody.formats.pickles import FIRST_BYTES, walk
@@ -155,13 +155,13 @@ def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Si
     if kind is None:
         return
     if kind.kind == VARIABLE and _holds_objects(attributes, signs):
-        rows = list(file.rows(node))
+        rows = list(hdf5_datasets.rows(file, node))
         for row, content in enumerate(rows):
             yield Member(f"{node.path}[{row}]", content, unpickled=IN_ARRAY)
         if not rows:
             yield Member(node.path, BytesContent(b""), unpickled=IN_ARRAY)
     elif kind.kind in (OPAQUE, STRING) or _is_bytes(kind):
-        data = file.stored(node)
+        data = hdf5_datasets.stored(file, node)
         if data is not None and _is_pickle(file, data):
             yield Member(node.path, data)
 

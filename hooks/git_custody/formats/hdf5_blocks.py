@@ -100,10 +100,10 @@ class Source:
         return self.part(*objects[index])
 
     def _global_heap(self, collection: int) -> Iterator[tuple[int, tuple[int, int]]]:
-        head = self.read(collection, 8 + self.length_size)
+        width = (8 + self.length_size + 7) // 8 * 8  # of the collection's head, and of each object's
+        head = self.read(collection, width)
         expect(head, b"GCOL")
-        at, end = collection + len(head), collection + self.length(head, 8)
-        width = 8 + self.length_size
+        at, end = collection + width, collection + self.length(head, 8)
         window, begin = b"", at
         while at + width <= end:
             if at - begin + width > len(window):

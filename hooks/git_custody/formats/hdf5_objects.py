@@ -7,7 +7,6 @@ takes depends on the number of objects, not on the size of the file, and ends at
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -15,7 +14,6 @@ from typing import NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.hdf5_blocks import (
-    CHUNK_NODE,
     GROUP_NODE,
     Exhausted,
     Filtered,
@@ -30,7 +28,9 @@ from git_custody.formats.hdf5_blocks import (
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUPERBLOCKS_AT_MOST = 48  # at 0, 512, 1024, 2048, ... of even the largest file
+SUPERBLOCK_READ = 256
 HEADER_FIRST_READ = 512
+ADDRESS_SIZES, LENGTH_SIZES = (2, 4, 8, 16), (2, 4, 8)  # of which the library can write files
 MESSAGES_KEPT = 20_000
 MESSAGES_PER_COST = 4
 COST_OF_LINK = 2
@@ -38,9 +38,6 @@ PATH_SHOWN = 512
 NAME_READ = 64
 HEADER_AT_MOST = 16 * 1024 * 1024
 ATTRIBUTE_HEAD = 65_536
-ROWS_AT_MOST = 100
-CHUNK_UNPACKED_AT_MOST = 4 * 1024 * 1024
-DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
 
 # Classes of datatypes (IV.A.2.d) and types of messages (IV.A.2)
 INTEGER, STRING, OPAQUE, VARIABLE = 0, 3, 5, 9
@@ -52,7 +49,6 @@ WANTED = frozenset(
         *(ATTRIBUTE, SHARED_TABLE, CONTINUATION, SYMBOL_TABLE, ATTRIBUTE_INFO),
     )
 )
-COMPACT, CONTIGUOUS, CHUNKED = range(3)
 IS_SHARED = 0x02
 
 
@@ -95,15 +91,6 @@ class Node(NamedTuple):
         return next((message for message in self.messages if message.type == type), None)
 
 
-class Layout(NamedTuple):
-    """How the data of a dataset lie: `data` where in one piece, else the B-tree of its chunks at `address`."""
-
-    kind: int
-    dimensions: int
-    address: int
-    data: Content | None
-
-
 class File:
     """An HDF5 file whose superblock begins at `begin`; `head` is what stands there.
 
@@ -118,11 +105,11 @@ class File:
         sizes = 13 if version < 2 else 9
         self.source = source = Source(content, begin, head[sizes], head[sizes + 1])
         width = source.address_size
-        if width not in (2, 4, 8) or source.length_size not in (2, 4, 8) or version > 3:
+        if version > 3 or width not in ADDRESS_SIZES or source.length_size not in LENGTH_SIZES:
             raise Lost
         at = (24, 28, 12, 12)[version]
         self.end = begin + source.address(head, at + 2 * width)
-        self._root = source.address(head, at + (5 if version < 2 else 3) * width)
+        self._root = source.address(head, at + (4 * width + source.length_size if version < 2 else 3 * width))
         self._extension = None if version < 2 else source.address(head, at + width)
         self._shared_heaps: dict[int, FractalHeap] | None = None
         self._types: dict[int, Datatype] = {}
@@ -299,11 +286,11 @@ class File:
         if _elements(space, self.source) == 1:
             value = PartContent(body, at, datatype.size)
             if datatype.kind == VARIABLE:
-                value = self._variable(value.read_at(0, datatype.size))
+                value = self.variable(value.read_at(0, datatype.size))
         return Attribute(name, datatype, value)
 
-    def _variable(self, stored: bytes) -> Content:
-        """What one element of variable length holds."""
+    def variable(self, stored: bytes) -> Content:
+        """What one element of variable length holds; raises `Lost` and `Exhausted`."""
         source = self.source
         length = number(stored, 0, 4)
         if length == 0 or not source.address(stored, 4):
@@ -343,25 +330,25 @@ class File:
 
     def _old_links(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
         source = self.source
-        width = source.address_size
-        step = 2 * width + 24
-        head = source.read(heap, 8 + 2 * source.length_size + width)
+        width, length = source.address_size, source.length_size
+        step = length + width + 24  # the offset of a name is as wide as a length, unlike what the specification says
+        head = source.read(heap, 8 + 2 * length + width)
         expect(head, b"HEAP")
-        names_at = source.address(head, 8 + 2 * source.length_size)
+        names_at = source.address(head, 8 + 2 * length)
         names = source.read(names_at, min(source.length(head, 8), ATTRIBUTE_HEAD), 0)
-        for _, leaf in tree1(source, tree, GROUP_NODE, source.length_size):
+        for _, leaf in tree1(source, tree, GROUP_NODE, length):
             block = source.read(leaf, HEADER_FIRST_READ, 8)
             expect(block, b"SNOD")
             end = 8 + number(block, 6, 2) * step
             if end > len(block):
                 block = source.read(leaf, end)
             for at in range(8, end, step):
-                if number(block, at + 2 * width, 4) != 2:  # 2: a soft link, which leads to a name
-                    offset = source.address(block, at)
+                if number(block, at + length + width, 4) != 2:  # 2: a soft link, which leads to a name
+                    offset = source.length(block, at)
                     name = names[offset : offset + NAME_READ]
                     if b"\0" not in name and offset + NAME_READ > len(names):
                         name = source.read(names_at + offset, NAME_READ, 1)
-                    yield name.split(b"\0")[0].decode("utf-8", "replace"), source.address(block, at + width)
+                    yield name.split(b"\0")[0].decode("utf-8", "replace"), source.address(block, at + length)
 
     def _link(self, body: bytes) -> Iterator[tuple[str, int]]:
         flags = number(body, 1, 1)
@@ -379,74 +366,12 @@ class File:
         elif kind == 64:
             self.external = True
 
-    # Datasets
-
-    def stored(self, node: Node) -> Content | None:
-        """The data of a dataset that lie in one piece, unfiltered; None for others."""
-        try:
-            layout = self._layout(node)
-        except Lost:
-            self.lost = True
-            return None
-        return None if layout is None or layout.kind == CHUNKED else layout.data
-
-    def rows(self, node: Node) -> Iterator[Content]:
-        """What the first elements of a dataset of variable length hold, as far as they can be read."""
-        width = 8 + self.source.address_size
-        left = ROWS_AT_MOST
-        try:
-            for block in self._blocks(node, width):
-                for at in range(0, len(block) - width + 1, width):
-                    if number(block, at, 4):
-                        yield self._variable(block[at : at + width])
-                        left -= 1
-                        if not left:
-                            return
-        except (Lost, Exhausted):
-            self.lost = True
-
-    def _layout(self, node: Node) -> Layout | None:
-        message, source = node.message(LAYOUT), self.source
-        if message is None:
-            return None
-        body = message.body
-        version = number(body, 0, 1)
-        dimensions, kind, at = (2, 1, 2) if version >= 3 else (1, 2, 8)
-        kind = number(body, kind, 1)
-        if kind == COMPACT:
-            width = 2 if version >= 3 else 4
-            at += 0 if version >= 3 else 4 * number(body, dimensions, 1)
-            return Layout(kind, 0, 0, BytesContent(body[at + width :][: number(body, at, width)]))
-        if kind == CHUNKED:
-            if version > 3:
-                return Layout(kind, 0, source.address(b"\xff" * 8, 0), None)
-            at += 1 if version == 3 else 0
-            return Layout(kind, number(body, dimensions, 1), source.address(body, at), None)
-        address = source.address(body, at)
-        if kind != CONTIGUOUS or not source.defined(address):
-            return None
-        length = source.length(body, at + source.address_size) if version >= 3 else source.content.size
-        return Layout(kind, 0, address, source.part(address, length))
-
-    def _blocks(self, node: Node, width: int) -> Iterator[bytes]:
-        layout, filters = self._layout(node), node.message(FILTERS)
-        if layout is not None and layout.data is not None:
-            yield layout.data.read_at(0, ROWS_AT_MOST * width)
-        elif layout is not None and self.source.defined(layout.address):
-            for key, address in tree1(self.source, layout.address, CHUNK_NODE, 8 + 8 * layout.dimensions):
-                size = min(number(key, 0, 4), CHUNK_UNPACKED_AT_MOST)
-                if filters is None:
-                    yield self.source.read(address, min(size, ROWS_AT_MOST * width))
-                else:
-                    applied = _applied(filters.body, number(key, 4, 4))
-                    yield _unfiltered(self.source.read(address, size), applied, width)
-
 
 def find(content: Content) -> tuple[int, bytes] | None:
     """Where the superblock begins, and its first bytes: at 0, 512, 1024, 2048 and so on."""
     begin = 0
     for _ in range(SUPERBLOCKS_AT_MOST):
-        head = content.read_at(begin, 128)
+        head = content.read_at(begin, SUPERBLOCK_READ)
         if not head:
             return None
         if head[:8] == SIGNATURE and len(head) >= 48:
@@ -484,42 +409,3 @@ def _elements(space: bytes, source: Source) -> int:
         count *= source.length(space, at)
         at += source.length_size
     return count
-
-
-def _applied(pipeline: bytes, skipped: int) -> list[tuple[int, int]]:
-    """The filters that were applied to a chunk: `skipped` has a bit for each that was not."""
-    return [known for at, known in enumerate(_filters(pipeline)) if not skipped >> at & 1]
-
-
-def _unfiltered(data: bytes, filters: list[tuple[int, int]], width: int) -> bytes:
-    """A chunk before its filters were applied; raises `Lost` for filters that are not known here."""
-    for known, size in reversed(filters):
-        if known == DEFLATE:
-            try:
-                data = zlib.decompressobj().decompress(data, CHUNK_UNPACKED_AT_MOST)
-            except zlib.error:
-                raise Lost from None
-        elif known == SHUFFLE:
-            size = size or width
-            count = len(data) // size
-            data = b"".join(data[row : count * size : count] for row in range(min(count, ROWS_AT_MOST)))
-        elif known == FLETCHER32:
-            data = data[:-4]
-        else:
-            raise Lost
-    return data
-
-
-def _filters(pipeline: bytes) -> Iterator[tuple[int, int]]:
-    """The filters of a pipeline message, each with the first of its values."""
-    version, count = number(pipeline, 0, 1), number(pipeline, 1, 1)
-    at = 8 if version == 1 else 2
-    for _ in range(count):
-        known = number(pipeline, at, 2)
-        named = version == 1 or known >= 256
-        length = number(pipeline, at + 2, 2) if named else 0
-        at += 4 if named else 2
-        values = number(pipeline, at + 2, 2)
-        at += 4 + (length + 7) // 8 * 8 if version == 1 else 4 + length
-        yield known, number(pipeline, at, 4) if values else 0
-        at += 4 * (values + (values % 2 if version == 1 else 0))
