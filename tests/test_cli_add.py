@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from builders import torch_zip
 from commands import LOGGED, POLICY, TOLD, Commands, logged
 from conftest import HOOKS, PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
 
@@ -638,6 +639,56 @@ def test_a_pickle_with_a_waiver_is_added(repo: Repo, custody: Commands) -> None:
     repo.write("models/encoder.bin", PLAIN_PICKLE)
     custody.ok("add", "models/encoder.bin")
     assert repo.git("diff", "--cached", "--name-only") == "models/encoder.bin"
+
+
+def test_a_checkpoint_is_converted_and_takes_the_place_of_the_pickle(repo: Repo, custody: Commands) -> None:
+    repo.stage({"models/m.pt": torch_zip()})
+    said = custody.ok("add", "models/m.pt")
+    assert "converted models/m.pt to models/m.safetensors: 1 tensor, " in said
+    staged = repo.git("diff", "--cached", "--name-only").split()
+    assert staged == [".gitignore", "models/m.safetensors", "models/m.safetensors.json"]
+    assert (repo.path / "models/m.pt").read_bytes() == torch_zip()
+    assert repo.git("status", "--porcelain", "models/m.pt") == ""
+    assert (repo.path / ".gitignore").read_text() == "/models/m.pt\n"
+    repo.commit()
+    # Again, there is nothing to do but to say so.
+    assert "converted" in custody.ok("add", "models/m.pt")
+    assert repo.git("diff", "--cached", "--name-only") == ""
+
+
+def test_a_checkpoint_in_a_data_folder_needs_no_card(repo: Repo, custody: Commands) -> None:
+    repo.write("data/m.pt", torch_zip())
+    custody.ok("add", "data")
+    assert "data/m.safetensors.json" in repo.git("diff", "--cached", "--name-only").split()
+
+
+def test_a_checkpoint_that_is_tracked_leaves_git(repo: Repo, custody: Commands) -> None:
+    repo.commit({"m.pt": torch_zip()})
+    custody.ok("add", "m.pt")
+    assert repo.git("diff", "--cached", "--name-status", "m.pt") == "D\tm.pt"
+
+
+def test_an_ignore_file_with_other_changes_is_not_staged(repo: Repo, custody: Commands) -> None:
+    repo.commit({".gitignore": "*.tmp\n"})
+    repo.write(".gitignore", "*.tmp\n*.mine")
+    repo.write("m.pt", torch_zip())
+    assert "other changes" in custody.ok("add", "m.pt")
+    assert (repo.path / ".gitignore").read_text() == "*.tmp\n*.mine\n/m.pt\n"
+    assert repo.git("diff", "--cached", "--name-only").split() == ["m.safetensors", "m.safetensors.json"]
+
+
+def test_a_checkpoint_that_calls_something_else_is_refused_and_nothing_is_left(repo: Repo, custody: Commands) -> None:
+    repo.write("m.pt", torch_zip(evil=True))
+    said = custody.fails(1, "add", "m.pt")
+    assert "it is not converted: it needs posix.system" in said
+    assert repo.git("status", "--porcelain", "-uall") == "?? m.pt"
+
+
+def test_another_result_in_the_way_is_left_alone(repo: Repo, custody: Commands) -> None:
+    repo.write("m.pt", torch_zip())
+    repo.write("m.safetensors", "mine\n")
+    assert "it is not converted: " in custody.fails(1, "add", "m.pt")
+    assert (repo.path / "m.safetensors").read_text() == "mine\n"
 
 
 # ---------------------------------------------------------------------- merges
