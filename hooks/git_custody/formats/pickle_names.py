@@ -31,7 +31,8 @@ from git_custody.formats.pickles import (
     WINDOW,
 )
 
-OPCODES_AT_MOST = 4_000_000
+OPCODES_AT_MOST = 3_000_000
+PUSHES_PER_OPCODE = 4  # that plain pushes, quickly read, count for
 NAMES_AT_MOST = 1000
 TEXT_KEPT = 128
 LONGER_TEXTS_KEPT = 2000
@@ -48,7 +49,8 @@ class Names(NamedTuple):
     """The names that a pickle looks up.
 
     `names` are dotted, as in a program. `obstacle` says why there may be more, in words that complete "its names
-    cannot be told, because …"; None where there are no more. `opcodes` is how many were read.
+    cannot be told, because …"; None where there are no more. `opcodes` is how many were read; four plain pushes in a
+    row count as one.
     """
 
     names: frozenset[str]
@@ -204,7 +206,7 @@ class _Reader:
         if at > len(window):
             raise _Untold("it ends in the middle of an opcode")
         self.stack.extend([NO_TEXT] * count)
-        self.opcodes += count
+        self.opcodes += count // PUSHES_PER_OPCODE + 1
         self.at = at
 
     def _stopped(self) -> bool:

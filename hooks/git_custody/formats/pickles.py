@@ -200,6 +200,7 @@ class _Walker:
         self.calls: list[Import] = []
         self.found = False
         self.looks_at_prose = 0
+        self.firm = 0  # opcodes other than those that take any line, as a table may have on every row
         self.vague = False  # the memo may hold what is not known here
         self.memo: dict[int, Item] = {}
         self._new_stream()
@@ -215,7 +216,6 @@ class _Walker:
         self.memo_opcodes = 0
         self.doubtful: Import | None = None  # an import that only looks like one until more is read
         self.evidence = 0
-        self.firm = 0  # opcodes other than those that take any line, as a table may have on every row
         self.literals = 0  # numbers and quoted or counted strings, which prose does not get right
 
     def run(self) -> Walk | None:
@@ -365,8 +365,11 @@ class _Walker:
         begin = self.base + self.at
         if begin >= self.frame_end:
             self.frame_end = begin + length
-        elif begin + length > self.frame_end and self.content.read_at(begin + length - 1, 1):
+        elif begin + length > self.frame_end and self._is_there(begin + length):
             self._believe()
+
+    def _is_there(self, end: int) -> bool:
+        return self.content.read_at(end - 1, 1) != b""
 
     def _check_frame(self, opcode: int, at: int) -> None:
         """Believe that it is a pickle where a frame ends inside of an opcode, which no pickler writes.
@@ -379,7 +382,7 @@ class _Walker:
             if room:
                 self._believe()
             self.frame_end = 0
-        elif not self.found and self._is_cut(opcode, at + 1, room - 1):
+        elif not self.found and self._is_cut(opcode, at + 1, room - 1) and self._is_there(self.frame_end):
             self._believe()
 
     def _is_cut(self, opcode: int, at: int, room: int) -> bool:
@@ -403,7 +406,7 @@ class _Walker:
 
     def _stopped(self) -> bool:
         end = self.base + self.at
-        if self.frame_end > end and self.content.read_at(self.frame_end - 1, 1):
+        if self.frame_end > end and self._is_there(self.frame_end):
             self._believe()
         rest = self.content.read_at(end, 512)
         has_value = self._has_items() or self.deep
@@ -419,10 +422,10 @@ class _Walker:
         complete = self.protocol >= 2 and self.opcodes - self.stream_began >= 3
         if (self.calls and self.doubtful is None) or (complete and has_value):
             return True
-        if self.imports:
+        imported = self.doubtful or next(iter(self.imports), None)
+        if imported is not None:
             # `cache`, `build`, `.venv` on three lines is a list of names, not an import of `ache.build`.
-            imported = self.doubtful or self.imports[0]
-            if _is_plain(imported) and (not rest.strip() or not self._may_be_prose()):
+            if not rest.strip() or (_is_plain(imported) and not self._may_be_prose()):
                 return True
         elif has_value and self.containers and (not rest or (self.memo_opcodes > 1 and not rest.strip(PADDING))):
             return True  # dbm.dumb, for one, fills up with NULs
@@ -540,6 +543,8 @@ class _Walker:
                 sure = _is_plain(target) and _is_known(target.module)
             if sure or self._is_of_the_repository(target):
                 self._believe()
+            else:
+                self.doubtful = target
         elif self.deep and self.imports:
             self._believe()  # any of them may be what is called
         self._count_evidence()
@@ -550,7 +555,9 @@ class _Walker:
 
     def _change(self, target: Item) -> None:
         """Note that something is put into an object: what was imported, such as `sys.path`, stays changed."""
-        if isinstance(target, Import) and (self.literals or not self._may_be_prose() or self._is_importable(target)):
+        if isinstance(target, Import) and (
+            (_is_plain(target) and (not self._may_be_prose() or _exists(target))) or self._is_of_the_repository(target)
+        ):
             self._believe()
 
     # Opcodes
@@ -635,8 +642,19 @@ class _Walker:
 
     def _is_believable_call(self, found: Import, arguments: list[Item]) -> bool:
         """Whether what reads as prose calls something that is there."""
-        known = _is_known(found.module) and (bool(arguments) or _may_exist(found))
-        return known or found.opcode.startswith("EXT") or self._is_of_the_repository(found)
+        if found.opcode.startswith("EXT"):
+            return True
+        if not found.name.isidentifier():
+            return False
+        if _is_plain(found) and _is_known(found.module):
+            exists = _exists(found)
+            if arguments:  # other platforms have other functions of the system
+                believable = exists is not False or found.module in ("os", "posix", "nt")
+            else:  # extension modules have nothing that does harm then
+                believable = exists or (exists is None and not _is_standard(found.module))
+            if believable:
+                return True
+        return self._is_of_the_repository(found)
 
     def _fill(self, target: Item) -> None:
         if not (isinstance(target, Import) or target in (ANYTHING, CONTAINER)):
@@ -810,19 +828,34 @@ def _is_plain(found: Import) -> bool:
 
 def _is_known(module: str) -> bool:
     root = module.partition(".")[0]
-    if root in sys.stdlib_module_names or root in KNOWN_PACKAGES:
+    if root in KNOWN_PACKAGES or _is_standard(module):
         return True
     from _compat_pickle import IMPORT_MAPPING  # what unpicklers rename, such as `commands` to `subprocess`
 
     return root in IMPORT_MAPPING
 
 
-def _may_exist(found: Import) -> bool:
-    """Whether a known module has that name, as far as the modules that are loaded anyway can tell."""
-    if found.module in ("os", "posix", "nt"):
+def _is_standard(module: str) -> bool:
+    return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def _exists(found: Import) -> bool | None:
+    """Whether a module has that name, as far as what is loaded and the standard library's sources tell.
+
+    Nothing is imported; `None` for extension modules and for those of others.
+    """
+    if found.module in ("posix", "nt"):
         return hasattr(os, found.name)
-    module = sys.modules.get(found.module)
-    return module is None or found.name.partition(".")[0] in vars(module)
+    if found.module in sys.modules:
+        return found.name in vars(sys.modules[found.module])
+    if not _is_standard(found.module):
+        return None
+    place = os.path.join(os.path.dirname(os.__file__), *found.module.split("."))
+    try:
+        with open(os.path.join(place, "__init__.py") if os.path.isdir(place) else f"{place}.py", "rb") as file:
+            return found.name.encode() in file.read()
+    except OSError:
+        return None
 
 
 def _can_be_called(item: Item) -> bool:
