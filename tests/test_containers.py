@@ -320,6 +320,26 @@ def test_descriptors_stand_between_members_that_are_not_listed() -> None:
                 assert calls(zip_from(parts, listed=lambda number, first=first: first and number == 0)) == {"evil"}  # type: ignore[misc]
 
 
+def test_readers_disagree_where_a_member_ends() -> None:
+    """Java goes by the second size of what is stored, and by the data themselves where they are deflated."""
+    evil = member(b"evil", EVIL0)
+    text = b"text" * 20
+    for first in (
+        member(b"a", text, packed=len(text) + 40),
+        member(b"a", text, unpacked=len(text) + 40),
+        member(b"a", text, method=8, raw=deflated(text), packed=5),
+    ):
+        assert calls(zip_from([first, evil], listed=lambda number: number == 0)) == {"evil"}
+    hidden = evil[0] + b"\0" * 9
+    for filling in (text, NOISE[:9_000]):  # known to end at once, and not unpacked to its end
+        local, record = member(b"a", filling, method=8, raw=deflated(filling) + hidden, flags=8, packed=0, unpacked=0)
+        for descriptor in (b"", struct.pack("<LLL", 0, 0, 0), b"PK\x07\x08" + struct.pack("<LQQ", 0, 0, 0)):
+            whole = local.replace(hidden, descriptor + hidden)
+            grown = struct.pack("<L", len(deflated(filling)) + len(descriptor + hidden))
+            listed = record[:20] + grown + record[24:]
+            assert calls(zip_from([(whole, listed), member(b"b", b"more")])) == {"evil"}
+
+
 def test_where_local_header_and_directory_disagree_both_are_looked_at() -> None:
     packed = deflated(EVIL0)
     data = zip_from([member(b"a", packed, method=0, raw=packed, local_method=8)])
@@ -446,6 +466,16 @@ def test_zips_in_zips_keep_their_directories_to_themselves() -> None:
     assert calls(zipped({"first.zip": zipped({"evil": EVIL0})} | small)) == {"first.zip!evil"}
 
 
+def test_properties_that_liblzma_does_not_know_are_no_error() -> None:
+    for settings_ in range(0, 225, 7):
+        raw = bytearray(zip_lzma(EVIL0))
+        raw[4] = settings_
+        judged(zip_from([member(b"a", EVIL0, method=14, raw=bytes(raw))]))
+        coder, packed = lzma_coder(EVIL0)
+        judged(seven({"a": EVIL0}, [(coder[0], bytes([settings_]) + coder[1][1:])], packed))
+        judged(bytes([settings_]) + (1 << 28).to_bytes(4, "little") + b"\xff" * 8 + packed)
+
+
 def test_streamed_zips_are_read() -> None:
     assert calls(streamed_zip({"a": b"text" * 99, "b": EVIL0})) == {"b"}
     assert calls(streamed_zip({"a": b"text" * 99, "b": EVIL0})[:-60]) == {"b"}  # cut off
@@ -543,6 +573,14 @@ def test_tars_of_every_kind_are_read(data: bytes) -> None:
     assert len(calls(data)) == 1
     assert len(calls(data + bytes(1024))) == 1
     assert len(calls(gzip.compress(data))) == 1
+
+
+def test_a_tar_is_read_on_behind_damage() -> None:
+    """As `tar --ignore-zeros` and tarfile's ignore_zeros do."""
+    good, evil = header(b"a", 3) + padded(b"xyz"), header(b"b", len(EVIL0)) + FILLED
+    for damage in (b"\xff" * 512, NOISE[:5_120], header(b"x", b"nonsense"), bytes(512) + NOISE[:200_192][:512]):
+        assert calls(good + damage + evil) == {"b"}
+    assert calls(NOISE[:512] + evil) == set()
 
 
 def test_a_signed_checksum_counts() -> None:

@@ -12,7 +12,7 @@ only as output comes, so a large window is no reason to refuse a stream; to read
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from git_custody.core.content import Content
 
@@ -24,6 +24,8 @@ PADDING_AT_MOST = 16 * 1024 * 1024
 WINDOWS = tuple(1 << power for power in (20, 22, 23, 24, 25, 26, 27))
 LZMA_OVERHEAD = 512 * 1024
 ZLIB_WINDOW = 0  # 32 KiB, which nobody has to count
+
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -217,7 +219,7 @@ class Run:
                 data = content.read_at(position, step)
                 self._fed_at = position
                 position = self.end = position + len(data)
-            chunk = _fed(engine, data, most)
+            chunk = _tried(engine.decompress, data, most)
             idle = 0 if data or chunk else idle + 1
             if idle > 1 and not engine.eof:
                 return  # the input has ended, and nothing is held back
@@ -230,10 +232,10 @@ class Run:
         for window in codec.windows:
             if window < self.window:
                 continue  # found too small before
-            engine = codec.make(window)
             self.window = window
             try:
-                return engine, _fed(engine, data, FIRST_STEP)
+                engine = _tried(codec.make, window)
+                return engine, _tried(engine.decompress, data, FIRST_STEP)
             except _Refused:
                 pass
         raise _Refused
@@ -247,9 +249,10 @@ class _Refused(Exception):
     """The engine would have to hold more than it may."""
 
 
-def _fed(engine: Engine, data: bytes, most: int) -> bytes:
+def _tried(call: Callable[..., T], *arguments: object) -> T:
+    """Call an engine, whose errors are its own."""
     try:
-        return engine.decompress(data, most)
+        return call(*arguments)
     except (OSError, EOFError, ValueError, RuntimeError):
         raise _Damaged from None
     except Exception as error:

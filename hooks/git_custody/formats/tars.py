@@ -17,7 +17,8 @@ from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Member, Said, 
 
 BLOCK = 512
 HEADERS_AT_MOST = 4 * MEMBERS_AT_MOST
-ZEROS_AT_MOST = 16 * 1024 * 1024
+SKIPPED_AT_MOST = 16 * 1024 * 1024
+CHECKSUM_BEGINS = frozenset(b" 01234567+\t\n\r\v\f\x80")
 STEPS_BACK_AT_MOST = 16
 NAME_AT_MOST = 65_536
 RECORDS_AT_MOST = 1024 * 1024
@@ -71,7 +72,7 @@ class _Tar:
     def __init__(self, content: Content) -> None:
         self.content = content
         self.is_endless = False
-        self.steps_back = 0
+        self.steps_back = self.skipped = 0
         self.for_all = _Extended()
 
     def members(self) -> Iterator[Member]:
@@ -80,17 +81,14 @@ class _Tar:
         extended = _Extended()
         for _ in range(HEADERS_AT_MOST):
             block = self.content.read_at(at, BLOCK)
-            if not is_header(block):
-                if len(block) < BLOCK or block.count(0) < BLOCK:
-                    return
-                found = self._after_zeros(at)
+            kind = block[156:157]
+            size = _number(block[124:136]) if is_header(block) else None
+            if size is None:
+                found = self._next_header(at + BLOCK) if len(block) == BLOCK else None
                 if found is None:
                     return
                 at = found
                 continue
-            kind, size = block[156:157], _number(block[124:136])
-            if size is None:
-                return
             if kind in (LONG_NAME, LONG_LINK, EXTENDED, EXTENDED_SOLARIS, GLOBAL):
                 record = self.content.read_at(at + BLOCK, min(size, RECORDS_AT_MOST))
                 if kind == LONG_NAME:
@@ -113,15 +111,17 @@ class _Tar:
             at = following
         self.is_endless = True
 
-    def _after_zeros(self, at: int) -> int | None:
-        """The next block that is not empty: GNU tar's -i and tarfile's ignore_zeros read on there."""
-        for begin in range(at, at + ZEROS_AT_MOST, 128 * BLOCK):
-            window = self.content.read_at(begin, 128 * BLOCK)
-            zeros = len(window) - len(window.lstrip(b"\0"))
-            if zeros < len(window):
-                return begin + zeros // BLOCK * BLOCK
-            if not window:
+    def _next_header(self, at: int) -> int | None:
+        """The next header, behind zeros or damage: GNU tar's -i and `tarfile`'s ignore_zeros read on there."""
+        while self.skipped < SKIPPED_AT_MOST:
+            window = self.content.read_at(at, 128 * BLOCK)
+            for begin in range(0, len(window) - BLOCK + 1, BLOCK):
+                if window[begin + 148] in CHECKSUM_BEGINS and is_header(window[begin : begin + BLOCK]):
+                    return at + begin
+            if len(window) < 128 * BLOCK:
                 return None
+            at += len(window)
+            self.skipped += len(window)
         return None
 
     def _member(self, block: bytes, data_at: int, size: int, extended: _Extended) -> tuple[Member | None, int]:

@@ -2,53 +2,45 @@
 
 PyTorch's reader goes by the central directory and ignores checksums, the version needed and local names; `zipfile`
 copes with bytes before and after; Java's `ZipInputStream` (TorchServe) and bsdtar go from one local header to the
-next. What any of them would hand out is a member here. Layout: APPNOTE.TXT 6.3.10, sections 4.3 to 4.5;
-readers: miniz.c, `Lib/zipfile`, unzip 6.0, OpenJDK's `ZipInputStream.java`.
+next. What any of them would hand out is a member here. Readers: miniz.c, `Lib/zipfile`, unzip 6.0, OpenJDK's
+`ZipInputStream.java`, libarchive's `archive_read_support_format_zip.c`.
 """
 
 from __future__ import annotations
 
-import struct
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Iterator
-from typing import NamedTuple
 
 from git_custody.core.content import Content, PartContent
-from git_custody.formats import streams
 from git_custody.formats.archives import Kinds
-from git_custody.formats.compressed import lzma1_filters
 from git_custody.formats.streams import Codec, Run, Single
 from git_custody.formats.unpacked import UNUSUAL_AT_MOST, USUAL_RATIO, Unpacked
 from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Member, Said, Scene
+from git_custody.formats.zip_records import (
+    AES,
+    CENTRAL,
+    DESCRIBED,
+    DESCRIPTOR_LENGTHS,
+    ENCRYPTED,
+    END,
+    LOCAL,
+    LOCAL_LENGTH,
+    STORED,
+    WINDOW,
+    Entry,
+    codec_of,
+    directories,
+    directory,
+    local_entry,
+)
 
-END = b"PK\x05\x06"
-END64 = b"PK\x06\x06"
-LOCATOR64 = b"PK\x06\x07"
-CENTRAL = b"PK\x01\x02"
-LOCAL = b"PK\x03\x04"
 TAIL = 65_535 + 22 + 4096  # the longest comment, the end record, and the block in which miniz comes upon it
 DIRECTORIES_AT_MOST = 16
+ENTRIES_AT_MOST = 4 * MEMBERS_AT_MOST
 SEARCHED_FOR_NEXT = 8 * 1024 * 1024
-WINDOW = 512 * 1024
-LONGEST_RECORD = 46 + 3 * 65_535
-NAME_SHOWN = 1024
-UNKNOWN = 0xFFFFFFFF
-ENCRYPTED, DESCRIBED = 1, 8  # flags: a descriptor with the sizes follows the data
-DESCRIPTOR_LENGTHS = (12, 16, 20, 24)  # with or without its mark, with sizes of 4 or 8 bytes
-STORED, LZMA, AES = 0, 14, 99
-CODECS = {8: streams.DEFLATE, 12: streams.BZIP2, 20: streams.ZSTD, 93: streams.ZSTD, 95: streams.XZ}
-
-
-class Entry(NamedTuple):
-    """What a central directory record or a local header says of a member. `offset` is that of the local header."""
-
-    name: str
-    flags: int
-    method: int
-    packed: int
-    unpacked: int
-    offset: int
+SEARCHED_INSIDE = 64 * 1024 * 1024
+ODD = 1 << 16  # a flag of ours: the directory and the data themselves do not agree where a member ends
 
 
 class _TooMuch(Exception):
@@ -77,13 +69,14 @@ class _Zip:
         self.entries = 0
         self.readings: set[int] = set()
         self.handed_out = 0
+        self.searched = 0
         self.cut: tuple[str, bool] | None = None
-        # Of every member that was found: its local header, the end of its data, and its flags.
+        # Of every member in a directory: its local header, the end of its data, and its flags.
         self.locals, self.ends, self.flags = array("Q"), array("Q"), array("L")
         self.is_sorted = True
 
     def looked_into(self) -> Iterator[Said | Member]:
-        """Every member that a central directory names or local headers announce, and what they make up."""
+        """Every member that a directory names or local headers announce, and what they make up."""
         try:
             yield from self._by_directory()
             if self.content.read_at(0, 4) == LOCAL:
@@ -95,7 +88,12 @@ class _Zip:
             yield Said(OPAQUE, "zip", f"a zip with data that {obstacle}", forced=hides)
         yield from self.kinds.told()
 
-    # The central directory
+    def _count(self) -> None:
+        self.entries += 1
+        if self.entries > ENTRIES_AT_MOST:
+            raise _TooMuch(f"a zip with more than {ENTRIES_AT_MOST} entries")
+
+    # By the directory
 
     def _by_directory(self) -> Iterator[Said | Member]:
         tried: set[tuple[int, int]] = set()
@@ -105,46 +103,38 @@ class _Zip:
             if self._is_inside_a_member(self.tail_at + at):
                 continue  # the directory of a zip that is stored in this one
             record = self.tail[at : at + 22]
-            for begin, shift in _directories(self.content, self.tail_at + at, record):
+            for begin, shift in directories(self.content, self.tail_at + at, record):
                 if (begin, shift) in tried or self.content.read_at(begin, 4) != CENTRAL:
                     continue
                 if len(tried) >= DIRECTORIES_AT_MOST:
                     raise _TooMuch(f"a zip with more than {DIRECTORIES_AT_MOST} directories")
                 tried.add((begin, shift))
                 split = split or 0 < int.from_bytes(record[4:6], "little") < 0xFFFF
-                for entry in self._central(begin):
+                for entry in directory(self.content, begin):
+                    self._count()
                     for local in dict.fromkeys((entry.offset + shift, entry.offset)):
-                        header = self.content.read_at(local, 30)
-                        if header[:4] == LOCAL and len(header) == 30:
-                            yield from self._member(entry, local, header)
+                        header = self.content.read_at(local, LOCAL_LENGTH)
+                        if header[:4] == LOCAL and len(header) == LOCAL_LENGTH:
+                            yield from self._listed(entry, local, header)
         if split and not self.locals:
             yield Said(OPAQUE, "zip", "one part of a zip that was split over several files")
 
-    def _central(self, begin: int) -> Iterator[Entry]:
-        window, base, at = self.content.read_at(begin, WINDOW), begin, 0
-        at_end = len(window) < WINDOW
-        while True:
-            if len(window) - at < LONGEST_RECORD and not at_end:
-                base += at
-                window, at = self.content.read_at(base, WINDOW), 0
-                at_end = len(window) < WINDOW
-            if window[at : at + 4] != CENTRAL or len(window) - at < 46:
-                return
-            flags, method = struct.unpack_from("<HH", window, at + 8)
-            packed, unpacked, name_length, extra_length, comment_length = struct.unpack_from("<LLHHH", window, at + 20)
-            offset = struct.unpack_from("<L", window, at + 42)[0]
-            name = window[at + 46 : at + 46 + name_length]
-            if UNKNOWN in (packed, unpacked, offset):
-                extra = window[at + 46 + name_length : at + 46 + name_length + extra_length]
-                packed, unpacked, offset = _zip64(extra, packed, unpacked, offset)
-            self._count()
-            yield Entry(_name(name), flags, method, packed, unpacked, offset)
-            at += 46 + name_length + extra_length + comment_length
-
-    def _count(self) -> None:
-        self.entries += 1
-        if self.entries > 2 * MEMBERS_AT_MOST:
-            raise _TooMuch(f"a zip with more than {2 * MEMBERS_AT_MOST} entries")
+    def _listed(self, entry: Entry, local: int, header: bytes) -> Iterator[Said | Member]:
+        """A member as the directory describes it, and as its local header does where that differs."""
+        described, start = local_entry(self.content, local, header)
+        end = start + self._length(entry, start)
+        unpacked_to = yield from self._read(entry, start)
+        is_odd = unpacked_to not in (None, end) or self._ends(described, start, end) != [end]
+        if described.method != entry.method or (described.method == STORED and described.packed != entry.packed):
+            yield from self._read(described, start)
+            is_odd = True
+        if unpacked_to is None and entry.method != STORED and self._has_local_header(start, end):
+            is_odd = True
+        if self.locals and local < self.locals[-1]:
+            self.is_sorted = False
+        self.locals.append(local)
+        self.ends.append(end)
+        self.flags.append(described.flags | (ODD if is_odd else 0))
 
     def _is_inside_a_member(self, at: int) -> bool:
         self._sort()
@@ -159,123 +149,129 @@ class _Zip:
             self.flags = array("L", (self.flags[index] for index in order))
             self.is_sorted = True
 
+    def _has_local_header(self, start: int, end: int) -> bool:
+        """Whether there may be a header within what the directory says is the packed data of one member."""
+        self.searched += end - start
+        if self.searched > SEARCHED_INSIDE:
+            return False
+        return any(
+            LOCAL in self.content.read_at(begin, min(WINDOW + 3, end - begin)) for begin in range(start, end, WINDOW)
+        )
+
     # From one local header to the next
 
     def _from_local_to_local(self) -> Iterator[Said | Member]:
         """Members that only a reader finds who goes through the file; all of them, where there is no directory."""
         self._sort()
-        has_directory = bool(self.locals)
-        at = index = 0
-        flags = DESCRIBED
-        while True:
-            while index < len(self.locals) and self.locals[index] < at:
-                index += 1
-            if index < len(self.locals) and self._follows(at, self.locals[index], flags):
-                at, flags = self.ends[index], self.flags[index]
-                index += 1
-                continue
-            local = self._local_at(at, flags)
-            if local is None and not has_directory:
-                local = self._next_local(at)
-            if local is None:
-                return
-            self._count()
-            entry, start = _local(self.content, local, self.content.read_at(local, 30))
-            end = self._end_of(entry, start, has_directory)
-            if not entry.packed:
-                entry = entry._replace(packed=end - start, unpacked=0)
-            yield from self._read(entry, start)
-            at, flags = end, entry.flags
+        pending = [0]
+        begun: set[int] = set()
+        while pending:
+            at = pending.pop()
+            while at not in begun and (local := self._local_at(at)) is not None:
+                if at != local or not self.locals:
+                    begun.add(at)
+                self._count()
+                index, listed = self._listed_at(local)
+                if listed and not self.flags[index] & ODD:
+                    at = self.ends[index]
+                    continue
+                begun.add(at)
+                entry, start = local_entry(self.content, local, self.content.read_at(local, LOCAL_LENGTH))
+                ends = self._ends(entry, start, self.ends[index] if listed else None)
+                codec, data_at = codec_of(self.content, entry.method, start)
+                if codec is not None and (end := self._unpacked_to(codec, data_at)) is not None:
+                    ends.append(end)
+                if not ends:
+                    following = None if self.locals else self._next_local(start)
+                    ends = [self.size if following is None else following]
+                yield from self._read(entry._replace(packed=entry.packed or max(ends) - start), start)
+                at, *others = dict.fromkeys(ends)
+                pending += others
 
-    def _follows(self, at: int, local: int, flags: int) -> bool:
-        return local == at or bool(flags & DESCRIBED and local - at in DESCRIPTOR_LENGTHS)
+    def _listed_at(self, local: int) -> tuple[int, bool]:
+        index = bisect_left(self.locals, local)
+        return index, index < len(self.locals) and self.locals[index] == local
 
-    def _local_at(self, at: int, flags: int) -> int | None:
-        window = self.content.read_at(at, 54)
-        for length in (0, *DESCRIPTOR_LENGTHS) if flags & DESCRIBED else (0,):
-            if window[length : length + 4] == LOCAL and len(window) >= length + 30:
+    def _local_at(self, at: int) -> int | None:
+        """The local header at `at`, or behind the descriptor there; without a directory, the next at all."""
+        if self._listed_at(at)[1]:
+            return at
+        window = self.content.read_at(at, LOCAL_LENGTH + DESCRIPTOR_LENGTHS[-1])
+        for length in (0, *DESCRIPTOR_LENGTHS):
+            if window[length : length + 4] == LOCAL and len(window) >= length + LOCAL_LENGTH:
                 return at + length
-        return None
+        return None if self.locals else self._next_local(at)
 
     def _next_local(self, start: int) -> int | None:
         for begin in range(start, start + SEARCHED_FOR_NEXT, WINDOW):
-            window = self.content.read_at(begin, WINDOW + 30)
+            window = self.content.read_at(begin, WINDOW + LOCAL_LENGTH)
             found = window.find(LOCAL)
-            if 0 <= found <= len(window) - 30:
+            if 0 <= found <= len(window) - LOCAL_LENGTH:
                 return begin + found
             if len(window) < WINDOW:
                 return None
         return None
 
-    def _end_of(self, entry: Entry, start: int, has_directory: bool) -> int:
-        """Where the data of a member end: as it says, or else as it unpacks, or else at the next header."""
-        if entry.packed:
-            return start + self._length(entry, start)
-        codec, data_at = _codec(self.content, entry.method, start)
-        if codec is not None:
-            run = Run(codec, self.content, data_at)
-            length = 0
+    def _ends(self, entry: Entry, start: int, listed: int | None) -> list[int]:
+        """Where readers may take a member to end: by the directory, by its sizes; Java goes by the second of them."""
+        ends = [] if listed is None else [listed]
+        sizes = [entry.packed, entry.unpacked] if entry.method == STORED else [entry.packed]
+        if any(sizes) or not (entry.flags & DESCRIBED or entry.method):
+            ends += [min(start + size, self.size) for size in sizes]
+        return list(dict.fromkeys(ends))
+
+    def _unpacked_to(self, codec: Codec, data_at: int) -> int | None:
+        """Where the packed data end by themselves, if they do."""
+        run = Run(codec, self.content, data_at)
+        length = 0
+        try:
             for chunk in run:
                 length += len(chunk)
                 self.budget.unpacked -= len(chunk) * codec.cost
-                if self.budget.unpacked <= 0 or length > USUAL_RATIO * (run.end - start) + UNUSUAL_AT_MOST:
+                if self.budget.unpacked <= 0 or length > USUAL_RATIO * (run.end - data_at) + UNUSUAL_AT_MOST:
                     raise _TooMuch("a zip with data that unpack to more than can be looked at")
-            if run.ended:
-                return run.end
-        following = None if has_directory else self._next_local(start)
-        return self.size if following is None else following
+        finally:
+            run.close()
+        return run.end if run.ended else None
 
-    # A member
-
-    def _member(self, entry: Entry, local: int, header: bytes) -> Iterator[Said | Member]:
-        """The member as the directory describes it, and as its local header does where that differs."""
-        described, start = _local(self.content, local, header)
-        end = start + self._length(entry, start)
-        yield from self._read(entry, start)
-        if described.method != entry.method or (described.method == STORED and described.packed != entry.packed):
-            if described.packed or described.method != STORED:
-                end = max(end, start + self._length(described, start))
-                yield from self._read(described, start)
-        if self.locals and local < self.locals[-1]:
-            self.is_sorted = False
-        self.locals.append(local)
-        self.ends.append(end)
-        self.flags.append(described.flags)
+    # One reading of a member
 
     def _length(self, entry: Entry, start: int) -> int:
         packed = max(entry.packed, entry.unpacked) if entry.method == STORED else entry.packed
         return max(0, min(packed, self.size - start))
 
-    def _read(self, entry: Entry, start: int) -> Iterator[Said | Member]:
+    def _read(self, entry: Entry, start: int) -> Generator[Member, None, int | None]:
+        """Look at the data; returns where they end by themselves, if that turned out."""
         length = self._length(entry, start)
         # One number is smaller than a tuple; what differs most stands lowest, for the sake of its hash.
         key = (length if entry.method == STORED else 0) << 80 | entry.method << 64 | start
         if key in self.readings or not (length or entry.method):
-            return
+            return None
         self.readings.add(key)
         stored = PartContent(self.content, start, length)
-        codec, data_at = _codec(self.content, entry.method, start)
+        codec, data_at = codec_of(self.content, entry.method, start)
         obstacle = None
         if self.has_end:  # else no more than its first bytes are a zip's, which may be an accident
             if entry.flags & ENCRYPTED or entry.method == AES:
                 obstacle = "encrypted"
             elif codec is None and entry.method != STORED:
                 obstacle = f"packed with method {entry.method}, which is not known here"
+        end = None
         if codec is None:
             self.kinds.see(entry.name, stored)
             yield Member(entry.name, stored, obstacle)
         else:
-            length = max(length, (yield from self._unpack(entry.name, codec, data_at, stored, obstacle)))
-        self.handed_out += length
+            end = yield from self._unpack(entry.name, codec, data_at, stored, obstacle)
+        self.handed_out += max(length, end - start if end is not None else 0)
         if self.handed_out > self.size:
             self.budget.overlaps -= 1
             if self.budget.overlaps < 0:
                 raise _TooMuch("a zip whose members lie over each other, again and again")
+        return end
 
     def _unpack(
         self, name: str, codec: Codec, data_at: int, stored: Content, obstacle: str | None
-    ) -> Generator[Member, None, int]:
-        """Look at the unpacked data; returns how many bytes they were packed in, as far as that is known."""
+    ) -> Generator[Member, None, int | None]:
         content = self.content
         unpacked = Unpacked(lambda: Single(codec, content, data_at), self.budget, codec.name)
         try:
@@ -284,70 +280,6 @@ class _Zip:
             yield Member(name, looked_at, obstacle)
             if unpacked.obstacle and (self.cut is None or unpacked.hides):
                 self.cut = (unpacked.obstacle, unpacked.hides)
-            return unpacked.source.consumed if unpacked.source.ended else 0
+            return data_at + unpacked.source.consumed if unpacked.source.ended else None
         finally:
             unpacked.release()
-
-
-def _directories(content: Content, end_at: int, record: bytes) -> Iterator[tuple[int, int]]:
-    """Where the central directory may begin, and what then has to be added to its offsets."""
-    if len(record) < 20:
-        return
-    size, offset = struct.unpack_from("<LL", record, 12)
-    locator = content.read_at(end_at - 20, 20)
-    if locator[:4] == LOCATOR64 and len(locator) == 20:
-        for place in (end_at - 76, struct.unpack_from("<Q", locator, 8)[0]):
-            end64 = content.read_at(place, 56)
-            if end64[:4] == END64 and len(end64) == 56:
-                size64, offset64 = struct.unpack_from("<QQ", end64, 40)
-                yield place - size64, place - size64 - offset64
-                yield offset64, 0
-    yield end_at - size, end_at - size - offset
-    yield offset, 0
-
-
-def _zip64(extra: bytes, packed: int, unpacked: int, offset: int) -> tuple[int, int, int]:
-    at = 0
-    while at + 4 <= len(extra):
-        kind, length = struct.unpack_from("<HH", extra, at)
-        if kind == 1:
-            values = extra[at + 4 : at + 4 + length]
-            numbers = [int.from_bytes(values[i : i + 8], "little") for i in range(0, len(values) - 7, 8)]
-            if unpacked == UNKNOWN and numbers:
-                unpacked = numbers.pop(0)
-            if packed == UNKNOWN and numbers:
-                packed = numbers.pop(0)
-            if offset == UNKNOWN and numbers:
-                offset = numbers.pop(0)
-            break
-        at += 4 + length
-    return packed, unpacked, offset
-
-
-def _local(content: Content, local: int, header: bytes) -> tuple[Entry, int]:
-    """A local header, and where its data begin. Where a descriptor follows the data, its sizes do not count."""
-    flags, method = struct.unpack_from("<HH", header, 6)
-    packed, unpacked, name_length, extra_length = struct.unpack_from("<LLHH", header, 18)
-    start = local + 30 + name_length + extra_length
-    name = content.read_at(local + 30, min(name_length, NAME_SHOWN))
-    if UNKNOWN in (packed, unpacked):
-        extra = content.read_at(local + 30 + name_length, extra_length)
-        packed, unpacked, _ = _zip64(extra, packed, unpacked, 0)
-    if packed == UNKNOWN:
-        packed = 0
-    return Entry(_name(name), flags, method, packed, packed, local), start
-
-
-def _name(raw: bytes) -> str:
-    return raw[:NAME_SHOWN].decode("utf-8", "surrogateescape")
-
-
-def _codec(content: Content, method: int, start: int) -> tuple[Codec | None, int]:
-    """How to unpack a method (APPNOTE.TXT 4.4.5), and where its data begin; None for one that is not known."""
-    codec = CODECS.get(method)
-    if method == LZMA:
-        # Version (2), length of the properties (2), properties, raw stream
-        header = content.read_at(start, 9)
-        if len(header) == 9 and header[2:4] == b"\x05\0" and header[4] < 225:
-            return streams.raw_lzma(lzma1_filters(header[4:]), streams.WINDOWS[-1]), start + 9
-    return (codec if codec is not None and streams.is_available(codec) else None), start
