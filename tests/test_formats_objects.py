@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import marshal
+import re
 import struct
 import time
 from collections.abc import Callable
@@ -485,13 +486,21 @@ def test_other_xml_is_left_alone(data: bytes) -> None:
         ("a: !!python/object/apply:dataclasses._create_fn [a]", "dataclasses._create_fn"),
         ("a: !!python/object/apply:importlib.import_module [a]", "importlib.import_module"),
         ("a: &x !!python/name:os.system\nb: {c: [", "os.system"),
+        ("a: !!python/object/apply:uuid._get_command_stdout [id]", "uuid._get_command_stdout"),
+        ("- !!python/object/apply:operator.attrgetter [_os.system]\n- !!python/module:random", "operator.attrgetter"),
+        ("- !!python/object/apply:typing.get_type_hints [x]", "typing.get_type_hints"),
+        ("!!python/object/new:map [!!python/name:pydoc.pipepager , [a], [id]]", "pydoc.pipepager"),
+        # What libyaml refuses and the parser in Python takes
+        ("%YAML 1.3\n---\na: !!python/object/apply:os.system [id]", "os.system"),
+        ("%YAML 1.3\n---\n'a\"b': !!pyth%6fn/object/apply:os.system [id]", "os.system"),
+        ("%YAML 1.3\n%TAG !p! tag:yaml.org,2002:pyt\n---\n{it's:!p!hon/name:os.system}", "os.system"),
     ],
 )
 def test_a_yaml_tag_that_runs_something_is_code(text: str, target: str) -> None:
     for data in (text.encode(), text.encode("utf-16")):
         verdict = only(data, "config/model.yaml")
         assert (verdict.kind, verdict.format, verdict.calls) == (CODE, "yaml-python", target)
-    assert only(text.encode(), "MODEL.YML").evidence.partition(" in line ")[2].isdigit()  # type: ignore[union-attr]
+    assert re.search(r" (in line|at byte) \d+$", only(text.encode(), "MODEL.YML").evidence or "")
     assert judged(text.encode(), "model.txt") == ()
 
 
@@ -511,6 +520,7 @@ def test_a_yaml_tag_that_runs_something_is_code(text: str, target: str) -> None:
         "a: !!python/object/apply:os.path.expanduser [~/x]",
         "a: !!python/object/apply:builtins.set [[1]]",
         "a: !!python/name:logging.INFO",
+        "a: !!python/object/apply:re._compile [x, 32]\nb: !!python/object/apply:zoneinfo.ZoneInfo._unpickle [UTC, 1]",
         "a: !!python/module:os.path",
         "a: !!python/str text\nb: !!python/long 5",
         "a: !ENV [python/, x]",
@@ -529,7 +539,9 @@ def test_large_yaml_is_searched() -> None:
         "os.system",
         f"!!python/object/apply:os.system at byte {len(long) + 3}",
     )
-    assert judged((long + "# b: !!python/object/apply:os.system [id]\n").encode(), "a.yaml") == ()
+    assert only((long + "'a\"b': !!pyth%6fn/object/apply:os.system [id]\n").encode(), "a.yaml").calls == "os.system"
+    for hidden in ("# b: ", "b: 'a ", 'b: "a '):
+        assert judged((long + hidden + "!!python/object/apply:os.system [id]\n").encode(), "a.yaml") == ()
     assert judged((long + "b: !!python/object/apply:my.system [id]\n").encode(), "a.yaml") == ()
     for hostile in ("# python/\n" + "[" * 500_000, "# python/\n" + "- " * 300_000, "# python/\n" + "&a " * 300_000):
         assert judged(hostile.encode(), "a.yaml") == ()

@@ -3,7 +3,9 @@
 PyYAML's `UnsafeLoader`, its `Loader` and `load` before 5.1, and (CVE-2020-1747, CVE-2020-14343) its `FullLoader`
 before 5.4 look up and call what such tags name. Configurations are full of harmless ones, to classes of the program
 that reads them or of extensions of MkDocs; so only what the standard library itself would run counts. The tags are
-taken from PyYAML's own parser, which resolves ``%TAG`` and escapes, and nothing is ever constructed.
+taken from PyYAML's parser of libyaml, which resolves ``%TAG`` and escapes, and nothing is ever constructed. Where
+that breaks off, which the parser in Python may not do (``%YAML 1.3``), and behind the first MiB, they are searched
+for.
 """
 
 from __future__ import annotations
@@ -14,18 +16,26 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_custody.core.content import Content
-from git_custody.formats.verdicts import CODE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, OPAQUE, Member, Said, Scene
 
 PARSED_AT_MOST = 1024 * 1024
 PARSED_SLOWLY_AT_MOST = 64 * 1024  # without libyaml
-SEARCHED_AT_MOST = 64 * 1024 * 1024
+SEARCHED_AT_MOST = 256 * 1024 * 1024
 WINDOW = 1024 * 1024
-TAG_AT_MOST = 256
+TAG_AT_MOST = 512
+HANDLES_AT_MOST = 64
+TAGS_AT_MOST = 200_000
+HIDDEN_AT_MOST = 1_000
+LINE_READ = 4096
 
-HINT = re.compile(rb"python/|%TAG|![^\s#]{0,128}%[0-9A-Fa-f]{2}")
-WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+HINTS = (re.compile(rb"python/"), re.compile(rb"%TAG"), re.compile(rb"![^\s#]{0,128}%[0-9A-Fa-f]{2}"))
+WIDE_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 PREFIX = "tag:yaml.org,2002:python/"
-TAG = re.compile(rb"(?:!!|!<tag:yaml\.org,2002:)python/([a-z/]{4,12}:[\w.]{1,128})")
+TAG = re.compile(rb"!(?<![^\s,\[\]{}:?]!)(?:<[^>\s]{1,256}>|[^\s,\[\]{}]{1,256})")
+HANDLE = re.compile(rb"![\w-]*!|!")
+DIRECTIVE = re.compile(rb"^\xef?\xbb?\xbf?%TAG[ \t]+(![\w-]{0,64}!?)[ \t]+(\S{1,256})", re.MULTILINE)
+QUOTED = re.compile(rb"""(?<![^\s,\[{:?-])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""")
+HIDES = re.compile(rb"""(?<![^\s])#|(?<![^\s,\[{:?-])["']""")
 LOOKED_UP = "name:"
 CALLED = ("object/apply:", "object/new:", "object:")
 
@@ -38,7 +48,7 @@ RUNNING_BUILTINS = frozenset(_BUILTINS.split())
 # Of the standard library: what makes data, or computes and touches nothing.
 _DATA = (
     "abc argparse array base64 binascii calendar cmath collections copy copyreg copy_reg dataclasses datetime "
-    "decimal difflib enum fractions functools hashlib heapq html inspect ipaddress itertools json keyword locale "
+    "decimal difflib enum fractions functools hashlib heapq html ipaddress itertools json keyword locale "
     "logging math numbers operator optparse pathlib queue random re _re sre_compile statistics string struct "
     "textwrap threading time types typing unicodedata urllib uuid warnings weakref zoneinfo ntpath posixpath "
     "_collections _datetime _decimal _operator"
@@ -47,13 +57,15 @@ DATA_MODULES = frozenset(_DATA.split())
 BUT_NOT = (
     *("logging.config", "logging.handlers", "logging.FileHandler", "logging.basicConfig", "urllib.request"),
     *("types.FunctionType", "types.CodeType", "dataclasses.make_dataclass", "dataclasses._create_fn"),
+    # What evaluates texts, and what reaches any attribute of a module
+    *("typing.get_type_hints", "urllib.urlopen", "urllib.urlretrieve"),
+    *(f"{module}.{name}" for module in ("operator", "_operator") for name in ("attrgetter", "methodcaller", "call")),
 )
-# Modules whose functions run, open or load something; a tag that only looks one up hands it to the next.
+PRIVATE_BUT_HARMLESS = ("copyreg.", "copy_reg.", "re.", "_re.")
+# Modules beside those of this Python's standard library whose functions run, open or load something.
 _RUNNING = (
-    "os posix nt subprocess _posixsubprocess pty commands popen2 platform runpy code codeop importlib imp "
-    "pkgutil zipimport ctypes _ctypes multiprocessing asyncio pickle _pickle cPickle marshal shelve timeit "
-    "cProfile profile pdb bdb trace webbrowser shutil socket ftplib smtplib urllib2 doctest unittest sys gc "
-    "concurrent signal tempfile venv ensurepip lib2to3 test idlelib turtledemo"
+    "posix nt commands popen2 cPickle urllib2 lib2to3 test idlelib turtledemo imp pipes distutils asyncore asynchat "
+    "cgi crypt msilib smtpd telnetlib"
 )
 RUNNING_MODULES = frozenset(_RUNNING.split())
 HARMLESS = ("os.path.", "os.getenv", "os.environ", "os.sep", "os.cpu_count", "os.getcwd", "os.PathLike", "sys.maxsize")
@@ -69,22 +81,24 @@ class Tag(NamedTuple):
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for tags that run something of the standard library."""
     content = scene.content
-    size = _hinted(content, scene.head)
+    encoding = WIDE_MARKS.get(scene.head[:2])
+    size = _hinted(content, encoding)
     if not size:
         return
-    for tag, line in _tags(content.read_at(0, PARSED_AT_MOST)):
-        if (known := _python_tag(tag)) is not None and _runs(known):
-            yield _said(known, tag, f"in line {line + 1}")
-            return
-    for at in range(0, size if size > PARSED_SLOWLY_AT_MOST else 0, WINDOW):
-        window = content.read_at(at, WINDOW + TAG_AT_MOST)
-        for found in TAG.finditer(window):
-            begin = window.rfind(b"\n", 0, found.start()) + 1
-            before = window[begin : found.start()]
-            known = _python_tag(PREFIX + found[1].decode("ascii", "replace"))
-            if known is not None and _runs(known) and not any(sign in before for sign in (b"#", b"'", b'"')):
-                yield _said(known, PREFIX + found[1].decode("ascii", "replace"), f"at byte {at + found.start()}")
+    try:
+        for tag, line in _tags(content.read_at(0, PARSED_AT_MOST)):
+            if (known := _python_tag(tag)) is not None and _runs(known):
+                yield _said(known, tag, f"in line {line + 1}")
                 return
+        is_parsed = size <= PARSED_AT_MOST
+    except _BreaksOff:
+        is_parsed = False
+    if not is_parsed:
+        yield from _searched(content, size, encoding)
+
+
+class _BreaksOff(Exception):
+    """The parser did not come to the end."""
 
 
 def _said(known: Tag, tag: str, where: str) -> Said:
@@ -93,26 +107,70 @@ def _said(known: Tag, tag: str, where: str) -> Said:
     return Said(CODE, "yaml-python", what, known.target, f"!!{tag.removeprefix('tag:yaml.org,2002:')} {where}")
 
 
-def _hinted(content: Content, head: bytes) -> int:
+def _window(content: Content, at: int, encoding: str | None) -> bytes:
+    window = content.read_at(at, WINDOW + TAG_AT_MOST)
+    return window if encoding is None else window.decode(encoding, "replace").encode()
+
+
+def _hinted(content: Content, encoding: str | None) -> int:
     """How many bytes there are to look at, where anything in them hints at such tags; else 0."""
-    wide = head.startswith(WIDE_MARKS)
-    hinted, at = wide, 0
-    while at < SEARCHED_AT_MOST:
-        window = content.read_at(at, WINDOW + TAG_AT_MOST)
-        hinted = hinted or HINT.search(window) is not None
-        if len(window) <= WINDOW:
-            return at + len(window) if hinted else 0
-        if wide:
-            return WINDOW
-        at += WINDOW
-    return at if hinted else 0
+    hinted = False
+    for at in range(0, SEARCHED_AT_MOST, WINDOW):
+        window = _window(content, at, encoding)
+        hinted = hinted or any(hint.search(window) for hint in HINTS)
+        if not content.read_at(at + WINDOW, 1):
+            return at + WINDOW if hinted else 0
+    return SEARCHED_AT_MOST if hinted else 0
+
+
+def _searched(content: Content, size: int, encoding: str | None) -> Iterator[Said]:
+    """The first tag that runs something, told by its looks alone, outside of comments and quotes in its line."""
+    prefixes = {b"!!": {b"tag:yaml.org,2002:"}}
+    tags = hidden = 0
+    for at in range(0, size, WINDOW):
+        window = _window(content, at, encoding)
+        for directive in DIRECTIVE.finditer(window):
+            if len(prefixes) < HANDLES_AT_MOST:
+                prefixes.setdefault(directive[1], set()).add(directive[2])
+        for found in TAG.finditer(window):
+            tags += 1
+            for tag in _resolved(found[0], prefixes):
+                known = _python_tag(tag)
+                if known is not None and _runs(known):
+                    if not _is_hidden(window, found.start()):
+                        yield _said(known, tag, f"at byte {at + found.start()}")
+                        return
+                    hidden += 1
+        if tags > TAGS_AT_MOST or hidden > HIDDEN_AT_MOST:
+            yield Said(OPAQUE, "yaml-python", "YAML with more tags than are looked at", forced=True)
+            return
+
+
+def _resolved(tag: bytes, prefixes: dict[bytes, set[bytes]]) -> Iterator[str]:
+    """What a tag as it is written stands for, with each of the prefixes that its handle has in the file."""
+    if tag.startswith(b"!<"):
+        yield _unescaped(tag[2:-1])
+    elif (handle := HANDLE.match(tag)) is not None:
+        for prefix in prefixes.get(handle[0], ()):
+            yield _unescaped(prefix + tag[handle.end() :])
+
+
+def _unescaped(tag: bytes) -> str:
+    text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), tag)
+    return text.decode("utf-8", "replace")
+
+
+def _is_hidden(window: bytes, at: int) -> bool:
+    before = window[max(window.rfind(b"\n", 0, at) + 1, at - LINE_READ) : at]
+    return HIDES.search(QUOTED.sub(b"", before)) is not None
 
 
 def _tags(data: bytes) -> Iterator[tuple[str, int]]:
-    """The tags of YAML as PyYAML's parser resolves them, and the lines they are in, up to the first error."""
+    """The tags of YAML as PyYAML's parser resolves them, and the lines they are in. Raises `_BreaksOff`."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", None)
+    is_cut = loader is None and len(data) > PARSED_SLOWLY_AT_MOST
     if loader is None:
         loader, data = yaml.SafeLoader, data[:PARSED_SLOWLY_AT_MOST]
     try:
@@ -120,8 +178,10 @@ def _tags(data: bytes) -> Iterator[tuple[str, int]]:
             tag = getattr(event, "tag", None)
             if tag is not None:
                 yield str(tag), event.start_mark.line if event.start_mark else 0
-    except (yaml.YAMLError, ValueError):
-        return
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise _BreaksOff from None
+    if is_cut:
+        raise _BreaksOff
 
 
 def _python_tag(tag: str) -> Tag | None:
@@ -151,7 +211,7 @@ def _runs(tag: Tag) -> bool:
     if name.startswith(BUT_NOT):
         return True
     root = name.partition(".")[0]
-    if tag.is_called:
-        known = root in sys.stdlib_module_names or root in RUNNING_MODULES
-        return known and root not in DATA_MODULES
-    return root in RUNNING_MODULES
+    if root in DATA_MODULES:
+        # Of a class's own, as `zoneinfo.ZoneInfo._unpickle`, PyYAML finds none.
+        return attribute.startswith("_") and module.islower() and not name.startswith(PRIVATE_BUT_HARMLESS)
+    return root in sys.stdlib_module_names or root in RUNNING_MODULES
