@@ -57,7 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("directories", nargs="*", default=[sys.base_prefix, "/usr"])
     parser.add_argument("--most", type=int, default=1_000_000, help="files to look at")
-    parser.add_argument("--slow", type=float, default=1.0, help="name files that take longer, in seconds")
+    parser.add_argument("--slow", type=float, default=1.0, help="name files that take longer, in seconds of CPU")
     options = parser.parse_args()
 
     count = empty = twice = errors = 0
@@ -80,9 +80,9 @@ def main() -> int:
                     empty += 1
                     continue
                 count += 1
-                began = time.perf_counter()
+                began = time.process_time()
                 verdicts = recognise(FileContent(file, size), name=path)
-                spent = time.perf_counter() - began
+                spent = time.process_time() - began
                 seconds += spent
         except PermissionError:
             continue

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-SECONDS_PER_ANSWER = 60
+SECONDS_PER_ANSWER = 120
 
 
 class Outcome(NamedTuple):
