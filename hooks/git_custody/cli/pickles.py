@@ -72,7 +72,7 @@ def convert(desk: Desk, paths: Iterable[str]) -> Converted:
         try:
             result = convert_file(source)
         except Refused as error:
-            refused[path] = (error.message, *(line.format(path=source, saved="…") for line in error.how_to_resave))
+            refused[path] = (error.message, *error.resaving(path)[0])
             continue
         except CannotJudge as error:
             refused[path] = (error.message,)
@@ -123,13 +123,6 @@ def _glob(path: str) -> str:
     return "".join(f"\\{c}" if c in "*?[]\\" or (c == " " and path.endswith(c)) else c for c in path)
 
 
-_RESAVE = """\
-      from safetensors.torch import save_file
-      model = ...  # load it once more, where you trust the file
-      save_file(model.state_dict(), "model.safetensors")
-"""
-
-
 def explain(desk: Desk, refused: Mapping[str, str], why: Mapping[str, tuple[str, ...]]) -> None:
     """Say of each pickle that was not converted what can be done with it."""
     from ..core.runner import show
@@ -139,14 +132,15 @@ def explain(desk: Desk, refused: Mapping[str, str], why: Mapping[str, tuple[str,
     lines = []
     for path, said in refused.items():
         lines.append(f"{plain(path)}: not added: {sentence(said)}")
-        for number, line in enumerate(why.get(path, ())):
-            lines.append(f"      {plain(line)}" if number else f"    it is not converted: {sentence(line)}")
+        reason, *resave = why[path]
+        lines.append(f"    it is not converted: {sentence(reason)}")
         if path in desk.real:
             lines.append("    unstage it, which keeps the file:")
             lines.append(f"      {command_line(('git', 'rm', '--cached', '-f', RepoPath(path)), stand)}")
         lines.append("    keep it out of git:")
         lines.append(f"      echo {quote('/' + _glob(path))} >> {command_line((RepoPath(_IGNORED),), stand)}")
-    lines.append("    or save what is in it again, in a format that runs no code:")
-    lines += _RESAVE.rstrip("\n").split("\n")
+        if resave:
+            lines.append("    or save what is in it again, where you trust the file, and add that:")
+            lines += [f"      {plain(line)}" for line in resave]
     lines.append(f"    more: {command_line((CUSTODY, 'explain', 'pickle-weights'), stand)}")
     show("".join(line + "\n" for line in lines))
