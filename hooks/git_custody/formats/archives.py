@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
+from git_custody.formats.torch_export import odd_expression
 from git_custody.formats.verdicts import CODE, OPAQUE, SAFE, Said, Scene
 
 # The start of an Actually Portable Executable, which is a program for every system at once, and of other programs.
@@ -30,8 +31,6 @@ NEMO_NAMESPACES = (
 MANIFEST_AT_MOST = 64 * 1024
 CONFIG_AT_MOST = 512 * 1024
 GRAPHS_AT_MOST = 16
-GRAPH_WINDOW = 1024 * 1024
-GRAPH_SEARCHED = 32 * 1024 * 1024
 
 
 def inspect(scene: Scene) -> Iterator[Said]:
@@ -44,12 +43,12 @@ _LLAMAFILE = Said(CODE, "llamafile", "a llamafile, a program with a model inside
 
 
 class Kinds:
-    """Sees the members of an archive go by, and says at the end what they make up."""
+    """Sees the members of an archive go by, and says at the end what they make up. Only a zip `may_be_npz`."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, may_be_npz: bool = False) -> None:
         self._scene = scene
         self._count = 0
-        self._only_arrays = True
+        self._only_arrays = may_be_npz
         self._found: dict[str, str] = {}  # what was found, and under which name
         self._graphs: list[Content] = []
         self._config: bytes | None = None
@@ -104,7 +103,7 @@ class Kinds:
         if "gguf" in found and self._scene.head.startswith(PROGRAMS):
             if not self._scene.name.lower().endswith(".llamafile"):
                 yield _LLAMAFILE._replace(evidence=found["gguf"])
-        if self._count and self._only_arrays:
+        if self._only_arrays and (self._count or self._scene.name.lower().endswith(".npz")):
             yield Said(SAFE, "npz", "a NumPy archive of arrays")
 
     def _exported(self) -> Said:
@@ -112,7 +111,7 @@ class Kinds:
             what = "a PyTorch export with compiled code, which its loader runs"
             return Said(CODE, "pt2", what, evidence=compiled)
         for graph in self._graphs:
-            if expression := _odd_expression(graph):
+            if expression := odd_expression(graph):
                 what = "a PyTorch export with a size that is a Python expression, which its loader evaluates"
                 return Said(CODE, "pt2", what, "sympy.sympify", f"expr_str {expression!r}")
         return Said(SAFE, "pt2", "a PyTorch export without compiled code")
@@ -145,27 +144,6 @@ class Kinds:
                 yield Said(CODE, "nemo", what, target, f"{key} in model_config.yaml")
                 return
         yield Said(SAFE, "nemo", "a NeMo model whose configuration names only classes of NeMo and PyTorch")
-
-
-def _odd_expression(graph: Content) -> str | None:
-    """The first symbolic size in an exported graph that is more than arithmetic.
-
-    `torch/_export/serde/serialize.py` hands `expr_str` to `sympy.sympify`, which evaluates it.
-    """
-    import re
-
-    size = re.compile(rb'"expr_str"\s*:\s*"((?:[^"\\]|\\.){0,65536})"?')
-    arithmetic = re.compile(rb"(?:[A-Za-z0-9_]|[\s+\-*/%()<>=!&|~,^]|(?<=[0-9])\.(?![A-Za-z_])|\.(?=[0-9]))*")
-    for begin in range(0, GRAPH_SEARCHED, GRAPH_WINDOW):
-        text = graph.read_at(begin, GRAPH_WINDOW + 70_000)
-        # No writer of JSON escapes ASCII letters.
-        text = re.sub(rb"\\u00([2-7][0-9a-fA-F])", lambda found: bytes([int(found[1], 16)]), text)
-        for found in size.finditer(text):
-            if b"__" in found[1] or not arithmetic.fullmatch(found[1]):
-                return found[1][:120].decode("utf-8", "replace")
-        if len(text) < GRAPH_WINDOW:
-            break
-    return None
 
 
 def _targets(config: bytes) -> Iterator[tuple[str, str]]:

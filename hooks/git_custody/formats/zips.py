@@ -65,7 +65,7 @@ class _Zip:
         self.tail_at = tail_at
         self.tail = tail
         self.has_end = END in tail
-        self.kinds = Kinds(scene)
+        self.kinds = Kinds(scene, may_be_npz=True)
         self.entries = 0
         self.readings: set[int] = set()
         self.handed_out = 0
