@@ -647,7 +647,8 @@ def _zip_directory() -> Named:
         yield f"zip64-behind-{name}.pt", b"junk" + zip64(data)
         yield f"no-central-{name}.pt", data[: data.index(CENTRAL)]
         yield f"no-end-{name}.pt", data[: data.index(END)]
-        yield f"no-sizes-{name}.pt", tampered(data, LOCAL, 18, b"\0" * 8)[: data.index(CENTRAL)]
+        unsized = tampered(tampered(data, LOCAL, 18, b"\0" * 8), LOCAL, 6, b"\x08\0")  # sizes are said to follow
+        yield f"no-sizes-{name}.pt", unsized[: data.index(CENTRAL)]
 
 
 @kind("zip-duplicates", "two members of one name, one of them harmless")
