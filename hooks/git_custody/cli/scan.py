@@ -136,7 +136,8 @@ def _examined(path: str, file: BinaryIO) -> Examined | None:
     from ..models.examine import examine
 
     content = FileContent(file, os.fstat(file.fileno()).st_size)
-    return next(examine("" if path == _STDIN else path, "", content, most=PICKLES_AT_MOST), None)
+    # No waiver is looked for here, so that no digest is needed, which would have all of the file read.
+    return next(examine("" if path == _STDIN else path, "", content, sha256="", most=PICKLES_AT_MOST), None)
 
 
 def _findings(seen: Examined) -> Iterator[Finding]:

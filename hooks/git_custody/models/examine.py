@@ -188,7 +188,7 @@ def examine(
     silent = (v for v in verdicts if v.kind == PICKLE and not (v.calls or v.imports or v.to_the_end))
     excerpt = next((verdict.pickle_bytes() for verdict in silent), b"")
     fine = bool(verdicts) and all(verdict.kind == SAFE and verdict.format in allowed for verdict in verdicts)
-    digest = sha256 or ("" if fine else sha256_of(content))
+    digest = ("" if fine else sha256_of(content)) if sha256 is None else sha256
     yield Examined(path, oid, digest, verdicts, excerpt=excerpt, thorough=thorough)
 
 
