@@ -233,13 +233,17 @@ def test_attributes_are_found_wherever_hdf5_keeps_them(new: bool) -> None:
     def dense_and_variable(file: Hdf5) -> int:
         return file.header(file.dense(file.text("model_config", config(LAMBDA))))
 
+    def not_ended(file: Hdf5) -> int:
+        kind, body = attribute("model_config", config(LAMBDA), version=3)
+        return file.header((kind, body.replace(b"model_config\0", b"model_config@")))  # the library goes by the length
+
     def of_a_named_type(file: Hdf5) -> int:
         kind = file.header((3, fixed(len(config(LAMBDA)))))
         reference = b"\x03\x02" + struct.pack("<Q", kind)
         body = attribute("model_config", config(LAMBDA), reference, version=3)[1]
         return file.header((0x0C, body[:1] + b"\x01" + body[2:]))
 
-    for write in (fixed_in_header, continued, dense, dense_and_variable, of_a_named_type):
+    for write in (fixed_in_header, continued, dense, dense_and_variable, not_ended, of_a_named_type):
         file = Hdf5(new=new)
         assert told(file.bytes(write(file)), "m.h5") == [("code", "keras", None)], write.__name__
 

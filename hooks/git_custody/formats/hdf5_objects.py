@@ -278,7 +278,7 @@ class File:
         for size in sizes:
             parts.append(head[at : at + size])
             at += (size + 7) // 8 * 8 if version == 1 else size
-        name, space = parts[0].split(b"\0")[0][:PATH_SHOWN].decode("utf-8", "replace"), parts[2]
+        name, space = parts[0][:-1].split(b"\0")[0][:PATH_SHOWN].decode("utf-8", "replace"), parts[2]
         datatype = self._datatype(parts[1], bool(version > 1 and flags & 1))
         if version > 1 and flags & 2:
             space = self._shared(DATASPACE, space).read_at(0, ATTRIBUTE_HEAD)
