@@ -9,11 +9,12 @@ hold the same schema as text; `schema_members` serves both. Layout: Arrow's ``fo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.flatbuffers import Reader, Table
 from git_custody.formats.reading import BrokenError, TooMuchError
-from git_custody.formats.stored_values import is_pickle
+from git_custody.formats.stored_values import is_pickle, shown
 from git_custody.formats.verdicts import Member, Said, Scene
 
 MAGIC = b"ARROW1"
@@ -23,9 +24,12 @@ PICKLING_TYPE = b"arrow.py_extension_type"
 TYPE_NAME = b"ARROW:extension:name"
 TYPE_METADATA = b"ARROW:extension:metadata"
 SCHEMA_MESSAGE = 1
+KEY_AT_MOST = 256
 DEPTH_AT_MOST = 64
 FIELDS_AT_MOST = 100_000
-PICKLE_AT_MOST = 4 * 1024 * 1024
+PICKLES_AT_MOST = 200
+COMPARED = 16_384
+READS_AT_MOST = 800_000
 NAMES = (".arrow", ".arrows", ".feather")  # streams before Arrow 0.15 have no mark
 
 # Fields of the tables, by their index in the schemas.
@@ -57,10 +61,10 @@ def _of_schemas(scene: Scene) -> Iterator[Member]:
 def distinct(members: Iterator[Member]) -> Iterator[Member]:
     """The members without repetitions: a file has its schema and metadata in two places."""
     seen = set()
-    for member in members:
-        pickle = member.content.read_at(0, PICKLE_AT_MOST)
-        if pickle not in seen:
-            seen.add(pickle)
+    for member in islice(members, PICKLES_AT_MOST):
+        known = (member.content.size, member.content.read_at(0, COMPARED))
+        if known not in seen:
+            seen.add(known)
             yield member
 
 
@@ -84,6 +88,7 @@ def _message(content: Content, at: int) -> Content:
 
 def _members(content: Content, is_footer: bool) -> Iterator[Member]:
     reader = Reader(content)
+    reader.left = READS_AT_MOST
     try:
         root = reader.root()
         if is_footer:
@@ -91,18 +96,20 @@ def _members(content: Content, is_footer: bool) -> Iterator[Member]:
         else:
             schema = root.table(MESSAGE_HEADER) if root.number(MESSAGE_TYPE, 1) == SCHEMA_MESSAGE else None
         if schema is not None:
-            for name, pickle in _pickled(reader, schema):
-                yield Member(f"{name}, {TYPE_METADATA.decode()}", BytesContent(pickle), unpickled=UNPICKLED)
+            for name, at, length in _pickled(reader, schema):
+                pickle = PartContent(content, at, length)
+                yield Member(f"{name}, {TYPE_METADATA.decode()}", pickle, unpickled=UNPICKLED)
             for table, field in ((schema, SCHEMA_METADATA), *([(root, FOOTER_METADATA)] if is_footer else [])):
-                for key, value in _metadata(reader, table, field):
-                    if is_pickle(BytesContent(value)):
-                        yield Member(key.decode("utf-8", "replace"), BytesContent(value))
+                for key, at, length in _metadata(reader, table, field):
+                    value = PartContent(content, at, length)
+                    if is_pickle(value):
+                        yield Member(shown(key), value)
     except (BrokenError, TooMuchError):
         return
 
 
-def _pickled(reader: Reader, schema: Table) -> Iterator[tuple[str, bytes]]:
-    """The names of fields whose type pyarrow unpickles, and the pickles."""
+def _pickled(reader: Reader, schema: Table) -> Iterator[tuple[str, int, int]]:
+    """The names of fields whose type pyarrow unpickles, and where the pickles are."""
     todo = [(schema.tables(SCHEMA_FIELDS), 0)]
     for _ in range(FIELDS_AT_MOST):
         if not todo:
@@ -113,17 +120,18 @@ def _pickled(reader: Reader, schema: Table) -> Iterator[tuple[str, bytes]]:
             todo.pop()
             continue
         metadata = list(_metadata(reader, field, FIELD_METADATA))
-        if (TYPE_NAME, PICKLING_TYPE) in metadata:
-            for key, value in metadata:
+        names = [reader.read(at, min(length, KEY_AT_MOST)) for key, at, length in metadata if key == TYPE_NAME]
+        if PICKLING_TYPE in names:
+            for key, at, length in metadata:
                 if key == TYPE_METADATA:
-                    yield field.text(FIELD_NAME) or "field", value
+                    yield field.text(FIELD_NAME) or "field", at, length
         if depth < DEPTH_AT_MOST:
             todo.append((field.tables(FIELD_CHILDREN), depth + 1))
 
 
-def _metadata(reader: Reader, table: Table, field: int) -> Iterator[tuple[bytes, bytes]]:
-    """Keys and values of a table's metadata."""
+def _metadata(reader: Reader, table: Table, field: int) -> Iterator[tuple[bytes, int, int]]:
+    """The keys of a table's metadata, and where their values begin and how long they are."""
     for pair in table.tables(field):
         key_at, key_length = pair.vector(KEY, 1)
         at, length = pair.vector(VALUE, 1)
-        yield reader.read(key_at, min(key_length, 256)), reader.read(at, min(length, PICKLE_AT_MOST))
+        yield reader.read(key_at, min(key_length, KEY_AT_MOST)), at, length

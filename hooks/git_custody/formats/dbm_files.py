@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
-from git_custody.formats.pickles import FIRST_BYTES, Walk, walk
-from git_custody.formats.stored_values import Pieces, Sieve, shown
+from git_custody.formats.pickles import FIRST_BYTES
+from git_custody.formats.stored_values import Sieve, shown
 from git_custody.formats.verdicts import Member, Said, Scene
 
 Order = Literal["little", "big"]
 
 PAGES_AT_MOST = 10_000
-ITEMS_PER_PAGE = 4_096
+READ_AT_MOST = 256 * 1024 * 1024
+LARGEST_PAGE = 65_536
 BUCKETS_AT_MOST = 20_000
 WINDOW = 256 * 1024
 DUMB_BLOCK = 512
@@ -64,17 +65,20 @@ def _gdbm(content: Content, head: bytes, order: Order, width: int) -> Iterator[M
         return
     element = struct.Struct(f"{sign}i4s{offset}ii")
     first = 112 if width == 8 else 60  # behind the free blocks and the two counts of a bucket
-    if not 0 < bucket_size <= 1 << 24 or not 0 < elements <= (bucket_size - first) // element.size + 1:
+    if not 0 < bucket_size <= LARGEST_PAGE or not 0 < elements <= (bucket_size - first) // element.size + 1:
         return
     sieve = Sieve()
-    known = content.read_at(directory, max(0, min(size, BUCKETS_AT_MOST * width)))
+    most = min(BUCKETS_AT_MOST, READ_AT_MOST // bucket_size)
+    known = content.read_at(directory, max(0, min(size, most * width)))
     for at in dict.fromkeys(
         struct.unpack(f"{sign}{len(known) // width}{offset}", known[: len(known) // width * width])
     ):
         bucket = content.read_at(at, min(bucket_size, first + element.size * elements)) if at > 0 else b""
         for place in range(first, len(bucket) - element.size + 1, element.size):
             hashed, _, data_at, key_length, length = element.unpack_from(bucket, place)
-            if hashed != -1 and data_at > 0 and key_length >= 0 and length > 0 and sieve.left > 0:
+            if sieve.left <= 0:
+                return
+            if hashed != -1 and data_at > 0 and key_length >= 0 and length > 0:
                 key = content.read_at(data_at, min(key_length, 100))
                 yield from sieve.look(PartContent(content, data_at + key_length, length), shown(key))
 
@@ -92,10 +96,11 @@ def _berkeley(content: Content, head: bytes, order: Order) -> Iterator[Member]:
     """All pages one after the other; the trees and buckets that they form do not matter here."""
     size = int.from_bytes(head[20:24], order)
     last = int.from_bytes(head[32:36], order)
-    if size < 512 or size > 65_536 or size & (size - 1):
+    if size < 512 or size > LARGEST_PAGE or size & (size - 1):
         return
     sieve = Sieve()
-    for number in range(1, last + 1, max(1, last // PAGES_AT_MOST)):
+    most = min(PAGES_AT_MOST, READ_AT_MOST // size)
+    for number in range(1, last + 1, max(1, -(-last // most))):
         page = _Page(content.read_at(number * size, size), number * size, order)
         if not page.data:
             return
@@ -106,12 +111,13 @@ def _berkeley(content: Content, head: bytes, order: Order) -> Iterator[Member]:
 
 def _berkeley_values(content: Content, page: _Page, kind: int, sieve: Sieve) -> Iterator[Member]:
     in_tree = kind in (TREE_LEAF, NUMBERED_LEAF)
-    count = min(page.number(20, 2), ITEMS_PER_PAGE, (len(page.data) - PAGE_HEADER) // 2)
-    places = [page.number(PAGE_HEADER + 2 * number, 2) for number in range(count)]
+    count = min(page.number(20, 2), (len(page.data) - PAGE_HEADER) // 2)
     before, key = len(page.data), b""
-    for number, at in enumerate(places):
+    for number in range(count):
         if sieve.left <= 0:
             return
+        sieve.left -= 1
+        at = page.number(PAGE_HEADER + 2 * number, 2)
         end = before if not in_tree else at + 3 + page.number(at, 2)
         before = at
         begin = at + 3 if in_tree else at + 1
@@ -123,7 +129,7 @@ def _berkeley_values(content: Content, page: _Page, kind: int, sieve: Sieve) -> 
             yield from sieve.look(BytesContent(page.data[begin:end]), shown(key))
         elif marked == (TREE_ELSEWHERE if in_tree else HASH_ELSEWHERE):
             chain = _chain(content, page.number(at + 4, 4), len(page.data), page.order)
-            yield from sieve.look(Pieces(content, chain, page.number(at + 8, 4)), shown(key))
+            yield from sieve.look(sieve.pieces(content, chain, page.number(at + 8, 4)), shown(key))
 
 
 def _chain(content: Content, number: int, size: int, order: Order) -> Iterator[tuple[int, int]]:
@@ -137,16 +143,17 @@ def _chain(content: Content, number: int, size: int, order: Order) -> Iterator[t
 def _oldest_berkeley(content: Content, head: bytes, order: Order) -> Iterator[Member]:
     """Keys and values from the end of each page down; a long one only begins there, which is enough to tell."""
     size = int.from_bytes(head[12:16], order)
-    if size < 64 or size > 65_536 or size & (size - 1):
+    if size < 64 or size > LARGEST_PAGE or size & (size - 1):
         return
     pages_order: Order = "little" if int.from_bytes(head[8:12], order) == 1234 else "big"
     sieve = Sieve()
-    for number in range(1, PAGES_AT_MOST):
+    for number in range(1, min(PAGES_AT_MOST, READ_AT_MOST // size)):
         page = _Page(content.read_at(number * size, size), number * size, pages_order)
         if not page.data or sieve.left <= 0:
             return
         before, key = len(page.data), b""
-        for item in range(min(page.number(0, 2), size // 2 - 1)):
+        for item in range(min(page.number(0, 2), size // 2 - 1, sieve.left)):
+            sieve.left -= 1
             begin = page.number(2 + 2 * item, 2)
             if not OLDEST_MARKERS <= begin <= before:
                 continue
@@ -158,18 +165,16 @@ def _oldest_berkeley(content: Content, head: bytes, order: Order) -> Iterator[Me
 def _dumb(content: Content) -> Iterator[Member]:
     """Values at multiples of the block size, with NUL bytes up to the next; the index is another file."""
     is_packed = hasattr(content, "ends_within")
+    sieve = Sieve()
     for base in range(0, DUMB_PACKED_AT_MOST if is_packed else DUMB_AT_MOST, WINDOW):
         window = content.read_at(base, WINDOW)
         for at in range(0 if base else DUMB_BLOCK, len(window), DUMB_BLOCK):
             if window[at] in FIRST_BYTES:
                 padded = window[at - 1] == 0 if at else content.read_at(base - 1, 1) == b"\0"
                 framed = window[at] == 0x80 and window[at + 2 : at + 3] == b"\x95"
-                if (padded or framed) and _is_certain(walk(content, base + at)):
-                    value = PartContent(content, base + at, content.size - base - at)
-                    yield Member(f"byte {base + at}", value)
+                if padded or framed:
+                    value = PartContent(content, base + at, WINDOW)
+                    for member in sieve.look(value, f"byte {base + at}"):
+                        yield member._replace(content=PartContent(content, base + at, content.size - base - at))
         if len(window) < WINDOW:
             return
-
-
-def _is_certain(walked: Walk | None) -> bool:
-    return walked is not None and (walked.imported is not None or walked.protocol >= 2)

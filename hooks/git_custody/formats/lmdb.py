@@ -21,6 +21,7 @@ BIG_VALUE, DATABASE, DUPLICATES = 0x01, 0x02, 0x04
 NO_PAGE = -1
 DATABASES_AT_MOST = 1_000
 PAGES_AT_MOST = 20_000
+READ_AT_MOST = 256 * 1024 * 1024
 DEPTH_AT_MOST = 32
 NODES_PER_LEAF = 64  # about what a page of 4 KiB holds
 
@@ -65,9 +66,9 @@ class _Tree:
         self.content = content
         self.layout = layout
         self.sieve = Sieve()
-        self.pages = PAGES_AT_MOST
         self.databases = DATABASES_AT_MOST
         self.page_size, self.root = self._newest()
+        self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))
 
     def _newest(self) -> tuple[int, int]:
         """Page size, and root page of the main database, of the meta page with the newest transaction."""

@@ -19,7 +19,7 @@ from git_custody.formats.verdicts import Member, Said, Scene
 
 MAGIC = b"PAR1"
 SCHEMA_KEY = b"ARROW:schema"
-FOOTER_AT_MOST = 16 * 1024 * 1024
+FOOTER_AT_MOST = 8 * 1024 * 1024
 VALUES_AT_MOST = 400_000
 DEPTH_AT_MOST = 64
 METADATA_FIELD, KEY_FIELD, VALUE_FIELD = 5, 1, 2

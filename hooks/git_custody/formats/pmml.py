@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from xml.parsers import expat
 
 from git_custody.core.content import Content
 from git_custody.formats.verdicts import CODE, MALFORMED, SAFE, Member, Said, Scene
 
 ID = "pmml"
-PARSED_AT_MOST = 16 * 1024 * 1024
+PARSED_AT_MOST = 2 * 1024 * 1024
 SEARCHED_AT_MOST = 512 * 1024 * 1024
 WINDOW = 256 * 1024
 OVERLAP = 1024
+DEPTH_AT_MOST = 10_000
 ROOTS = (b"PMML", "PMML".encode("utf-16-le"), "PMML".encode("utf-16-be"))
 XML_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\0<")
 CLASS_NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+")
-APPLIED = re.compile(rb"<(?:\w+:)?Apply\s[^<>]{0,512}?\bfunction\s*=\s*[\"']([\w$]+(?:\.[\w$]+)+)[\"']")
+APPLIED = re.compile(rb"<(?:\w+:)?Apply\s[^<>]{0,512}?\bfunction\s*=\s*[\"']([\w$]*[.&][^\"'<>]{1,256})[\"']")
 ELEMENT = re.compile(rb"<([A-Za-z_][\w:.-]*)")
 COMMENT = re.compile(rb"<!--.*?-->", re.DOTALL)
 DEFINED = re.compile(rb"<(?:\w+:)?DefineFunction\s[^<>]{0,512}?\bname\s*=\s*[\"']([\w$.]+)[\"']")
@@ -46,6 +48,11 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
             what = "a PMML model with a document type declaration, through which XML parsers read other files"
             yield Said(MALFORMED, ID, what)
         return
+    except _TooDeep:
+        yield Said(MALFORMED, ID, f"a PMML model of more than {DEPTH_AT_MOST} elements inside of each other")
+        return
+    if reading.root is None and named:
+        yield Said(MALFORMED, ID, "a file that is meant as a PMML model and has no beginning of one")
     if reading.root != "PMML":
         return
     function = reading.class_called() or (reading.is_cut and _class_called_behind(scene.content)) or None
@@ -66,6 +73,10 @@ class _Declared(Exception):
     """There is a document type declaration; nothing behind it is parsed."""
 
 
+class _TooDeep(Exception):
+    """Elements inside of elements, more than parsers take."""
+
+
 class _OtherRoot(Exception):
     """Not PMML."""
 
@@ -74,6 +85,7 @@ class _Reading:
     def __init__(self) -> None:
         self.root: str | None = None
         self.is_cut = False
+        self._depth = 0
         self._applied: dict[str, None] = {}
         self._defined: set[str] = set()
 
@@ -82,6 +94,7 @@ class _Reading:
         parser = expat.ParserCreate()
         parser.StartDoctypeDeclHandler = self._declared
         parser.StartElementHandler = self._element
+        parser.EndElementHandler = self._left
         try:
             for at in range(0, PARSED_AT_MOST, WINDOW):
                 window = content.read_at(at, WINDOW)
@@ -99,7 +112,13 @@ class _Reading:
     def _declared(self, *_: object) -> None:
         raise _Declared
 
+    def _left(self, _: str) -> None:
+        self._depth -= 1
+
     def _element(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > DEPTH_AT_MOST:
+            raise _TooDeep
         local = name.rpartition(":")[2]
         if self.root is None:
             self.root = local
@@ -120,8 +139,9 @@ def _class_called_behind(content: Content) -> str | None:
         window = content.read_at(at, WINDOW + OVERLAP)
         defined.update(DEFINED.findall(window)[:1000])
         for function in APPLIED.findall(window):
-            if function not in defined:
-                return str(function, "ascii", "replace")
+            name = unescape(function.decode("utf-8", "replace"))
+            if function not in defined and CLASS_NAME.fullmatch(name):
+                return name
         if len(window) < WINDOW + OVERLAP:
             break
     return None

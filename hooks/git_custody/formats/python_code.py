@@ -13,7 +13,7 @@ from git_custody.core.content import Content
 from git_custody.formats.verdicts import CODE, Member, Said, Scene
 
 WINDOW = 65_536
-OBJECTS_AT_MOST = 1_000_000
+OBJECTS_AT_MOST = 300_000
 DEPTH_AT_MOST = 2_000  # as MAX_MARSHAL_STACK_DEPTH
 NAME_AT_MOST = 256
 MODULE_HEADERS = (16, 12, 8)  # since Python 3.7, since 3.3, before

@@ -33,7 +33,10 @@ WORKSPACE = re.compile(rb"RD[ABX][23]\n")
 OLD_WORKSPACE = re.compile(rb"RD[ABX]1\n")
 BLANK = re.compile(rb"\s*")
 WORD = re.compile(rb"\s*(\S{1,255})")
-ESCAPE = re.compile(rb"\\(?:[0-7]{1,3}|.)", re.DOTALL)
+# So many characters of a string in ASCII, each as it is or with C's escapes.
+CHARACTERS = tuple(
+    (4**power, re.compile(rb"(?:[^\\]|\\(?:[0-7]{1,3}|.)){%d}" % 4**power, re.DOTALL)) for power in range(7, -1, -1)
+)
 ENCODINGS = {b"X\n": "xdr", b"B\n": "native", b"A\n": "ascii"}
 
 # SEXPTYPEs of `Rinternals.h`, and the codes that only streams have, of `serialize.c`.
@@ -238,26 +241,16 @@ class _AsciiReader(_Reader):
             return ""
         self._fill(1)
         self._at = BLANK.match(self._window, self._at).end()  # type: ignore[union-attr]
-        kept = b""
-        while length:
-            self._fill(min(4 * length, WINDOW // 2))
-            ahead = self._window[self._at : self._at + length]
-            if not ahead:
-                raise _Broken
-            plain = ahead.find(b"\\")
-            if plain:
-                taken = ahead if plain < 0 else ahead[:plain]
-                self._at += len(taken)
-                length -= len(taken)
-            else:
-                escape = ESCAPE.match(self._window, self._at)
-                if escape is None:
+        self._fill(min(4 * length, WINDOW // 2))
+        kept = self._window[self._at : self._at + min(length, NAME_AT_MOST)]
+        for count, characters in CHARACTERS:
+            while length >= count:
+                self._fill(4 * count)
+                found = characters.match(self._window, self._at)
+                if found is None:
                     raise _Broken
-                self._at = escape.end()
-                length -= 1
-                taken = b"?"
-            if len(kept) < NAME_AT_MOST:
-                kept += taken[:NAME_AT_MOST]
+                self._at = found.end()
+                length -= count
         return kept.decode("utf-8", "replace")
 
     def strings(self, count: int) -> int:
@@ -317,6 +310,7 @@ class _Walker:
     def __init__(self, reader: _Reader, is_workspace: bool) -> None:
         self.reader = reader
         self.left = STRINGS_AT_MOST
+        self.cost = STRINGS_FOR_AN_OBJECT * (2 if isinstance(reader, _AsciiReader) else 1)
         self.references = 0
         self.symbols: dict[int, str] = {}
         self.binding: str | None = None
@@ -326,7 +320,7 @@ class _Walker:
         """Walk to the end; raises what was found, or what stopped it."""
         todo, reader = self.todo, self.reader
         while todo:
-            self.left -= STRINGS_FOR_AN_OBJECT
+            self.left -= self.cost
             if self.left < 0 or len(todo) > PENDING_AT_MOST:
                 raise _TooMuch
             what, where, count = todo.pop()

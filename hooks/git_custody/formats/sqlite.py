@@ -13,12 +13,13 @@ from itertools import islice
 from typing import NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
-from git_custody.formats.stored_values import Pieces, Sieve, evenly
+from git_custody.formats.stored_values import Sieve, evenly
 from git_custody.formats.verdicts import Member, Said, Scene
 
 MAGIC = b"SQLite format 3\0"
 INDEX_INSIDE, TABLE_INSIDE, INDEX_LEAF, TABLE_LEAF = 0x02, 0x05, 0x0A, 0x0D
 PAGES_AT_MOST = 20_000
+READ_AT_MOST = 256 * 1024 * 1024
 ROWS_AT_MOST = 50_000
 ROWS_PER_TABLE = 128
 ROWS_PER_LEAF = 32  # a guess
@@ -69,7 +70,7 @@ class _Database:
         self.usable = self.page_size - int.from_bytes(head[20:21], "big")
         self.encoding = ("utf-8", "utf-16-le", "utf-16-be")[max(0, int.from_bytes(head[56:60], "big") - 1) % 3]
         self.sieve = Sieve()
-        self.pages = PAGES_AT_MOST
+        self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))
         self.rows = 2 * ROWS_AT_MOST
         self.is_readable = self.page_size >= 512 and not self.page_size & (self.page_size - 1) and self.usable >= 480
 
@@ -139,7 +140,8 @@ class _Database:
         if local > most:
             local = least
         following = int.from_bytes(page[at + local : at + local + 4], "big")
-        return Pieces(self.content, self._pieces(page_at + at, local, following), size), row
+        pieces = self._pieces(page_at + at, local, following)
+        return self.sieve.pieces(self.content, pieces, size), row
 
     def _pieces(self, at: int, length: int, following: int) -> Iterator[tuple[int, int]]:
         """Where a record lies: its beginning, and the overflow pages behind each other."""

@@ -11,13 +11,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from git_custody.core.content import Content
+from git_custody.core.content import Content, PartContent
 from git_custody.formats.pickles import FIRST_BYTES, walk
 from git_custody.formats.verdicts import Member
 
 VALUES_AT_MOST = 50_000
-PACKED_AT_MOST = 1_000
-PIECES_AT_MOST = 1_000_000
+PACKED_AT_MOST = 250
+WALKED_AT_MOST = 4 * 1024 * 1024  # bytes of values that are a pickle of protocol 0 or 1, or a text
+WALKED_OF_ONE = 16_384
+STARTS = tuple(b"\x80" + bytes((protocol,)) for protocol in range(2, 6))
+PIECES_AT_MOST = 200_000
 # What short numbers and texts do not come to by chance
 OPCODES_OF_PLAIN_DATA = 12
 LETTERS_OF_AN_IMPORT = 8
@@ -39,6 +42,8 @@ class Sieve:
     def __init__(self) -> None:
         self.left = 2 * VALUES_AT_MOST
         self._packed = PACKED_AT_MOST
+        self._pieces = PIECES_AT_MOST
+        self._walked = WALKED_AT_MOST
 
     def look(self, value: Content, name: str) -> Iterator[Member]:
         """Hand a value on if it may be what programs unpickle."""
@@ -48,8 +53,26 @@ class Sieve:
             self._packed -= 1
             if self._packed >= 0:
                 yield Member(name, value)
-        elif head and head[0] in FIRST_BYTES and is_pickle(value):
-            yield Member(name, value)
+        elif head.startswith(STARTS):
+            if is_pickle(value):
+                yield Member(name, value)
+        elif head and head[0] in FIRST_BYTES and self._walked > 0:
+            # Texts begin like this too, and may be read far before they are told from a pickle.
+            length = min(value.size, WALKED_OF_ONE)
+            self._walked -= length
+            if is_pickle(PartContent(value, 0, length)):
+                yield Member(name, value)
+
+    def pieces(self, whole: Content, pieces: Iterator[tuple[int, int]], size: int) -> Pieces:
+        """A value in pieces, of which all values together may have so many."""
+        return Pieces(whole, self._counted(pieces), size)
+
+    def _counted(self, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        for piece in pieces:
+            self._pieces -= 1
+            if self._pieces < 0:
+                return
+            yield piece
 
 
 def is_pickle(content: Content, at: int = 0) -> bool:
@@ -110,7 +133,7 @@ class Pieces:
         return b"".join(parts)
 
     def _reach(self, length: int) -> None:
-        while self._reached < length and len(self._known) < PIECES_AT_MOST:
+        while self._reached < length:
             piece = next(self._pieces, None)
             if piece is None or piece[1] <= 0:
                 return

@@ -15,8 +15,7 @@ from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, 
 
 ID = "torch7"
 NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN, FUNCTION, OLD_FUNCTION, NEW_FUNCTION = range(9)
-OBJECTS_AT_MOST = 500_000
-PENDING_AT_MOST = 1_000_000
+OBJECTS_AT_MOST = 300_000
 DIMENSIONS_AT_MOST = 64
 EXTENT_AT_MOST = 1 << 40
 NAME_AT_MOST = 256
@@ -205,8 +204,6 @@ class _Walker:
                 if not pending:
                     return True
                 pending += self._object() - 1
-                if pending > PENDING_AT_MOST:
-                    return False
         except _Broken:
             return False
         self.too_much = True
