@@ -79,6 +79,7 @@ RUN = {
     "items of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\nu some text\n",
     "state of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\ndb some text\n",
     "import that leaves nothing": b"cmymodule\nrun\n0.",
+    "call with bytes, of a name in escapes": b"V\\u006fs\nVsystem\n\x93C\x01xRThe end.\n",
     "extension, with what only Lib/pickle.py takes": b"\x82\x4dC\x01xR\xff\xfe",
     "extension in the protocol of extensions": b"\x80\x02\x82\x4d)R\xff\xfe",
     "extension behind much else": b"N" * 140_000 + b"(\x82\x4do",
@@ -126,6 +127,46 @@ PROSE = (
 def test_prose_is_left_alone(text: str) -> None:
     assert not is_found(text.encode("latin-1", "replace"))
     assert not is_found((text * 50).encode("latin-1", "replace"))
+
+
+CALL = b"cos\nsystem\n(Vid\ntR."
+PADDED = {
+    "marked lines": b"(Va\n" * 200_000 + CALL,
+    "copies": b"V\n" + b"2" * 400_000 + CALL,
+    "protocols": b"V\n" + b"\x80\x01" * 300_000 + CALL,
+    "imports of some package": b"ctqdm\ntqdm\n" * 300_000 + CALL,
+    "marked lines behind an import": b"ctqdm\ntqdm\n" + b"(Va\n" * 200_000 + CALL,
+    "lines, and few other opcodes": (b"(Va\n" * 200 + b"0") * 1_500 + CALL,
+    "what is called lies below": b"cos\nsystem\n" + b"Vx\n" * 50_000 + b"0" * 49_999 + b"\x85R.",
+    "a mark below": b"cos\nsystem\n(Vid\nt(" + b"Va\n" * 50_000 + b"1R.",
+}
+
+
+@pytest.mark.parametrize("kind", PADDED)
+def test_padding_hides_no_call(kind: str) -> None:
+    walked = walk(BytesContent(PADDED[kind]))
+    assert walked is not None
+    assert walked.imported is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"cat\n" * 300_000 + b"dog\n" * 1_000, b"cat\nbat\n" * 100_000 + b"dog\n", b"(cons 1 2)\n" * 100_000,
+        b"".join(b"c%d,1,2\n" % row for row in range(300_000)), b"".join(b"V%d,1\n" % row for row in range(300_000)),
+    ],
+    ids=["labels", "labels in turn", "lists", "table of c", "table of V"],
+)  # fmt: skip
+def test_tables_are_left_alone(text: bytes) -> None:
+    began = time.perf_counter()
+    assert walk(BytesContent(text)) is None
+    assert time.perf_counter() - began < 2
+
+
+def test_a_call_of_an_unknown_package_counts_where_its_stream_ends() -> None:
+    for data in (b"(Vls\nitqdm\ntqdm\n.\nhello world\n", b"(ctqdm\ntqdm\nVls\no.\nhello world\n"):
+        assert walk(BytesContent(data)) is not None
+        assert walk(BytesContent(data.replace(b"\n.\n", b"\n,\n").replace(b"o.", b"o,"))) is None
 
 
 @pytest.mark.parametrize("length", [1 << 30, 1 << 62, (1 << 64) - 1])

@@ -12,6 +12,7 @@ The opcodes are those of CPython's ``Lib/pickletools.py`` (protocols 0 to 5), re
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,7 +28,7 @@ LOOKS_AT_PROSE = 1000  # no prose is consistent for that long
 IMPORTS_KEPT = 64
 LINES_AT_MOST = 250_000
 OPCODES_FOR_THE_REASON = 10_000
-STACK_KEPT = 65_536
+STACK_KEPT = 16_384
 NAME_AT_MOST = 1024
 TEXT_KEPT = 128
 FIRST_WINDOW = 4096
@@ -107,6 +108,8 @@ UTF8_TEXTS = frozenset(b"X\x8c\x8d")
 TEXT_CONTROLS = b"\t\n\r\f\x1b"
 CONTROLS = bytes(range(32)) + b"\x7f"
 PADDING = b"\0\t\n\r "
+# What takes any line, as the first column of a table may have it on every row; GLOBAL takes two.
+_LINES = re.compile(rb"(?:[VPISFL][^\n]*\n|c[^\n]*\n[^\n]*\n|\(+){1,4096}")
 # The opcodes that an empty stack and memo allow: a file that begins otherwise is no pickle.
 FIRST_BYTES = frozenset(b"(NFILSVPcJKMGTUXBC)]}\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97")
 
@@ -215,6 +218,7 @@ class _Walker:
         self.stream_began = self.opcodes
         self.memo_opcodes = 0
         self.doubtful: Import | None = None  # an import that only looks like one until more is read
+        self.has_arguments = False  # what looks like a call of it has some
         self.evidence = 0
         self.literals = 0  # numbers and quoted or counted strings, which prose does not get right
 
@@ -233,8 +237,8 @@ class _Walker:
 
     # Reading
 
-    def _refill(self) -> None:
-        """Move the window on; leaves it short only at the end of the content."""
+    def _trim(self) -> None:
+        """Keep no more of the stack than what opcodes are likely to reach."""
         if len(self.stack) > STACK_KEPT:
             dropped = len(self.stack) - STACK_KEPT // 2
             del self.stack[:dropped]
@@ -243,11 +247,20 @@ class _Walker:
         if len(self.marks) > STACK_KEPT:
             del self.marks[: -STACK_KEPT // 2]
             self.deep = True
+
+    def _refill(self) -> None:
+        """Move the window on; leaves it short only at the end of the content."""
+        self._trim()
         self.base += self.at
         self.at = 0
         self.window = self.content.read_at(self.base, WINDOW)
         while skipped := _length_of_repetition(self.window):
+            if not self.deep and self.window[0] == 0x63:
+                module, name, _ = self.window.split(b"\n", 2)
+                self._import(_text(module[1:]), _text(name), "GLOBAL", self.base)
             self.deep = True
+            self.stack.clear()
+            self.marks.clear()
             self.base += skipped
             self.window = self.content.read_at(self.base, WINDOW)
         self.at_end = len(self.window) < WINDOW
@@ -259,6 +272,7 @@ class _Walker:
             line = self.window[self.at : end]
             self.at = end + 1
             return line
+        self._trim()
         self.base += self.at
         self.at = 0
         self.at_end = False
@@ -343,10 +357,10 @@ class _Walker:
         if (
             (self.protocol >= 2 and count >= OPCODES_TO_BELIEVE_A_PROTOCOL)
             or (count >= OPCODES_PER_LOOK and self.memo_opcodes >= MEMO_OPCODES_PER_LOOK)
-            or (self.opcodes > OPCODES_AT_MOST and self.firm > self.opcodes // 128)
+            or (self.opcodes > OPCODES_AT_MOST and self.firm)
         ):
             self._believe()
-        elif self.opcodes > LINES_AT_MOST and self.firm <= self.opcodes // 128:
+        elif self.opcodes > LINES_AT_MOST and not self.firm:
             # Nothing but lines: a table whose rows all begin with `c`, or imports as padding.
             if self.imports and all(self._is_importable(imported) for imported in self.imports):
                 self._believe()
@@ -420,7 +434,7 @@ class _Walker:
     def _counts_when_stopped(self, rest: bytes, has_value: bool) -> bool:
         """Whether what reached STOP, and left a value or not, is no accident; `rest` follows it."""
         complete = self.protocol >= 2 and self.opcodes - self.stream_began >= 3
-        if (self.calls and self.doubtful is None) or (complete and has_value):
+        if (self.calls and self.doubtful is None) or self.has_arguments or (complete and has_value):
             return True
         imported = self.doubtful or next(iter(self.imports), None)
         if imported is not None:
@@ -507,9 +521,10 @@ class _Walker:
     def _import(self, module: str, name: str, opcode: str, offset: int) -> Import:
         found = Import(module[:NAME_AT_MOST], name[:NAME_AT_MOST], opcode, offset)
         # Prose may begin with GLOBAL too; a name that could not be written in a program has to be called.
-        noted = self.imports if self.protocol >= 2 or _is_plain(found) else self.odd_imports
-        if len(noted) < IMPORTS_KEPT:
-            noted.append(found)
+        if len(self.imports) < IMPORTS_KEPT:
+            noted = self.imports if self.protocol >= 2 or _is_plain(found) else self.odd_imports
+            if len(noted) < IMPORTS_KEPT:
+                noted.append(found)
         if self.protocol >= 2:
             self._believe()
         return found
@@ -540,13 +555,15 @@ class _Walker:
             elif arguments in (TUPLE, CONTAINER):
                 sure = _is_plain(target) or not self._may_be_prose()
             else:
-                sure = _is_plain(target) and _is_known(target.module)
+                sure = _is_plain(target) and (_is_known(target.module) or not self._may_be_prose())
             if sure or self._is_of_the_repository(target):
                 self._believe()
             else:
                 self.doubtful = target
         elif self.deep and self.imports:
-            self._believe()  # any of them may be what is called
+            # Any of them may be what is called.
+            if any(map(self._is_importable, self.imports)) or not self._may_be_prose():
+                self._believe()
         self._count_evidence()
 
     def _note_call(self, target: Import) -> None:
@@ -637,8 +654,12 @@ class _Walker:
         elif not plain:
             raise _Broken
         else:
-            self.doubtful = found
+            self._doubt(found, arguments)
         self._count_evidence()
+
+    def _doubt(self, found: Import, arguments: list[Item]) -> None:
+        self.doubtful = found
+        self.has_arguments = self.has_arguments or (bool(arguments) and _is_plain(found) and found.name.isidentifier())
 
     def _is_believable_call(self, found: Import, arguments: list[Item]) -> bool:
         """Whether what reads as prose calls something that is there."""
@@ -689,11 +710,12 @@ class _Walker:
             if isinstance(target, Import) and self._may_be_prose() and not self._is_believable_call(target, items[1:]):
                 # `(comparison`, `default`, `object` on three lines
                 self.stack.append(ANYTHING)
-                self.doubtful = target
+                self._doubt(target, items[1:])
             else:
                 self._call(target, TUPLE)
 
     def _other(self, opcode: int, at: int) -> None:
+        self.firm += 1
         width = WIDTHS.get(opcode, 0)
         argument = self.window[at + 1 : at + 1 + width]
         if len(argument) < width:
@@ -785,10 +807,11 @@ def _length_of_repetition(window: bytes) -> int:
     """How many bytes of `window` only push, over and over: raw data and tables may, at any length."""
     if len(window) < WINDOW:
         return 0
-    if window[0] in b"VPISFL":  # opcodes that take a line; a table's first column may begin with one of them
-        end = window.rfind(b"\n") + 1
-        following = sum(window.count(b"\n%c" % letter, 0, end) for letter in b"VPISFL")
-        return end if end and following == window.count(b"\n", 0, end) - 1 else 0
+    if window[0] in b"VPISFLc(":
+        end = 0
+        while lines := _LINES.match(window, end):
+            end = lines.end()
+        return end if end > WINDOW // 2 else 0
     for period in (1, 2, 3, 4, 5, 8, 9, 16):
         if window[0] == window[period] and window[:-period] == window[period:]:
             at = 0
