@@ -174,7 +174,8 @@ def _dumb(content: Content) -> Iterator[Member]:
                 framed = window[at] == 0x80 and window[at + 2 : at + 3] == b"\x95"
                 if padded or framed:
                     value = PartContent(content, base + at, WINDOW)
-                    for member in sieve.look(value, f"byte {base + at}"):
-                        yield member._replace(content=PartContent(content, base + at, content.size - base - at))
+                    if sieve.is_pickle(value, window[at : at + 2]):
+                        value = PartContent(content, base + at, content.size - base - at)
+                        yield Member(f"byte {base + at}", value)
         if len(window) < WINDOW:
             return

@@ -53,15 +53,19 @@ class Sieve:
             self._packed -= 1
             if self._packed >= 0:
                 yield Member(name, value)
-        elif head.startswith(STARTS):
-            if is_pickle(value):
-                yield Member(name, value)
-        elif head and head[0] in FIRST_BYTES and self._walked > 0:
-            # Texts begin like this too, and may be read far before they are told from a pickle.
-            length = min(value.size, WALKED_OF_ONE)
-            self._walked -= length
-            if is_pickle(PartContent(value, 0, length)):
-                yield Member(name, value)
+        elif self.is_pickle(value, head):
+            yield Member(name, value)
+
+    def is_pickle(self, value: Content, head: bytes) -> bool:
+        """Whether a value that begins with `head` is a pickle, of those that may still be looked into."""
+        if head.startswith(STARTS):
+            return is_pickle(value)
+        if not head or head[0] not in FIRST_BYTES or self._walked <= 0:
+            return False
+        # Texts begin like this too, and may be read far before they are told from a pickle.
+        length = min(value.size, WALKED_OF_ONE)
+        self._walked -= length
+        return is_pickle(PartContent(value, 0, length))
 
     def pieces(self, whole: Content, pieces: Iterator[tuple[int, int]], size: int) -> Pieces:
         """A value in pieces, of which all values together may have so many."""
