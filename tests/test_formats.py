@@ -280,6 +280,7 @@ def test_endless_opcodes_end(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["pushes", "marks", "marked"])
 def test_a_deep_stack_is_cut(kind: str) -> None:
     data = ENDLESS[kind][:400_000] + ENDLESS["pops"][:100] + ENDLESS[kind][:400_000]
+    judged(data)  # imports what it needs
     tracemalloc.start()
     judged(data)
     peak = tracemalloc.get_traced_memory()[1]

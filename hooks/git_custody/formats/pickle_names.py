@@ -25,14 +25,15 @@ from git_custody.formats.pickles import (
     PUSH_STEPS,
     SIGNED_LENGTHS,
     SPECS,
-    STACK_KEPT,
     UTF8_TEXTS,
     WIDTHS,
     WINDOW,
 )
 
-OPCODES_AT_MOST = 3_000_000
-PUSHES_PER_OPCODE = 4  # that plain pushes, quickly read, count for
+OPCODES_AT_MOST = 2_500_000
+PUSHES_PER_OPCODE = 4  # plain pushes are quickly read
+OPCODES_PER_STREAM = 3  # that another stream costs
+STACK_KEPT = 32_768
 NAMES_AT_MOST = 1000
 TEXT_KEPT = 128
 LONGER_TEXTS_KEPT = 2000
@@ -128,8 +129,8 @@ class _Reader:
         self.at = 0
         self.window = self.content.read_at(self.base, WINDOW)
         self.at_end = len(self.window) < WINDOW
-        if len(self.stack) > STACK_KEPT // 2:
-            dropped = len(self.stack) - STACK_KEPT // 4
+        if len(self.stack) > STACK_KEPT:
+            dropped = len(self.stack) - STACK_KEPT // 2
             del self.stack[:dropped]
             self.marks = [mark - dropped for mark in self.marks if mark >= dropped]
             self.deep = True
@@ -212,36 +213,37 @@ class _Reader:
     def _stopped(self) -> bool:
         self._pop()
         self.streams += 1
+        self.opcodes += OPCODES_PER_STREAM
         end = self.base + self.at
         if self.frame_end > end:
             raise _Untold("one of its frames goes on behind its end")
+        following = self.content.read_at(end, 1)
+        if self.streams == LEGACY_TORCH_STREAMS and self._is_legacy_torch():
+            self._read_tensors(following)
+            return False
+        if following and following[0] in FIRST_BYTES:
+            return True
         rest = self.content.read_at(end, WINDOW)
-        if not rest.strip(PADDING) and len(rest) < WINDOW:
-            return False
-        if self._is_legacy_torch():
-            self._read_tensors(rest)
-            return False
-        if rest[0] not in FIRST_BYTES:
+        if rest.strip(PADDING) or len(rest) == WINDOW:
             raise _Untold("something else follows its end")
-        return True
+        return False
 
     def _is_legacy_torch(self) -> bool:
-        magic = self.content.read_at(self.start, len(LEGACY_TORCH))
-        return self.streams == LEGACY_TORCH_STREAMS and magic == LEGACY_TORCH
+        return self.content.read_at(self.start, len(LEGACY_TORCH)) == LEGACY_TORCH
 
-    def _read_tensors(self, rest: bytes) -> None:
+    def _read_tensors(self, following: bytes) -> None:
         """Pass over what `torch.load` reads as numbers, if no other loader would look a name up there."""
+        if not following or following[0] not in FIRST_BYTES:
+            return
         before = self.looked_up
         self._new_stream()
         try:
-            if rest[0] in FIRST_BYTES:
-                self._stream()
+            self._stream()
         except _Untold:
             if self.looked_up == before:
                 return
             raise
-        if rest[0] in FIRST_BYTES:
-            raise _Untold("something else follows its end")
+        raise _Untold("something else follows its end")
 
     # Stack, mark and memo
 
