@@ -358,6 +358,26 @@ def test_two_entries_for_one_header_are_two_readings() -> None:
     assert calls(data) == {"b"}
 
 
+def test_a_name_counts_whichever_record_says_it() -> None:
+    """Data that are nothing under one name are what loaders look for under another."""
+    template = b"{{ ''.__class__.__mro__[1].__subclasses__() }}"
+    name = b"chat_template.jinja"
+    plain, by_name = member(b"a", template), member(name, template)
+    path = b"up" + struct.pack("<HBL", 5 + len(name), 1, zlib.crc32(b"a")) + name
+    extended = plain[1][:30] + struct.pack("<H", len(path)) + plain[1][32:] + path
+    again = by_name[1].replace(b"%L", bytes(4))
+    for parts in (
+        [by_name],
+        [(plain[0], plain[1].replace(b"%L", bytes(4)) + again)],  # the directory has the data twice
+        [(by_name[0], plain[1])],  # only the local header says it
+        [member(name + b"\0.txt", template)],
+        [(plain[0], extended)],
+    ):
+        kinds = [(verdict.kind, verdict.member) for verdict in judged(zip_from(parts))]
+        assert kinds == [("code", "chat_template.jinja")]
+    assert judged(zip_from([plain])) == ()
+
+
 def test_members_of_one_name_are_all_looked_at() -> None:
     for first, second in ((b"text", EVIL0), (EVIL0, b"text")):
         data = zip_of([("archive/data.pkl", first), ("archive/data.pkl", second)])

@@ -24,6 +24,7 @@ UNKNOWN = 0xFFFFFFFF
 ENCRYPTED, DESCRIBED = 1, 8  # flags: a descriptor with the sizes follows the data
 DESCRIPTOR_LENGTHS = (12, 16, 20, 24)  # with or without its mark, with sizes of 4 or 8 bytes
 STORED, LZMA, AES = 0, 14, 99
+UNICODE_PATH = b"up"
 CODECS = {8: streams.DEFLATE, 12: streams.BZIP2, 20: streams.ZSTD, 93: streams.ZSTD, 95: streams.XZ}
 
 
@@ -70,10 +71,12 @@ def directory(content: Content, begin: int) -> Iterator[Entry]:
         packed, unpacked, name_length, extra_length, comment_length = struct.unpack_from("<LLHHH", window, at + 20)
         offset = struct.unpack_from("<L", window, at + 42)[0]
         name = window[at + 46 : at + 46 + name_length]
+        extra = window[at + 46 + name_length : at + 46 + name_length + extra_length]
         if UNKNOWN in (packed, unpacked, offset):
-            extra = window[at + 46 + name_length : at + 46 + name_length + extra_length]
             packed, unpacked, offset = _zip64(extra, packed, unpacked, offset)
         yield Entry(_name(name), flags, method, packed, unpacked, offset)
+        if UNICODE_PATH in extra and (other := _unicode_path(extra)) not in (b"", name):
+            yield Entry(_name(other), flags, method, packed, unpacked, offset)
         at += 46 + name_length + extra_length + comment_length
 
 
@@ -119,5 +122,17 @@ def _zip64(extra: bytes, packed: int, unpacked: int, offset: int) -> tuple[int, 
     return packed, unpacked, offset
 
 
+def _unicode_path(extra: bytes) -> bytes:
+    """The name that counts instead (4.6.9) for Info-ZIP and for `zipfile` since Python 3.12."""
+    at = 0
+    while at + 4 <= len(extra):
+        kind, length = extra[at : at + 2], int.from_bytes(extra[at + 2 : at + 4], "little")
+        if kind == UNICODE_PATH:
+            return extra[at + 9 : at + 4 + length]
+        at += 4 + length
+    return b""
+
+
 def _name(raw: bytes) -> str:
-    return raw[:NAME_SHOWN].decode("utf-8", "surrogateescape")
+    # `zipfile` ends names at a NUL.
+    return (raw.partition(b"\0")[0] or raw)[:NAME_SHOWN].decode("utf-8", "surrogateescape")
