@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
-from git_custody.formats.torch_export import odd_expression
+from git_custody.formats.torch_export import TooLong, odd_expression
 from git_custody.formats.verdicts import CODE, OPAQUE, SAFE, Said, Scene
 
 # The start of an Actually Portable Executable, which is a program for every system at once, and of other programs.
@@ -21,7 +21,7 @@ ARRAY = b"\x93NUMPY"
 MACHINE_CODE = (".so", ".cubin", ".hsaco", ".o", ".dll", ".dylib", ".pyd")
 TELLING = (
     ".py", ".json", ".gguf", *MACHINE_CODE,
-    "constants.pkl", "bytecode.pkl", ".data/extern_modules", "archive_format", "model_config.yaml",
+    "constants.pkl", "bytecode.pkl", ".data/extern_modules", "archive_version", "model_config.yaml",
 )  # fmt: skip
 # Where the classes of NeMo's own models come from; anything else is a name that the file chose.
 NEMO_NAMESPACES = (
@@ -30,7 +30,8 @@ NEMO_NAMESPACES = (
 )  # fmt: skip
 MANIFEST_AT_MOST = 64 * 1024
 CONFIG_AT_MOST = 512 * 1024
-GRAPHS_AT_MOST = 16
+TEXTS_AT_MOST = 16  # of one kind; an archive of several versions of one file has few
+GRAPHS_AT_MOST = 1_000
 
 
 def inspect(scene: Scene) -> Iterator[Said]:
@@ -51,39 +52,41 @@ class Kinds:
         self._only_arrays = may_be_npz
         self._found: dict[str, str] = {}  # what was found, and under which name
         self._graphs: list[Content] = []
-        self._config: bytes | None = None
-        self._manifest: bytes | None = None
+        self._configs: list[bytes] = []
+        self._manifests: list[bytes] = []
 
     def see(self, name: str, content: Content) -> None:
         """Note a member. It is read from only where its name is a telling one."""
         self._count += 1
         if self._only_arrays:
             self._only_arrays = name.endswith(".npy") and content.read_at(0, 6) == ARRAY
-        if name.endswith(TELLING):
-            self._note(name.removeprefix("./"), content)
+        if name.endswith(TELLING) or "/models/" in name:
+            self._note("/".join(part for part in name.split("/") if part not in ("", ".")), content)
 
     def _note(self, name: str, content: Content) -> None:
         below = name.partition("/")[2]  # PyTorch keeps everything in one folder, called anything
         if name == "MAR-INF/MANIFEST.json":
-            self._manifest = content.read_at(0, MANIFEST_AT_MOST)
+            self._manifests.append(content.read_at(0, MANIFEST_AT_MOST))
         elif name == "model_config.yaml":
-            self._config = content.read_at(0, CONFIG_AT_MOST + 1)
-        elif below in ("constants.pkl", "bytecode.pkl", ".data/extern_modules", "model.json"):
+            self._configs.append(content.read_at(0, CONFIG_AT_MOST + 1))
+        elif name == "serialized_exported_program.json":  # as PyTorch wrote it up to 2.7
+            self._graphs.append(content)
+            self._found["pt2"] = name
+        elif below in ("constants.pkl", "bytecode.pkl", ".data/extern_modules", "model.json", "archive_version"):
             self._found.setdefault(below, name)
-        elif below == "archive_format" and content.read_at(0, 4) == b"pt2":
-            self._found.setdefault("pt2", name)
-        elif name.endswith(".py"):
+        elif name.endswith(".gguf"):
+            self._found.setdefault("gguf", name)
+        if below.startswith("models/"):
+            self._graphs.append(content)
+        if name.endswith(".py"):
             self._found.setdefault("program", name)
             if below.startswith("code/"):
                 self._found.setdefault("code", name)
-        elif name.endswith(".gguf"):
-            self._found.setdefault("gguf", name)
-        elif name.endswith(MACHINE_CODE):
+        if name.endswith(MACHINE_CODE):
             self._found.setdefault("machine code", name)
             if below.startswith("data/aotinductor/"):
                 self._found.setdefault("pt2", name)
-        elif below.startswith("models/") and len(self._graphs) < GRAPHS_AT_MOST:
-            self._graphs.append(content)
+        del self._manifests[TEXTS_AT_MOST:], self._configs[TEXTS_AT_MOST:], self._graphs[GRAPHS_AT_MOST:]
 
     def told(self) -> Iterator[Said]:
         """What the members make up."""
@@ -94,12 +97,12 @@ class Kinds:
         if ".data/extern_modules" in found and "program" in found:
             what = "a torch.package archive, whose loader runs the Python modules that it holds"
             yield Said(CODE, "torch-package", what, evidence=found["program"])
-        if "pt2" in found:
+        if "pt2" in found or (self._graphs and "archive_version" in found):
             yield self._exported()
-        if self._manifest is not None:
-            yield from self._served(self._manifest)
-        if self._config is not None:
-            yield from self._configured(self._config)
+        if self._manifests:
+            yield from self._served()
+        if self._configs:
+            yield from self._configured()
         if "gguf" in found and self._scene.head.startswith(PROGRAMS):
             if not self._scene.name.lower().endswith(".llamafile"):
                 yield _LLAMAFILE._replace(evidence=found["gguf"])
@@ -110,40 +113,51 @@ class Kinds:
         if compiled := self._found.get("machine code"):
             what = "a PyTorch export with compiled code, which its loader runs"
             return Said(CODE, "pt2", what, evidence=compiled)
-        for graph in self._graphs:
-            if expression := odd_expression(graph):
-                what = "a PyTorch export with a size that is a Python expression, which its loader evaluates"
-                return Said(CODE, "pt2", what, "sympy.sympify", f"expr_str {expression!r}")
+        try:
+            if len(self._graphs) >= GRAPHS_AT_MOST:
+                raise TooLong
+            expression = odd_expression(self._graphs)
+        except TooLong:
+            return Said(OPAQUE, "pt2", "a PyTorch export whose graphs are too long to look at", forced=True)
+        if expression is not None:
+            what = "a PyTorch export with a size that is a Python expression, which its loader evaluates"
+            return Said(CODE, "pt2", what, "sympy.sympify", f"expr_str {expression!r}")
         return Said(SAFE, "pt2", "a PyTorch export without compiled code")
 
-    def _served(self, manifest: bytes) -> Iterator[Said]:
-        import json
-
-        try:
-            model = json.loads(manifest)["model"]
-            handler = model.get("handler")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            handler = None
+    def _served(self) -> Iterator[Said]:
+        handlers = [handler for manifest in self._manifests if (handler := _handler(manifest))]
         program = self._found.get("program")
-        if isinstance(handler, str) and handler:
+        if handlers:
             what = "a TorchServe model archive, whose handler runs when the model is served"
-            yield Said(CODE, "mar", what, handler.removesuffix(".py"), f"handler {handler!r} in MAR-INF/MANIFEST.json")
+            evidence = f"handler {handlers[0]!r} in MAR-INF/MANIFEST.json"
+            yield Said(CODE, "mar", what, handlers[0].removesuffix(".py"), evidence)
         elif program:
             what = "a TorchServe model archive with Python modules, which run when the model is served"
             yield Said(CODE, "mar", what, evidence=program)
 
-    def _configured(self, config: bytes) -> Iterator[Said]:
-        if not (self._scene.name.lower().endswith(".nemo") or b"nemo" in config):
+    def _configured(self) -> Iterator[Said]:
+        if not (self._scene.name.lower().endswith(".nemo") or any(b"nemo" in config for config in self._configs)):
             return
-        if len(config) > CONFIG_AT_MOST:
+        if len(self._configs) >= TEXTS_AT_MOST or any(len(config) > CONFIG_AT_MOST for config in self._configs):
             yield Said(OPAQUE, "nemo", "a NeMo model whose model_config.yaml is too long to look at", forced=True)
             return
-        for key, target in _targets(config):
-            if not target.startswith(NEMO_NAMESPACES):
-                what = f"a NeMo model whose configuration calls {target}"
-                yield Said(CODE, "nemo", what, target, f"{key} in model_config.yaml")
-                return
+        for config in self._configs:
+            for key, target in _targets(config):
+                if not target.startswith(NEMO_NAMESPACES):
+                    what = f"a NeMo model whose configuration calls {target}"
+                    yield Said(CODE, "nemo", what, target, f"{key} in model_config.yaml")
+                    return
         yield Said(SAFE, "nemo", "a NeMo model whose configuration names only classes of NeMo and PyTorch")
+
+
+def _handler(manifest: bytes) -> str | None:
+    import json
+
+    try:
+        handler = json.loads(manifest)["model"].get("handler")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    return handler if isinstance(handler, str) else None
 
 
 def _targets(config: bytes) -> Iterator[tuple[str, str]]:

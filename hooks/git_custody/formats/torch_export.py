@@ -6,11 +6,13 @@ before PyTorch 2.6 with `str` (``2*s77``), and reads them in `_parse_sym_expr`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from git_custody.core.content import Content
 
 WINDOW = 1024 * 1024
 LONGEST = 65_536
-SEARCHED = 32 * 1024 * 1024
+SEARCHED = 64 * 1024 * 1024
 # What sizes are made of: the functions of `torch.utils._sympy.functions`, and what SymPy prints of arithmetic.
 FUNCTIONS = frozenset(
     (
@@ -25,20 +27,28 @@ FUNCTIONS = frozenset(
 FAMILIES = (b"OpaqueUnaryFn_", b"BitwiseFn_")
 
 
-def odd_expression(graph: Content) -> str | None:
-    """The first size in a graph (JSON) that is more than arithmetic, or None."""
+class TooLong(Exception):
+    """There is more than can be looked at."""
+
+
+def odd_expression(graphs: Iterable[Content]) -> str | None:
+    """The first size in graphs (JSON) that is more than arithmetic, or None. Raises `TooLong`."""
     import re
 
     size = re.compile(rb'"expr_str"\s*:\s*"((?:[^"\\]|\\.){0,65536})"?')
-    for begin in range(0, SEARCHED, WINDOW):
-        text = graph.read_at(begin, WINDOW + LONGEST + 100)
-        # No writer of JSON escapes ASCII letters.
-        text = re.sub(rb"\\u00([2-7][0-9a-fA-F])", lambda found: bytes([int(found[1], 16)]), text)
-        for found in size.finditer(text):
-            if not _is_arithmetic(found[1]):
-                return found[1][:120].decode("utf-8", "replace")
-        if len(text) < WINDOW:
-            break
+    searched = 0
+    for graph in graphs:
+        at = 0
+        while text := graph.read_at(at, WINDOW + LONGEST + 100):
+            searched += min(len(text), WINDOW)
+            if searched > SEARCHED:
+                raise TooLong
+            # No writer of JSON escapes ASCII letters.
+            text = re.sub(rb"\\u00([2-7][0-9a-fA-F])", lambda found: bytes([int(found[1], 16)]), text)
+            for found in size.finditer(text):
+                if not _is_arithmetic(found[1]):
+                    return found[1][:120].decode("utf-8", "replace")
+            at += WINDOW
     return None
 
 
