@@ -229,6 +229,14 @@ def test_a_large_table_is_sampled_evenly(tmp_path: Path) -> None:
     assert len(judged(data)) == 20
 
 
+def test_texts_that_walk_like_pickles_do_not_take_long(tmp_path: Path) -> None:
+    rows = [(b"S'abcdefgh'\n" * 3000,)] * 1000
+    data = sqlite(tmp_path / "x.db", "create table t (v blob)", "insert into t values (?)", rows=rows)
+    began = time.perf_counter()
+    assert judged(data) == ()
+    assert time.perf_counter() - began < 3
+
+
 # The files of dbm
 
 
@@ -245,8 +253,13 @@ def test_values_of_dbm_dumb_are_found_without_their_index(tmp_path: Path) -> Non
 def test_ordinary_dat_files_are_silent() -> None:
     source = random.Random(5)
     text = b"".join(b"%d,cos,system\nid,name\n" % number for number in range(60_000))
-    for data in (text, source.randbytes(2_000_000), bytes(500_000), b"]" * 400_000, b"\x80\x04" * 300_000):
-        assert judged(b" " + data, "x.dat") == ()
+    archive = b"PK\x03\x04".ljust(512, b"\0") * 3
+    began = time.perf_counter()
+    for data in (text, source.randbytes(2_000_000), bytes(500_000), b"]" * 400_000, b"\x80\x04\xff" * 200_000, archive):
+        assert judged(b" " + data, "x.dat") == judged(b" ".ljust(512, b"\0") + data, "x.dat") == ()
+    lines = (b"S'abc'\n" * 73 + b"\0") * 20_000
+    assert judged(b" ".ljust(512, b"\0") + lines, "x.dat") == ()
+    assert time.perf_counter() - began < 5
 
 
 def gdbm(order: str, width: int, values: dict[bytes, bytes], magic: int) -> bytes:

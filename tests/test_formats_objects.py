@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import marshal
 import re
 import struct
 import time
+import zipfile
 from collections.abc import Callable
 
 import pytest
@@ -308,6 +310,15 @@ def test_a_pyc_is_recognised_by_its_header_and_code(length: int) -> None:
     assert judged(b"ab\r\n" + bytes(length - 4) + b"code of conduct" * 9) == ()
 
 
+def test_compiled_code_in_an_archive_is_part_of_a_program() -> None:
+    compiled_module = b"\xcb\r\r\n" + bytes(12) + marshal.dumps(function.__code__)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("package/__pycache__/module.cpython-312.pyc", compiled_module)
+    assert judged(packed.getvalue()) == ()
+    assert only(gzip.compress(compiled_module)).kind == CODE
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -448,6 +459,9 @@ def test_a_declaration_in_pmml_is_malformed() -> None:
     assert judged(b"<?xml version='1.0'?><!DOCTYPE html><html>PMML is &lt;PMML&gt;</html>") == ()
     assert only((BODY.format("<!-- <!DOCTYPE x> --><![CDATA[<!DOCTYPE y>]]>")).encode()).kind == SAFE
     assert only(BODY.format("")[:-4].encode()).kind == MALFORMED
+    assert only(BODY.format("<a>" * 20_000 + "</a>" * 20_000).encode()).kind == MALFORMED
+    attributes = " ".join(f"a{number}=''" for number in range(300_000))
+    assert only(f"<PMML {attributes}/>".encode(), "m.pmml").kind == MALFORMED
 
 
 def test_a_java_class_in_pmml_is_code() -> None:
