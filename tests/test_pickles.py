@@ -4,6 +4,7 @@ import collections
 import datetime
 import decimal
 import fractions
+import importlib.util
 import io
 import pathlib
 import pickle
@@ -23,6 +24,7 @@ from hypothesis import strategies as st
 from builders import EVIL0, LEGACY_MAGIC, Payload, npy, torch_index, torch_legacy, torch_zip, zipped
 from git_custody.core.content import BytesContent
 from git_custody.formats import pickle_names
+from git_custody.formats.explain_pickle import Explanation, call_in, explain
 from git_custody.formats.pickle_names import Names, names_in, renamed
 from git_custody.formats.pickles import walk
 from git_custody.formats.recognise import recognise
@@ -535,3 +537,70 @@ def test_importing_the_recogniser_imports_little() -> None:
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 12
     assert pickle_names.__name__ not in done.stdout
+
+
+# ------------------------------------------------------------------ fickling's words
+
+
+needs_limits = pytest.mark.skipif(
+    importlib.util.find_spec("resource") is None, reason="without limits on a child process, fickling is not asked"
+)
+
+
+@needs_limits
+def test_fickling_tells_how_severe_it_is_and_every_call() -> None:
+    told = explain(b"\x80\x02cos\nsystem\nX\4\0\0\0true\x85R0ccollections\nOrderedDict\n)R}b.")
+    assert told is not None
+    assert told.severity.endswith("OVERTLY_MALICIOUS")
+    assert told.calls[0] == "os.system('true')"
+    assert {call.partition("(")[0].rpartition(".")[2] for call in told.calls} == {
+        "system", "OrderedDict", "__setstate__",
+    }  # fmt: skip
+    plain = explain(pickle.dumps([1, 2], 2))
+    assert plain == Explanation("LIKELY_SAFE", ())
+
+
+@needs_limits
+def test_the_child_imports_nothing_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("fickling", "ast", "json", "resource", "sitecustomize", "usercustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w').close(); raise SystemExit(3)")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONSTARTUP", str(tmp_path / "fickling.py"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert call_in(pickle.dumps(Payload(), 2)) is not None
+    assert not (tmp_path / "marker").exists()
+
+
+@needs_limits
+def test_fickling_is_given_no_more_than_a_mebibyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def run(command: object, *, input: bytes, **_: object) -> None:
+        given.append(len(input))
+        raise OSError
+
+    monkeypatch.setattr("subprocess.run", run)
+    assert explain(bytes(5 * 1024 * 1024)) is None
+    assert given == [1024 * 1024]
+
+
+def test_fickling_is_not_asked_where_there_is_no_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    for missing in (None, ""):
+        monkeypatch.setattr(sys, "executable", missing)
+        assert explain(pickle.dumps(Payload(), 2)) is None
+
+
+def test_fickling_is_not_asked_where_there_are_no_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "resource", None)
+    assert explain(pickle.dumps(Payload(), 2)) is None
+
+
+@needs_limits
+@pytest.mark.parametrize(
+    "data", [b"", b"text", b"\x80\x02" + b"(" * 100_000, b"\x80\x02" + b"]" * 1_000_000, EVIL0[:9]]
+)
+def test_what_fickling_cannot_read_is_silence(data: bytes) -> None:
+    began = time.monotonic()
+    assert explain(data) is None
+    assert time.monotonic() - began < 20

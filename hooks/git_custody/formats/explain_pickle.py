@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 SECONDS = 3
 MEMORY = 512 * 1024 * 1024
+PICKLE_AT_MOST = 1024 * 1024
 ANSWER_AT_MOST = 200
 CALLS_AT_MOST = 20
 
@@ -19,7 +20,7 @@ _CHILD = f"""
 import resource, sys
 for limit, value in (
     (resource.RLIMIT_CPU, {SECONDS}), (resource.RLIMIT_AS, {MEMORY}), (resource.RLIMIT_FSIZE, 0),
-    (resource.RLIMIT_CORE, 0),
+    (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NPROC, 0),
 ):
     resource.setrlimit(limit, (value, value))
 import ast, json
@@ -33,11 +34,12 @@ for node in ast.walk(tree):
         for alias in node.names:
             origins[alias.asname or alias.name] = node.module + "." + alias.name
 for node in ast.walk(tree):
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        name = origins.get(node.func.id, node.func.id)
+    if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+        name = ast.unparse(node.func)
+        name = origins.get(name, name)
         calls.append((name + "(" + ", ".join(ast.unparse(part) for part in node.args) + ")")[:1000])
 usual = ("collections.", "torch.", "numpy.", "joblib.", "copyreg.", "_codecs.")
-calls.sort(key=lambda call: call.startswith(usual))
+calls.sort(key=lambda call: call.startswith(usual) or ".__setstate__(" in call)
 severity = ""
 if "severity" in sys.argv:
     from fickling.analysis import check_safety
@@ -56,7 +58,8 @@ class Explanation(NamedTuple):
 def call_in(pickle: bytes) -> str | None:
     """Name the most telling call that loading `pickle` would make, as ``os.system('id')``.
 
-    At most 200 characters; `None` where fickling is missing, fails, takes too long or sees no call.
+    Of a pickle of more than 1 MiB, only the first is looked at. At most 200 characters; `None` where fickling is
+    missing, fails, takes too long or sees no call.
     """
     told = _asked(pickle)
     return told.calls[0] if told is not None and told.calls else None
@@ -80,7 +83,7 @@ def _asked(pickle: bytes, *words: str) -> Explanation | None:
         with tempfile.TemporaryDirectory(prefix="git-custody-") as empty:
             answer = subprocess.run(
                 [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CHILD, *words],
-                input=pickle,
+                input=pickle[:PICKLE_AT_MOST],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 cwd=empty,
