@@ -613,6 +613,20 @@ def test_a_signed_checksum_counts() -> None:
     assert calls(bytes(block) + FILLED) == set()
 
 
+@pytest.mark.parametrize("written", [b"       \0", bytes(8), b"-0000001", b"\xff" * 8, b"\x1c0\0", b"\x1f-1\0"])
+def test_a_signed_checksum_of_nothing_or_less_counts(written: bytes) -> None:
+    block = bytearray(header(b"a", len(EVIL0)))
+    goal = 0 if b"1" not in written and written[0] != 0xFF else -1
+    for at in range(345, 512):  # fill up with bytes that count as negative
+        signed = 256 + sum(byte - 256 if byte > 127 else byte for byte in block[:148] + block[156:])
+        block[at] = 256 - min(128, signed - goal) if signed > goal else 0
+    block[148:156] = written.ljust(8, b"\0")
+    assert tarfile.open(fileobj=io.BytesIO(bytes(block) + FILLED + bytes(1024))).getnames()  # noqa: SIM115
+    assert len(calls(bytes(block) + FILLED)) == 1
+    block[511] ^= 1
+    assert calls(bytes(block) + FILLED) == set()
+
+
 def test_a_negative_size_leads_back_a_bounded_number_of_times() -> None:
     """`tarfile` followed it before CVE-2025-8194 was mended: to a header in what had been read over as data."""
     hidden = header(b"evil", len(EVIL0)) + FILLED

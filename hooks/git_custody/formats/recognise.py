@@ -35,7 +35,7 @@ UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
 ZIP_START = b"PK\x03\x04"
 ZIP_END = b"PK\x05\x06"
 ZIP_TAIL = 65_535 + 22 + 4096  # the longest comment, the end record, and as much again as zips.TAIL says
-TAR_CHECKSUM_BEGINS = b" 01234567+\t\n\r\v\f\x80"
+TAR_CHECKSUM_BEGINS = b"\0 01234567+-\t\n\r\v\f\x1c\x1d\x1e\x1f\x80\xff"
 LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 
 Inspect = Callable[[Scene], Iterator[Said | Member]]

@@ -18,7 +18,7 @@ from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Member, Said, 
 BLOCK = 512
 HEADERS_AT_MOST = 4 * MEMBERS_AT_MOST
 SKIPPED_AT_MOST = 16 * 1024 * 1024
-CHECKSUM_BEGINS = frozenset(b" 01234567+\t\n\r\v\f\x80")
+CHECKSUM_BEGINS = frozenset(b"\0 01234567+-\t\n\r\v\f\x1c\x1d\x1e\x1f\x80\xff")
 STEPS_BACK_AT_MOST = 16
 NAME_AT_MOST = 65_536
 RECORDS_AT_MOST = 1024 * 1024
@@ -35,7 +35,7 @@ def is_header(block: bytes) -> bool:
     if len(block) < BLOCK:
         return False
     recorded = _number(block[148:156])
-    if not recorded:
+    if recorded is None or (recorded <= 0 and block.isascii()):
         return False
     unsigned = sum(block) - sum(block[148:156]) + 8 * 0x20
     if recorded == unsigned:
@@ -248,7 +248,7 @@ def _number(field: bytes) -> int | None:
             number -= 256 ** (len(field) - 1)
     else:
         try:
-            number = int(field.partition(b"\0")[0].strip() or b"0", 8)
+            number = int(field.partition(b"\0")[0].decode("ascii").strip() or "0", 8)
         except ValueError:
             return None
     return number if -LARGEST < number < LARGEST else None
