@@ -239,6 +239,14 @@ def test_what_is_released_can_be_read_again() -> None:
     assert verdict.pickle_bytes(5) == EVIL0[:5]
 
 
+def test_padding_between_gzip_streams_hides_nothing() -> None:
+    first, evil = gzip.compress(b""), gzip.compress(EVIL0)
+    assert calls(first + bytes(17_000_000) + evil) == {None}
+    (verdict,) = judged(first + bytes(65 * 1024 * 1024) + evil)
+    assert (verdict.kind, verdict.forced) == ("opaque", True)
+    assert judged(first + bytes(1000)) == judged(first + b"junk") == ()
+
+
 def test_gzip_headers_of_any_kind() -> None:
     body = zlib.compressobj(9, zlib.DEFLATED, -15)
     raw = body.compress(EVIL0) + body.flush()

@@ -130,12 +130,12 @@ def _gzip_data(content: Content, at: int) -> int | None:
 
 def _after_nul(content: Content, at: int) -> int | None:
     """Behind the next NUL: names and comments have any length."""
-    for begin in range(at, at + 64 * streams.LARGEST_STEP, streams.LARGEST_STEP):
-        text = content.read_at(begin, streams.LARGEST_STEP)
+    step = streams.FIRST_STEP
+    while text := content.read_at(at, step):
         if (found := text.find(b"\0")) >= 0:
-            return begin + found + 1
-        if not text:
-            return None
+            return at + found + 1
+        at += len(text)
+        step = streams.LARGEST_STEP
     return None
 
 

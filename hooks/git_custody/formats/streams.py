@@ -19,7 +19,7 @@ from git_custody.core.content import Content
 FIRST_STEP = 4096
 LARGEST_STEP = 256 * 1024
 STREAMS_AT_MOST = 20_000
-PADDING_AT_MOST = 16 * 1024 * 1024
+PADDING_AT_MOST = 64 * 1024 * 1024
 # Bytes that a window may have; the smallest that will do is taken.
 WINDOWS = tuple(1 << power for power in (20, 22, 23, 24, 25, 26, 27))
 LZMA_OVERHEAD = 512 * 1024
@@ -336,14 +336,18 @@ class Streams(Source):
                 self.refused = run.refused
                 return
             at = _after_zeros(content, run.end + trailer)
-        self.endless = begin(content, at) is not None
+            if content.read_at(at, 1) == b"\0":
+                break  # more padding than is passed over
+        self.endless = bool(content.read_at(at, 1))
 
 
 def _after_zeros(content: Content, at: int) -> int:
-    for _ in range(PADDING_AT_MOST // FIRST_STEP):
-        padding = content.read_at(at, FIRST_STEP)
+    step, end = FIRST_STEP, at + PADDING_AT_MOST
+    while at < end:
+        padding = content.read_at(at, step)
         zeros = len(padding) - len(padding.lstrip(b"\0"))
         at += zeros
-        if zeros < FIRST_STEP:
+        if zeros < step:
             break
+        step = min(2 * step, LARGEST_STEP)
     return at
