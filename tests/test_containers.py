@@ -260,6 +260,7 @@ def test_gzip_headers_of_any_kind() -> None:
         (2, b"\xde\xad"),
         (31, b"\x02\0xx" + b"name\0" + b"comment\0" + b"\0\0"),
         (8, b"n" * 70_000 + b"\0"),
+        (24, b"n" * 17_000_000 + b"\0" + b"c" * 5_000 + b"\0"),
         (0xE0, b""),
     ):
         assert calls(b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + more + raw + end) == {None}
