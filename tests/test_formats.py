@@ -130,6 +130,16 @@ def test_an_object_array_hands_out_its_pickle() -> None:
     assert verdict.what == "a NumPy array of Python objects, which is a pickle"
 
 
+@pytest.mark.parametrize(
+    "descr", ["O", "|O8", "2O", "(1, )O", "1 O", "O,i4", "i4, O", "object_", "i4,(2)O", [("a", "2O")]]
+)
+def test_objects_are_found_behind_a_header_of_any_length(descr: object) -> None:
+    for field in ("H2", "CO2", "ORDER"):
+        long = npy([(field * 20_000, "<i4"), ("b", descr)], (1,), EVIL0, version=2)
+        assert pickles_in(long)[0].calls == "os.system"
+        assert pickles_in(npy([(field * 20_000, "<i4"), ("O2", "<U3")], (1,), EVIL0, version=2)) == []
+
+
 def test_a_pickle_right_behind_a_line_end_in_a_zip_is_placed_in_its_member() -> None:
     """`PK` begins PERSID, which takes everything up to the line end."""
     for data in (zipped({"a.npy": npy("|O", (1,), EVIL0)}), zipped({"a.txt": b"\n" + EVIL0, "b": EVIL0})):

@@ -18,8 +18,8 @@ HEADER_PARSED_AT_MOST = 65_536
 ARRAYS_AT_MOST = 1_000
 SEARCHED_FOR_NEXT = 1024 * 1024
 WINDOW = 1024 * 1024
-# The type code of objects in quotes, alone or as the last of several, plainly or escaped.
-SIGN_OF_OBJECTS = rb"""['",] ?[|<>=]?(?:O[48]?|object_?)['"]|\\"""
+# The type code of objects in quotes, alone or one of several, with the extents of an array before, or escapes.
+SIGN_OF_OBJECTS = rb"""['",] {0,9}(?:\([\d, ]{1,99}\) {0,9}|\d{1,9} {0,9})?[|<>=]?(?:O[48]?|object_?) {0,9}['",]|\\"""
 ITEM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2}
 ITEM_SIZES |= {"f": 4, "d": 8, "g": 16, "F": 8, "D": 16, "G": 32}
 
@@ -104,7 +104,7 @@ def _has_sign_of_objects(content: Content, at: int, length: int) -> bool:
             return False
         if sign.search(window):
             return True
-        at += max(len(window) - 16, 1)  # a sign may lie across two windows
+        at += max(len(window) - 160, 1)  # a sign may lie across two windows
     return False
 
 
