@@ -260,6 +260,11 @@ def test_json_of_others_is_left_alone() -> None:
 def test_long_padding_in_front_hides_nothing_in_a_json_file() -> None:
     data = b'{"padding": "' + b"x" * 100_000 + b'", ' + json.dumps(model(layer("Popen", "subprocess"))).encode()[1:]
     assert told(data, "model.json") == [("code", "keras", "subprocess.Popen")]
+    for padding in (b'{"padding": "' + b"x" * 1_048_570 + b'", ', b"{" + b" " * 5_000, b"\n " * 5_000 + b"{"):
+        long = padding + json.dumps(model(layer("Popen", "subprocess"))).encode()[1:]
+        for hidden in (long, long.replace(b'"class_name"', b'"\\u0063lass_n\\u0061me"')):
+            for name in ("model.json", "architecture.txt", ""):
+                assert told(hidden, name) == [("code", "keras", "subprocess.Popen")]
 
 
 YAML = """\

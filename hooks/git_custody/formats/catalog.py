@@ -224,7 +224,7 @@ FORMATS = (
         "a Keras model",
         "keras_config",
         marks=((0, b"backend:"), (0, b"class_name:")),
-        first=b"{",
+        first=b"{ \t\r\n",
         names=(".keras", ".json"),
         suffixes=(".keras",),
         is_model=True,

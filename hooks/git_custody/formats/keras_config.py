@@ -12,7 +12,8 @@ Keras's is imported by tf_keras and earlier versions of Keras, and counts as cod
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -26,12 +27,14 @@ CONFIG = "config.json"
 KEYS = ("class_name", "config", "module", "registered_name", "function", "function_type")
 YAML_AT_MOST = 512 * 1024
 EVENTS_AT_MOST = 60_000
-START_READ = 512 * 1024
+WINDOW = 512 * 1024
 FINDINGS_AT_MOST = 20
 NESTED_AT_MOST = 4
 MODELS = frozenset(("Model", "Functional", "Sequential"))
 OF_KERAS = frozenset(("module", "registered_name", "keras_version", "backend", "build_config", "compile_config"))
 SIGNS = (b'"class_name"', b'"config"', b'"module"')
+LONGEST_SIGN = 6 * len(b'"class_name"')
+ESCAPED_LETTER = re.compile(rb"\\u00([46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 PROGRAMS = (".py", ".pyc", ".so", ".dll", ".pyd", ".dylib", ".sh")
 
 # Classes that do more than build themselves, whatever module is named with them.
@@ -54,7 +57,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
             yield from _archive(scene)
     elif scene.head[:1] in b"bc":
         yield from _yaml(scene)
-    elif b'"class_name"' in scene.head or name.endswith(".json"):
+    elif name.endswith(".json") or scene.head.lstrip(b" \t\r\n")[:1] in (b"{", b""):
         yield from _alone(scene, name.rpartition("/")[2] == CONFIG)
 
 
@@ -68,17 +71,29 @@ def judge(content: Content, where: str) -> Iterator[Said]:
 
 
 def _alone(scene: Scene, named: bool) -> Iterator[Said]:
-    """A JSON file; only where it is `named` like a configuration, an encoding that hides the words is reckoned with."""
-    start = scene.content.read_at(0, START_READ)
-    if not named and not (b'"class_name"' in start and b'"config"' in start):
+    """A JSON file; only where it is `named` like a configuration, it may be in another encoding than UTF-8."""
+    if not named and not _has(scene.content, SIGNS[:2]):
         return
     config = _read(scene.content)
     if isinstance(config, Said):
-        if all(sign in start for sign in SIGNS):
+        if _has(scene.content, SIGNS):
             yield config
     elif isinstance(config, dict) and _is_keras(config):
         findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
         yield from findings or [Said(SAFE, "keras", "the configuration of a Keras model")]
+
+
+def _has(content: Content, signs: Iterable[bytes]) -> bool:
+    """Whether all of these words stand in what may be a configuration, also with letters that are escaped."""
+    missing = list(signs)
+    for at in range(0, bounded_json.BYTES_AT_MOST, WINDOW):
+        window = content.read_at(at, WINDOW + LONGEST_SIGN)
+        if b"\\u00" in window:  # which no writer of JSON makes of letters
+            window = ESCAPED_LETTER.sub(lambda found: bytes([int(found[1], 16)]), window)
+        missing = [sign for sign in missing if sign not in window]
+        if not missing or not content.read_at(at + WINDOW, 1):
+            break
+    return not missing
 
 
 def _is_keras(config: Object) -> bool:
