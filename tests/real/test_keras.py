@@ -449,7 +449,7 @@ class Own(sklearn.base.BaseEstimator):  # type: ignore[misc]
 @pytest.mark.parametrize(
     "value",
     [Own(), preprocessing.FunctionTransformer(os.system), Own().method, [os.getcwd], {"a": evil}, Payload()],
-    ids=str,
+    ids=["object", "transformer", "method", "builtin", "function", "payload"],
 )
 def test_what_skops_asks_the_user_to_trust_is_refused(value: Any, tmp_path: Path) -> None:
     path = tmp_path / "m.skops"
