@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from time import process_time
 
 from git_custody.core.content import Content
 from git_custody.formats.catalog import modules_for
@@ -20,6 +21,7 @@ from git_custody.formats.verdicts import (
     OPAQUE,
     PICKLE,
     SAFE,
+    UNPACKED_AT_MOST,
     Budget,
     Member,
     Said,
@@ -31,6 +33,11 @@ HEAD = 4096
 PICKLES_AT_MOST = 20
 PICKLES_WITH_NAMES = 1000
 VERDICTS_AT_MOST = 200
+# Seconds of processor time for one file, and what it gets more for what it holds. Ordinary archives take a fraction of
+# that; each member may be made to take a second, so that there has to be an end.
+SECONDS_AT_MOST = 5.0
+MEMBERS_PER_SECOND = 2_000
+UNPACKED_PER_SECOND = 100_000_000
 UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
 ZIP_START = b"PK\x03\x04"
 ZIP_END = b"PK\x05\x06"
@@ -75,6 +82,7 @@ class _Examination:
         self.is_own = is_own
         self.thorough = thorough
         self.has_left_out = False
+        self.began = process_time()
         self.opcodes: int | None = None  # that may still be read for names
 
     def look(self, content: Content, name: str, place: tuple[str, ...], depth: int, wrapping: str = "") -> None:
@@ -117,6 +125,9 @@ class _Examination:
             known, what = member.unpickled
             walked = walk(member.content, is_own=self.is_own)
             self._pickle(member.content, inside, walked, known, what + how + wrapping)
+        elif self._is_late():
+            self.budget.members = -1
+            self._said(Said(OPAQUE, "", "an archive that takes too long to look into", forced=True), place, "")
         elif self.budget.members < 0:
             self._said(Said(OPAQUE, "", f"an archive with more than {MEMBERS_AT_MOST} members", forced=True), place, "")
         elif depth >= DEPTH_AT_MOST:
@@ -128,6 +139,11 @@ class _Examination:
             if member.obstacle is not None and len(self.verdicts) == before:
                 self._said(Said(OPAQUE, "", f"a member that is {member.obstacle}"), inside, "")
         return self.budget.members >= 0 and self.pickles < self.most
+
+    def _is_late(self) -> bool:
+        seen = (MEMBERS_AT_MOST - self.budget.members) / MEMBERS_PER_SECOND
+        unpacked = (UNPACKED_AT_MOST - self.budget.unpacked) / UNPACKED_PER_SECOND
+        return process_time() - self.began > SECONDS_AT_MOST + seen + unpacked
 
     def _said(self, said: Said, place: tuple[str, ...], how: str) -> None:
         where = "!".join(place) or None
