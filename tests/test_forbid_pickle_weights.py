@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest import PICKLE, PLAIN_PICKLE, Repo, documented
-from corpus import EVIL0, Payload, npy, torch_zip
+from corpus import EVIL0, Payload, npy, torch_zip, zipped
 from git_custody.core.content import BytesContent
 from git_custody.core.findings import Finding, RepoPath
 from git_custody.forbid_pickle_weights import PICKLE_WEIGHTS, RULES, findings_for
@@ -369,6 +369,40 @@ def test_the_policy_decides_what_a_waived_pickle_may_look_up(repo: Repo) -> None
     assert repo.check("--all").rules == ["pickle-weights"]
 
 
+def test_what_cannot_be_looked_into_beside_a_waived_pickle_counts_for_itself(repo: Repo) -> None:
+    plain = pickle.dumps([1], 4)
+    data = bytearray(zipped({"a": plain, "b": b"\x17\x94" * 40}))
+    waived(repo, bytes(data))
+    assert repo.check().rules == []
+    data[data.rindex(b"PK\x01\x02") + 10] = 97  # a method that nobody knows
+    waived(repo, bytes(data))
+    assert repo.check().rules == ["uninspected-content"]
+
+
+@pytest.mark.parametrize("mode", ["--staged", "--all"])
+def test_a_waiver_holds_for_what_a_checkout_makes_of_a_pickle(repo: Repo, mode: str) -> None:
+    evil = b"cbuiltins\nprint\n(tR."
+    stored = b"\x80\x04\x8c" + bytes([2 * len(evil)]) + b"\n" * len(evil) + evil + b"."
+    assert pickle.loads(stored) == "\n" * len(evil) + evil.decode()
+    waived(repo, stored)
+    verdict = repo.check(mode)
+    assert verdict.rules == ["pickle-weights"]
+    messages = [f["message"] for f in verdict.report["findings"] if f["blocks"]]
+    assert "its line ends" in messages[0]
+    assert "no waiver admits it" in messages[0]
+
+
+def test_a_waiver_of_a_text_admits_no_other_pickle_that_a_checkout_makes_of_it(repo: Repo) -> None:
+    repo.commit({".gitattributes": "*.bin working-tree-encoding=ISO-8859-1\n"})
+    for made, rules in ((PICKLE, ["pickle-weights"]), (pickle.dumps([1], 4), [])):
+        text = made.decode("latin-1").encode()
+        waiver = WAIVER.format(hashlib.sha256(text).hexdigest(), datetime.date.today().isoformat())
+        repo.commit({".custody/policy.yaml": "version: 1\n", ".custody/waivers/old.yaml": waiver})
+        blob = repo.git("hash-object", "-w", "--stdin", input=text)
+        repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},old.bin")
+        assert repo.check("--all").rules == rules
+
+
 def test_names_behind_many_others_count(repo: Repo) -> None:
     data = pickle.dumps([list(range(100_000)), b"x" * 100_000, datetime.date(2026, 1, 1), Ours()], 4)
     waived(repo, data)
@@ -378,7 +412,14 @@ def test_names_behind_many_others_count(repo: Repo) -> None:
 def test_names_in_a_second_pickle_of_the_file_count(repo: Repo) -> None:
     waived(repo, torch_zip() + b"")
     assert repo.check().rules == []
-    from corpus import zipped
-
     waived(repo, zipped({"a.pkl": pickle.dumps([1], 4), "b.pkl": pickle.dumps(Ours(), 4)}))
     assert repo.check().rules == ["pickle-weights"]
+
+
+def test_what_cannot_be_looked_into_beside_a_pickle_counts(repo: Repo) -> None:
+    data = bytearray(zipped({"a.pkl": PLAIN_PICKLE, "b.bin": b"\x17\x94" * 40}))
+    for mark, at in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        data[data.rindex(mark) + at] |= 1  # encrypted
+    waived(repo, bytes(data))
+    (finding,) = (f for f in repo.check().report["findings"] if f["rule"] == "pickle-weights")
+    assert finding["message"].endswith("; no waiver admits it, because not all of it can be looked into")

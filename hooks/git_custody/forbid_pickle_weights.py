@@ -163,7 +163,7 @@ def findings_for(
     if pickles:
         shown = next((verdict for verdict in pickles if verdict.calls), pickles[0])
         message = _pickle_message(shown, seen.excerpt, explain)
-        beyond = _beyond(pickles, allowed) if seen.thorough else ""
+        beyond = _beyond(seen.verdicts, allowed) if seen.thorough else ""
         fix = (CUSTODY, "add") if _is_convertible(shown) else ("git", "rm", "--cached", "-f")
         finding = _finding(PICKLE_WEIGHTS, seen, shown, message + (f"; {beyond}" if beyond else ""))
         yield finding._replace(fix=((*fix, RepoPath(seen.path)),), beyond_waiver=bool(beyond))
@@ -172,7 +172,8 @@ def findings_for(
         shown = next((verdict for verdict in running if verdict.calls), running[0])
         calls = f", and loading it calls {shown.calls}" if shown.calls else ""
         yield _finding(CODE_ON_LOAD, seen, shown, f"this file is {shown.what}{calls}")
-    for verdict in () if pickles or running else seen.verdicts:
+    # Beside a pickle that a waiver may admit, what cannot be looked into counts for itself.
+    for verdict in () if (pickles or running) and not seen.thorough else seen.verdicts:
         if verdict.kind == OPAQUE:
             if strict or verdict.forced or seen.path.lower().endswith((*MODEL_SUFFIXES, ".bin")):
                 yield _finding(UNINSPECTED_CONTENT, seen, verdict, f"this file is or holds {verdict.what}")
@@ -213,9 +214,13 @@ def _is_convertible(verdict: Verdict) -> bool:
     return verdict.format in _CONVERTIBLE and told.partition(".")[0] in _TENSOR_MODULES
 
 
-def _beyond(pickles: Sequence[Verdict], allowed: Sequence[str]) -> str:
-    """Why no waiver admits these pickles; "" where one may."""
-    for verdict in pickles:
+def _beyond(verdicts: Sequence[Verdict], allowed: Sequence[str]) -> str:
+    """Why no waiver admits the pickles of a file; "" where one may."""
+    for verdict in verdicts:
+        if verdict.kind == OPAQUE:
+            return "no waiver admits it, because not all of it can be looked into"
+        if verdict.kind != PICKLE:
+            continue
         if verdict.names is None:
             return "no waiver admits it, because not all names that it looks up can be told"
         for name in sorted(verdict.names):
