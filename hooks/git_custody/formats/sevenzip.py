@@ -433,8 +433,9 @@ class _Chain(Source):
     """What a folder unpacks to, step by step."""
 
     def __init__(self, content: Content, folder: Folder) -> None:
-        cost = max((codec.cost for coder in folder.coders if (codec := _codec(coder))), default=1)
-        super().__init__(self._all(content, folder), cost)
+        codecs = [codec for coder in folder.coders if (codec := _codec(coder))] or [streams.DEFLATE]
+        cost, usual = max(codec.cost for codec in codecs), max(codec.usual for codec in codecs)
+        super().__init__(self._all(content, folder), cost, usual)
 
     def _all(self, content: Content, folder: Folder) -> Generator[bytes, None, None]:
         packed = PartContent(content, folder.packed_at, folder.packed)

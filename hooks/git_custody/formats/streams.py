@@ -19,6 +19,7 @@ from git_custody.core.content import Content
 FIRST_STEP = 4096
 LARGEST_STEP = 256 * 1024
 STREAMS_AT_MOST = 20_000
+UNUSUAL_AT_MOST = 16 * 1024 * 1024
 PADDING_AT_MOST = 64 * 1024 * 1024
 # Bytes that a window may have; the smallest that will do is taken.
 WINDOWS = tuple(1 << power for power in (20, 22, 23, 24, 25, 26, 27))
@@ -55,13 +56,15 @@ class Codec(NamedTuple):
     """A way to compress.
 
     `make` builds an engine that may hold a window of so many bytes; `windows` are the sizes to try, smallest
-    first. `cost`: how many times longer than zlib it takes for a byte of output.
+    first. `cost`: how many times longer than zlib it takes for a byte of output. `usual`: how many times its size
+    ordinary data may unpack to; more are one number over and over, or hide something.
     """
 
     name: str
     make: Callable[[int], Engine]
     windows: tuple[int, ...]
     cost: int = 1
+    usual: int = 1000
 
 
 class _Inflater:
@@ -122,14 +125,14 @@ def _zstd(window: int) -> Engine:
     return engine
 
 
-DEFLATE = Codec("deflate", lambda _: _Inflater(), (ZLIB_WINDOW,))
+DEFLATE = Codec("deflate", lambda _: _Inflater(), (ZLIB_WINDOW,), usual=200)
 ZLIB = DEFLATE._replace(name="zlib")
 GZIP = DEFLATE._replace(name="gzip")
 BZIP2 = Codec("bzip2", _bzip2, (4 * 1024 * 1024,), cost=6)
 XZ = Codec("xz", _xz, WINDOWS, cost=3)
 LZIP = XZ._replace(name="lzip")
 LZMA = Codec("lzma", _lzma_alone, WINDOWS, cost=3)
-LZ4 = Codec("lz4", _lz4, (9 * 1024 * 1024,))
+LZ4 = Codec("lz4", _lz4, (9 * 1024 * 1024,), usual=150)
 ZSTD = Codec("zstd", _zstd, WINDOWS)
 
 
@@ -266,13 +269,14 @@ def _tried(call: Callable[..., T], *arguments: object) -> T:
 class Source:
     """Output, chunk by chunk, and what is known of it so far.
 
-    `cost`: how many times longer than zlib a byte takes. `window`: bytes of memory held. `consumed`: compressed bytes
+    `cost` and `usual` are as in `Codec`. `window`: bytes of memory held. `consumed`: compressed bytes
     read. `ended`: the stream came to its end. `refused`: it would have to hold more than it may. `endless`: there
     are more streams than are followed.
     """
 
-    def __init__(self, chunks: Generator[bytes, None, None], cost: int) -> None:
+    def __init__(self, chunks: Generator[bytes, None, None], cost: int, usual: int) -> None:
         self.cost = cost
+        self.usual = usual
         self.window = self.consumed = 0
         self.ended = self.refused = self.endless = False
         self._chunks = chunks
@@ -283,6 +287,10 @@ class Source:
     def __next__(self) -> bytes:
         return next(self._chunks)
 
+    def is_unusual(self, length: int) -> bool:
+        """Whether that many bytes of output are more than ordinary data unpack to."""
+        return length > self.usual * self.consumed + UNUSUAL_AT_MOST
+
     def close(self) -> None:
         """Let go of the decompressor."""
         self._chunks.close()
@@ -292,7 +300,7 @@ class Single(Source):
     """The output of one stream, whose compressed data begin at `start`."""
 
     def __init__(self, codec: Codec, content: Content, start: int) -> None:
-        super().__init__(self._all(codec, content, start), codec.cost)
+        super().__init__(self._all(codec, content, start), codec.cost, codec.usual)
 
     def _all(self, codec: Codec, content: Content, start: int) -> Generator[bytes, None, None]:
         run = Run(codec, content, start)
@@ -315,7 +323,7 @@ class Streams(Source):
     def __init__(
         self, codec: Codec, content: Content, begin: Callable[[Content, int], int | None], trailer: int = 0
     ) -> None:
-        super().__init__(self._all(codec, content, begin, trailer), codec.cost)
+        super().__init__(self._all(codec, content, begin, trailer), codec.cost, codec.usual)
 
     def _all(
         self, codec: Codec, content: Content, begin: Callable[[Content, int], int | None], trailer: int

@@ -11,9 +11,6 @@ from git_custody.formats.verdicts import Budget
 FREE_AT_ALL_TIMES = 4096
 FREE = 65_536
 KEPT_IN_MEMORY = 256 * 1024
-# A stream that unpacks to more than this many times its size is one number over and over, or hides something.
-USUAL_RATIO = 100
-UNUSUAL_AT_MOST = 16 * 1024 * 1024
 ARRAY = b"\x93NUMPY"  # which may well be one number over and over
 
 
@@ -108,8 +105,8 @@ class Unpacked:
             self._stop("unpack to more than can be looked at")
         elif self._budget.windows < 0:
             self._stop("need more memory to unpack than is taken here")
-        elif self._length > USUAL_RATIO * self.source.consumed + UNUSUAL_AT_MOST and self.read_at(0, 6) != ARRAY:
-            self._stop(f"unpack to more than {USUAL_RATIO} times their size", hides=True)
+        elif self.source.is_unusual(self._length) and self.read_at(0, 6) != ARRAY:
+            self._stop(f"unpack to more than {self.source.usual} times their size", hides=True)
         return self.obstacle is None
 
     def _pull(self) -> int:

@@ -16,8 +16,8 @@ from zlib import crc32
 from git_custody.core.content import Content, PartContent
 from git_custody.formats.archives import TELLING, Kinds
 from git_custody.formats.catalog import is_named
-from git_custody.formats.streams import Codec, Run, Single
-from git_custody.formats.unpacked import UNUSUAL_AT_MOST, USUAL_RATIO, Unpacked
+from git_custody.formats.streams import Codec, Single
+from git_custody.formats.unpacked import Unpacked
 from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Member, Said, Scene
 from git_custody.formats.zip_records import (
     AES,
@@ -226,17 +226,17 @@ class _Zip:
 
     def _unpacked_to(self, codec: Codec, data_at: int) -> int | None:
         """Where the packed data end by themselves, if they do."""
-        run = Run(codec, self.content, data_at)
+        source = Single(codec, self.content, data_at)
         length = 0
         try:
-            for chunk in run:
+            for chunk in source:
                 length += len(chunk)
                 self.budget.unpacked -= len(chunk) * codec.cost
-                if self.budget.unpacked <= 0 or length > USUAL_RATIO * (run.end - data_at) + UNUSUAL_AT_MOST:
+                if self.budget.unpacked <= 0 or source.is_unusual(length):
                     raise _TooMuch("a zip with data that unpack to more than can be looked at")
         finally:
-            run.close()
-        return run.end if run.ended else None
+            source.close()
+        return data_at + source.consumed if source.ended else None
 
     # One reading of a member
 
