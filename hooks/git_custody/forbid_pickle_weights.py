@@ -172,8 +172,7 @@ def findings_for(
         shown = next((verdict for verdict in running if verdict.calls), running[0])
         calls = f", and loading it calls {shown.calls}" if shown.calls else ""
         yield _finding(CODE_ON_LOAD, seen, shown, f"this file is {shown.what}{calls}")
-    # Beside a pickle that a waiver may admit, what cannot be looked into counts for itself.
-    for verdict in () if (pickles or running) and not seen.thorough else seen.verdicts:
+    for verdict in () if pickles or running else seen.verdicts:
         if verdict.kind == OPAQUE:
             if strict or verdict.forced or seen.path.lower().endswith((*MODEL_SUFFIXES, ".bin")):
                 yield _finding(UNINSPECTED_CONTENT, seen, verdict, f"this file is or holds {verdict.what}")

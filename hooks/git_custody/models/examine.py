@@ -72,20 +72,24 @@ def examined(case: Case) -> Sequence[Seen]:
 def _examined(case: Case) -> Iterator[Seen]:
     # A symlink's blob, too: where there are no symlinks (core.symlinks=false) it is checked out as a file.
     pairs = [(path, entry) for path, entry in case.introduced if entry.mode != GITLINK]
-    yield from _converted(case, pairs)
+    waivers = [waiver for waiver in case.settings.waivers if waiver.rule == "pickle-weights"]
+
+    def at_stake(path: str) -> bool:
+        return any(waiver.matches(path) for waiver in waivers)
+
+    yield from _converted(case, pairs, at_stake)
     ordinary: set[str] = set()
     if case.is_whole:
         ordinary = set(case.verdicts(_CACHE, {_key(path, entry) for path, entry in pairs}))
         pairs = [(path, entry) for path, entry in pairs if _key(path, entry) not in ordinary]
     owned = _Owned(case)
-    waivers = [waiver for waiver in case.settings.waivers if waiver.rule == "pickle-weights"]
     for path, entry, content, sha256 in case.contents(pairs):
         key = _key(path, entry)
         if key in ordinary:
             continue
         owned.asked = False
         try:
-            look = _Look(case, path, entry.oid, owned, any(waiver.matches(path) for waiver in waivers))
+            look = _Look(case, path, entry.oid, owned, at_stake(path))
             seen = list(look.at(content, sha256))
         except (CannotJudge, OSError) as error:
             yield CannotJudge(getattr(error, "message", None) or f"it cannot be read: {error}", path)
@@ -130,9 +134,11 @@ class _Look(NamedTuple):
             yield Unread(path, reason, sha256 or sha256_of(content), fix)
         found = list(self._examine(content, sha256))
         yield from found
-        if not any(_is_bad(seen) for seen in found) and (written := _with_other_line_ends(content)) is not None:
+        is_judged = any(_is_bad(seen) for seen in found) and not self.thorough
+        if not is_judged and (written := _with_other_line_ends(content)) is not None:
             for seen in self._examine(written, sha256 or sha256_of(content)):
-                yield seen._replace(changed_by="line ends")
+                if not any(_is_bad(one) for one in found) or _names(seen) - _names(*found):
+                    yield seen._replace(changed_by="line ends")
         if not found:
             yield from self._kept_elsewhere(content)
 
@@ -196,6 +202,13 @@ def _is_bad(seen: Seen) -> bool:
     return isinstance(seen, Examined) and any(verdict.kind != SAFE for verdict in seen.verdicts)
 
 
+def _names(*seen: Seen) -> set[str | None]:
+    """What the pickles look up, less what other line ends add to names; with None, where that cannot be told."""
+    verdicts = (verdict for one in seen if isinstance(one, Examined) for verdict in one.verdicts)
+    told = (verdict.names for verdict in verdicts if verdict.kind == PICKLE)
+    return {name and name.replace("\r", "") for names in told for name in ((None,) if names is None else names)}
+
+
 class _Owned:
     """Whether a top-level module is one of the repository's own, which its pickles may well name."""
 
@@ -217,7 +230,7 @@ class _Owned:
         return module in self._modules
 
 
-def _converted(case: Case, pairs: Sequence[tuple[str, Entry]]) -> Iterator[Seen]:
+def _converted(case: Case, pairs: Sequence[tuple[str, Entry]], at_stake: Callable[[str], bool]) -> Iterator[Seen]:
     """Look at files as a checkout writes them, where an attribute says that it converts them: what is stored
     as harmless UTF-8 can be any bytes in the work tree.
     """
@@ -237,7 +250,8 @@ def _converted(case: Case, pairs: Sequence[tuple[str, Entry]]) -> Iterator[Seen]
             reason = f"what its git attribute working-tree-encoding={encodings[path]} makes of it cannot be told"
             yield Unread(path, reason, sha256_of(content), ())
         elif content.read_at(0, content.size) != written:
-            for seen in examine(path, entry.oid, BytesContent(written), sha256_of(content)):
+            digest = sha256_of(content)
+            for seen in examine(path, entry.oid, BytesContent(written), digest, thorough=at_stake(path)):
                 yield seen._replace(changed_by="encoding")
 
 
