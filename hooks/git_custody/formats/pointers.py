@@ -7,5 +7,8 @@ _ANNEX = b"/annex/objects/"
 
 
 def is_pointer(head: bytes) -> bool:
-    """Whether `head`, a file's first bytes, are those of a Git LFS pointer or of a git-annex pointer or link."""
-    return head.startswith(_BEGINNINGS) or _ANNEX in head[:1024]
+    """Whether `head`, a file's first bytes, are those of a Git LFS pointer or of a git-annex pointer or link.
+
+    No binary format begins like one: a graph that only holds the words of one somewhere is a graph.
+    """
+    return head.startswith((*_BEGINNINGS, _ANNEX)) or (_ANNEX in head[:1024] and min(head) >= 0x20)

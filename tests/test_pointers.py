@@ -1,0 +1,32 @@
+"""What stands for content that is kept elsewhere is not what its name promises; what only mentions it, is."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders import field, saved_model
+from git_custody.core.content import BytesContent
+from git_custody.formats.pointers import is_pointer
+from git_custody.formats.recognise import recognise
+
+KEY = b"SHA256E-s5--" + b"a" * 64 + b".pb"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:",
+        b"version https://hawser.github.com/spec/v1\noid sha256:",
+        b"/annex/objects/" + KEY + b"\n",
+        b"../../.git/annex/objects/aa/bb/" + KEY + b"/" + KEY,
+    ],
+)
+def test_pointers(head: bytes) -> None:
+    assert is_pointer(head)
+    assert recognise(BytesContent(head), name="saved_model.pb") == ()
+
+
+def test_a_graph_that_holds_the_words_of_a_pointer_is_a_graph() -> None:
+    for words in (b"/annex/objects/" + KEY, b"../.git/annex/objects/", b"version https://git-lfs.github.com/spec/v1\n"):
+        data = field(50, words) + saved_model("PyFunc")
+        assert [verdict.kind for verdict in recognise(BytesContent(data), name="saved_model.pb")] == ["code"]
