@@ -250,6 +250,39 @@ def test_values_of_dbm_dumb_are_found_without_their_index(tmp_path: Path) -> Non
     assert judged(data, "x.bin") == ()
 
 
+@pytest.mark.parametrize("value", [PLAIN, pickle.dumps([1], 2), b"cos\nsystem\n(Vx\ntR."])
+def test_a_value_that_fills_its_blocks_hides_none_behind_it(tmp_path: Path, value: bytes) -> None:
+    with dbm.dumb.open(str(tmp_path / "x"), "n") as store:
+        store[b"a"] = b"x" * 512
+        store[b"b"] = value
+    assert places((tmp_path / "x.dat").read_bytes(), "x.dat") == ["byte 512"]
+
+
+def test_an_index_of_dbm_dumb_points_to_blocks(tmp_path: Path) -> None:
+    keys = [b"y" * 9_000, b"a", b"it's", b'"', b"\xff\\\n", b"x" * 70_000, b"z"]
+    with dbm.dumb.open(str(tmp_path / "x"), "n") as store:
+        for key in keys * 10:
+            store[key] = b"only text" * 100
+    index = (tmp_path / "x.dir").read_bytes()
+    assert judged(index, "x.dir") == ()
+    assert judged(b"\n".join([index] * 5), "x.dir")[0].kind == "malformed"  # dbm.dumb refuses an empty line
+    for entry in (b"'k', (7, 42)\n", b"'k',(512,42)\n", b"'k', [7, 42]\n", b"('k', (0x7, 42))", b"'\\x6b', (513, 1)"):
+        for data in (entry, index + entry):
+            (verdict,) = judged(data, "X.DIR")
+            assert (verdict.kind, verdict.format) == ("malformed", "dbm")
+            assert dict(dbm_index(tmp_path, data))[b"k"][0] % 512 or entry == b"'k',(512,42)\n"
+    for other in (b"", b"\n", b"text\n", b"'a', 'b'\n", b'[{"md5": "x", "relpath": "a"}]', bytes(4096), b"1, (2, 3)\n"):
+        assert judged(other, "x.dir") == ()
+
+
+def dbm_index(folder: Path, data: bytes) -> list[tuple[bytes, tuple[int, int]]]:
+    """What dbm.dumb itself reads."""
+    (folder / "y.dir").write_bytes(data)
+    (folder / "y.dat").write_bytes(b"")
+    with dbm.dumb.open(str(folder / "y"), "r") as store:
+        return list(store._index.items())  # type: ignore[attr-defined]
+
+
 def test_ordinary_dat_files_are_silent() -> None:
     source = random.Random(5)
     text = b"".join(b"%d,cos,system\nid,name\n" % number for number in range(60_000))

@@ -139,7 +139,7 @@ FORMATS = (
             (12, b"b1\x05\0"),
             (12, b"\0\x051b"),
         ),
-        names=(".dat",),
+        names=(".dat", ".dir"),
     ),
     Format(
         "arrow",

@@ -7,14 +7,15 @@ multiples of 512 bytes in a file without any mark. Python 3.13's default is SQLi
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
-from git_custody.formats.pickles import FIRST_BYTES
+from git_custody.formats.pickles import FIRST_BYTES, walk
 from git_custody.formats.stored_values import Sieve, shown
-from git_custody.formats.verdicts import Member, Said, Scene
+from git_custody.formats.verdicts import MALFORMED, Member, Said, Scene
 
 Order = Literal["little", "big"]
 
@@ -25,6 +26,10 @@ BUCKETS_AT_MOST = 20_000
 WINDOW = 256 * 1024
 DUMB_BLOCK = 512
 DUMB_AT_MOST = 64 * 1024 * 1024
+INDEX_AT_MOST = 64 * 1024 * 1024
+INDEX_LINE = re.compile(rb"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"), \((\d{1,18}), \d{1,18}\)[ \r]*""")
+LONGEST_ODD_LINE = 4096
+NAME_SHOWN = 100
 DUMB_PACKED_AT_MOST = 1024 * 1024  # inside of archives, where reading on unpacks
 
 GDBM = {0x13579ACD: 4, 0x13579ACE: 8, 0x13579ACF: 8, 0x13579AD0: 4, 0x13579AD1: 8}  # width of a file offset
@@ -51,8 +56,11 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         if magic == BERKELEY_HASH:
             yield from _oldest_berkeley(content, head, order)
             return
-    if scene.name.lower().endswith(".dat"):
+    name = scene.name.lower()
+    if name.endswith(".dat"):
         yield from _dumb(content)
+    elif name.endswith(".dir"):
+        yield from _index(content)
 
 
 def _gdbm(content: Content, head: bytes, order: Order, width: int) -> Iterator[Member]:
@@ -162,6 +170,40 @@ def _oldest_berkeley(content: Content, head: bytes, order: Order) -> Iterator[Me
             key, before = page.data[begin:before], begin
 
 
+def _calls(value: Content) -> bool:
+    walked = walk(value)
+    return walked is not None and walked.call is not None
+
+
+def _index(content: Content) -> Iterator[Said]:
+    """The index of dbm.dumb, on each line a key and where its value lies: at the beginning of a block."""
+    first = content.read_at(0, WINDOW).partition(b"\n")[0]
+    if INDEX_LINE.fullmatch(first) is None and (len(first) > LONGEST_ODD_LINE or not _is_entry(first)):
+        return
+    at = 0
+    while at < INDEX_AT_MOST and (window := content.read_at(at, WINDOW)):
+        end = window.rfind(b"\n") + 1
+        whole = window[:end] if end else window
+        for line in whole.splitlines():
+            found = INDEX_LINE.fullmatch(line)
+            if found is None or int(found[1]) % DUMB_BLOCK:
+                what = "an index of Python's dbm.dumb with a value where dbm.dumb puts none, which shelve unpickles"
+                yield Said(MALFORMED, "dbm", what, evidence=line[:NAME_SHOWN].decode("latin-1"))
+                return
+        at += len(whole)
+
+
+def _is_entry(line: bytes) -> bool:
+    """Whether `Lib/dbm/dumb.py` takes a line for one of its index, which it reads with `ast.literal_eval`."""
+    import ast
+
+    try:
+        key, (at, length) = ast.literal_eval(line.decode("latin-1").strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return False
+    return isinstance(key, str) and isinstance(at, int) and isinstance(length, int)
+
+
 def _dumb(content: Content) -> Iterator[Member]:
     """Values at multiples of the block size, with NUL bytes up to the next; the index is another file."""
     is_packed = hasattr(content, "ends_within")
@@ -171,9 +213,9 @@ def _dumb(content: Content) -> Iterator[Member]:
         for at in range(0 if base else DUMB_BLOCK, len(window), DUMB_BLOCK):
             if window[at] in FIRST_BYTES:
                 padded = window[at - 1] == 0 if at else content.read_at(base - 1, 1) == b"\0"
-                framed = window[at] == 0x80 and window[at + 2 : at + 3] == b"\x95"
-                if padded or framed:
-                    value = PartContent(content, base + at, WINDOW)
+                value = PartContent(content, base + at, WINDOW)
+                # A value may fill its blocks to the end. Texts begin with most of these bytes.
+                if padded or window[at] == 0x80 or _calls(PartContent(value, 0, DUMB_BLOCK)):
                     if sieve.is_pickle(value, window[at : at + 2]):
                         value = PartContent(content, base + at, content.size - base - at)
                         yield Member(f"byte {base + at}", value)
