@@ -47,6 +47,31 @@ def test_dvc(repo: Repo, modern: bool) -> None:
     assert repo.check().rules == []
 
 
+def test_what_dvc_files_say_counts_however_they_are_written() -> None:
+    digest = "d41d8cd98f00b204e9800998ecf8427e"
+    for text in (
+        f'"outs":\n- "md5": {digest}\n', f'"\\x6futs":\n- md5: {digest}\n', f"{{outs: [{{md5: {digest}}}]}}",
+        f"? outs\n: - md5: {digest}\n",
+    ):  # fmt: skip
+        assert kept_in("a/w.bin.dvc", BytesContent(text.encode())) == (Kept("DVC", digest),)
+    for text in (f"outs: &a\n- md5: {digest}\n", "outs: [", "text", "#\n" * 600_000 + pointer(digest)):
+        assert kept_in("w.bin.dvc", BytesContent(text.encode())) == ()
+    for text in ("", "\n", "# nothing\n", "deps: []\n", "md5: x\n"):
+        assert kept_in("w.bin.dvc", BytesContent(text.encode())) is None
+    assert kept_in("w.bin", BytesContent(pointer(digest).encode())) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="opens through links")
+def test_a_store_is_not_read_through_links(repo: Repo) -> None:
+    digest = md5(PICKLE)
+    repo.write("elsewhere", PICKLE)
+    place = repo.path / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(repo.path / "elsewhere")
+    repo.stage({"w.bin.dvc": pointer(digest)})
+    assert repo.check().rules == ["content-absent"]
+
+
 def test_dvc_cache_that_settings_name(repo: Repo) -> None:
     digest = dvc(repo, PICKLE, folder="kept")
     repo.stage({"w.bin.dvc": pointer(digest)})

@@ -41,12 +41,9 @@ class Kept(NamedTuple):
 
 def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
     """What a small file or a link stands for: None where it stands for nothing, empty where that cannot be told."""
-    if content.size > NAMES_AT_MOST:
-        return None
     name = path.rpartition("/")[2]
     if name.endswith(".dvc") or name == "dvc.lock":
-        text = content.read_at(0, content.size)
-        return _dvc(text) if b"outs:" in text else None
+        return () if content.size > NAMES_AT_MOST else _dvc(content.read_at(0, content.size))
     if content.size < 32 * 1024:
         line = content.read_at(0, content.size).partition(b"\n")[0]
         found = re.match(rb"(?:/annex/objects/|.*?\.git/annex/objects/)", line, re.DOTALL)
@@ -61,7 +58,7 @@ def _dvc(text: bytes) -> tuple[Kept, ...] | None:
 
     data = parse_yaml(text).data
     if not isinstance(data, dict):
-        return ()
+        return () if re.search(rb"^\s*[^\s#]", text, re.MULTILINE) else None
     stages = data.get("stages")
     holders = [data, *(stages.values() if isinstance(stages, dict) else ())]
     return tuple(kept for holder in holders if isinstance(holder, dict) for kept in _outs(holder.get("outs"))) or None
@@ -194,4 +191,4 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _plainly(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
