@@ -54,9 +54,9 @@ def test_what_dvc_files_say_counts_however_they_are_written() -> None:
         f"? outs\n: - md5: {digest}\n",
     ):  # fmt: skip
         assert kept_in("a/w.bin.dvc", BytesContent(text.encode())) == (Kept("DVC", digest),)
-    for text in (f"outs: &a\n- md5: {digest}\n", "outs: [", "text", "#\n" * 600_000 + pointer(digest)):
+    for text in (f"outs: &a\n- md5: {digest}\n", "outs: [", "#\n" * 600_000 + pointer(digest)):
         assert kept_in("w.bin.dvc", BytesContent(text.encode())) == ()
-    for text in ("", "\n", "# nothing\n", "deps: []\n", "md5: x\n"):
+    for text in ("", "\n", "# nothing\n", "text", "deps: []\n", "md5: x\n"):
         assert kept_in("w.bin.dvc", BytesContent(text.encode())) is None
     assert kept_in("w.bin", BytesContent(pointer(digest).encode())) is None
 

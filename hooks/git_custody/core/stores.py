@@ -56,9 +56,11 @@ def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
 def _dvc(text: bytes) -> tuple[Kept, ...] | None:
     from .strict_yaml import parse_yaml
 
-    data = parse_yaml(text).data
+    document = parse_yaml(text)
+    data = document.data
     if not isinstance(data, dict):
-        return () if re.search(rb"^\s*[^\s#]", text, re.MULTILINE) else None
+        is_blank = re.search(rb"^\s*[^\s#]", text, re.MULTILINE) is None
+        return () if document.problems and not is_blank else None
     stages = data.get("stages")
     holders = [data, *(stages.values() if isinstance(stages, dict) else ())]
     return tuple(kept for holder in holders if isinstance(holder, dict) for kept in _outs(holder.get("outs"))) or None
