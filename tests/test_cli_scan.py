@@ -98,11 +98,26 @@ def test_what_cannot_be_read_is_an_error_and_the_rest_is_read(folder: Path) -> N
     assert [f["path"] for f in found["findings"]] == ["m.pt"]
 
 
-def test_pipes_and_links_in_folders_are_passed_over(folder: Path) -> None:
+def test_pipes_and_links_to_folders_are_passed_over(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    (folder / "link").symlink_to("m.pt")
     (folder / "loop").symlink_to(".")
+    (folder / "gone").symlink_to("nothing")
+    (folder / "piped").symlink_to("pipe")
     assert report(folder, ".")["files"] == 6
+
+
+def test_links_to_files_are_read_as_loaders_read_them(folder: Path) -> None:
+    snapshot = folder / "snapshots" / "1"
+    snapshot.mkdir(parents=True)
+    (folder / "blob").write_bytes(b"{{ ''.__class__.__mro__[1].__subclasses__() }}")
+    (snapshot / "w.bin").symlink_to("../../m.pt")
+    (snapshot / "chat_template.jinja").symlink_to("../../blob")
+    found = report(folder, "snapshots")
+    assert found["files"] == 2
+    assert [(f["rule"], f["path"]) for f in found["findings"]] == [
+        ("code-on-load", "snapshots/1/chat_template.jinja"),
+        ("pickle-weights", "snapshots/1/w.bin"),
+    ]
 
 
 def test_what_is_opaque_is_a_finding_whatever_its_name(folder: Path) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _ABOUT = """\
 Say what files are, from their bytes, and what loading them would run. Nothing is loaded, and no repository is
-needed. Folders are searched through, but for .git; links in them are not followed. - reads standard input.
+needed. Folders are searched through, but for .git; links in them to files are read as loaders read them, those to
+folders are not followed. - reads standard input.
 """
 _STDIN = "-"
 _PIECE = 1024 * 1024
@@ -108,7 +109,8 @@ def _files(paths: Sequence[str], errors: list[CannotJudge]) -> Iterator[str]:
                 folders[:] = sorted(name for name in folders if name != ".git")
                 for name in sorted(names):
                     full = os.path.join(folder, name)
-                    if stat.S_ISREG(os.lstat(full).st_mode):
+                    # In a snapshot of a model that a hub keeps, all files are links to what it keeps elsewhere.
+                    if os.path.isfile(full):
                         yield full
             errors += [CannotJudge(f"it cannot be read: {e.strerror}", str(e.filename)) for e in refused]
         else:
