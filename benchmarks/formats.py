@@ -586,7 +586,7 @@ def main() -> int:
             parts["Detection and false alarms"] = [
                 "Flagged / clean / other, for the files that `benchmarks/corpus.py` writes: carriers are or hold a",
                 "pickle, code runs code of its own when it is loaded, opaque cannot be told, negatives are ordinary.",
-                f"Other is an error, more than {FILE_SECONDS} s, a file passed over, or one that the tool could not look into.",
+                f"Other is an error, more than {FILE_SECONDS} s, a file passed over, or one not looked into.",
                 *([f"Kinds that could not be made here: {', '.join(left_out)}."] if left_out else []),
                 "",
                 *detection_table(counted, made),

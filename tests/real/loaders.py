@@ -27,7 +27,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-SECONDS_PER_LOAD = 4  # of CPU, so that other work on the machine does not matter
+SECONDS_PER_LOAD = 2  # of CPU, so that other work on the machine does not matter
 
 ran: list[str] = []
 
