@@ -527,6 +527,15 @@ def test_what_cannot_be_looked_into_is_said_beside_pickles() -> None:
     assert kinds == ["pickle", "opaque"]
 
 
+def test_what_may_not_be_what_it_looks_like_is_said_beside_its_pickle() -> None:
+    data = bytearray(zipped({"a": pickle.dumps([1], 4)}))
+    for mark, at in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        data[data.rindex(mark) + at] |= 1  # encrypted
+    kinds = [verdict.kind for verdict in recognise(BytesContent(bytes(data)), thorough=True)]
+    assert kinds == ["pickle", "opaque"]
+    assert [verdict.kind for verdict in recognise(BytesContent(bytes(data)))] == ["pickle"]
+
+
 def test_importing_the_recogniser_imports_little() -> None:
     import subprocess
 
