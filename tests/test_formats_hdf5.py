@@ -213,7 +213,8 @@ def test_a_keras_model_is_judged_by_its_configuration(new: bool, user_block: int
 def test_a_user_block_of_any_size_is_found_where_the_name_promises_hdf5() -> None:
     file = Hdf5(user_block=65_536)
     data = file.bytes(file.header(file.text("model_config", config(LAMBDA))))
-    assert told(data, "model.h5") == [("code", "keras", None)]
+    for name in ("model.h5", "a.HDF", "a.h5ad", "a.store", "a.nc"):
+        assert told(data, name) == [("code", "keras", None)]
     assert told(data, "model.dat") == []
 
 

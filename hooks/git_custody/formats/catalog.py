@@ -234,7 +234,7 @@ FORMATS = (
         "an HDF5 file",
         "hdf5",
         marks=tuple((offset, b"\x89HDF\r\n\x1a\n") for offset in (0, 512, 1024, 2048)),
-        names=(".h5", ".hdf5", ".keras"),
+        names=(".h5", ".hdf5", ".keras", ".hdf", ".he5", ".h5ad", ".loom", ".mat", ".nc", ".nc4", ".store"),
     ),
     Format("keras-h5", "a Keras model or its weights in HDF5", "hdf5", suffixes=(".keras",), is_model=True),
     Format(
