@@ -342,12 +342,23 @@ def _by_first_byte(formats: Iterable[Format]) -> tuple[tuple[tuple[bytes, tuple[
 
 
 _AT_START = _by_first_byte(FORMATS)
-_ELSEWHERE = tuple(
-    (offset, offset + len(mark), mark, known.module) for known in FORMATS for offset, mark in known.marks if offset
-)
+
+
+def _elsewhere(formats: Iterable[Format]) -> tuple[tuple[int, frozenset[int], tuple[tuple[bytes, str], ...]], ...]:
+    """For each other offset: the bytes with which marks begin there, the marks, and the modules they call."""
+    table: dict[int, list[tuple[bytes, str]]] = {}
+    for known in formats:
+        for offset, mark in known.marks:
+            if offset:
+                table.setdefault(offset, []).append((mark, known.module))
+    return tuple((at, frozenset(mark[0] for mark, _ in marks), tuple(marks)) for at, marks in sorted(table.items()))
+
+
+_ELSEWHERE = _elsewhere(FORMATS)
 _NAMES = tuple((known.names, known.module) for known in FORMATS if known.names)
 _ANY_NAME = tuple(name for names, _ in _NAMES for name in names)
-_TELLING = (*_ANY_NAME, *(suffix for known in FORMATS for suffix in known.suffixes))
+_SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
+_TELLING = (*_ANY_NAME, *_SUFFIXES)
 
 
 def modules_for(head: bytes, name: str) -> list[str]:
@@ -357,9 +368,12 @@ def modules_for(head: bytes, name: str) -> list[str]:
         for mark, holds, module in _AT_START[head[0]]
         if head.startswith(mark) and (not holds or any(part in head for part in holds))
     ]
-    for begin, end, mark, module in _ELSEWHERE:
-        if head[begin:end] == mark:
-            found.append(module)
+    size = len(head)
+    for offset, firsts, marks in _ELSEWHERE:
+        if offset >= size:
+            break
+        if head[offset] in firsts:
+            found += [module for mark, module in marks if head.startswith(mark, offset)]
     if _ANY_NAME and (lowered := name.lower()).endswith(_ANY_NAME):
         found += [module for names, module in _NAMES if lowered.endswith(names)]
     return list(dict.fromkeys(found)) if len(found) > 1 else found
@@ -378,4 +392,6 @@ def is_named(name: str) -> bool:
 def promised(name: str) -> tuple[Format, ...]:
     """The formats that a file of this name promises to be one of: empty where any will do."""
     lowered = name.lower()
+    if not lowered.endswith(_SUFFIXES):
+        return ()
     return tuple(known for known in FORMATS if known.suffixes and lowered.endswith(known.suffixes))
