@@ -35,10 +35,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .core.case import Hook
-from .core.findings import CannotJudge, Finding, RepoPath, Rule
+from .core.findings import CannotJudge, Finding, NotJudged, RepoPath, Rule
 from .formats.catalog import format_of, promised
 from .formats.verdicts import CODE, MALFORMED, OPAQUE, PICKLE
-from .models.examine import Examined, examined
+from .models.examine import Examined, Unread, examined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +87,10 @@ def check(case: Case) -> Iterator[Said]:
     for seen in examined(case):
         if isinstance(seen, CannotJudge):
             yield seen
-        elif isinstance(seen, Examined) and not case.policy.models.excluded(seen.path):
+        elif isinstance(seen, Unread):
+            # forbid-pickle-weights decides whether that blocks; alone, this hook must not pass it in silence.
+            yield NotJudged(seen.path, seen.reason)
+        elif not case.policy.models.excluded(seen.path):
             for finding in findings_for(seen, case.policy.formats_allow):
                 yield finding._replace(subject=seen.oid)
 
@@ -103,7 +106,7 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
             said = _finding(FORMAT_NOT_ALLOWED, seen, f"this file is {verdict.what}, and {_list(allowed)}", verdict)
             yield said._replace(echoes=_ELSEWHERE)
             return
-    wanted = promised(seen.path)
+    wanted = promised(seen.name)
     ids = {known.id for known in wanted}
     if wanted and not any(verdict.format in ids or verdict.kind == OPAQUE for verdict in whole):
         what = whole[0].what if whole else "something else"
@@ -121,8 +124,9 @@ def _list(allowed: Sequence[str]) -> str:
 
 def _finding(rule: Rule, seen: Examined, message: str, verdict: Verdict | None = None) -> Finding:
     member, found = (verdict.member, verdict.evidence) if verdict is not None else (None, None)
+    place = seen.place(member)
     fix = (("git", "rm", "--cached", "-f", RepoPath(seen.path)),)
-    return Finding(rule, seen.path, message, None, member, found, fix, seen.sha256, unless=_ELSEWHERE)
+    return Finding(rule, seen.path, message, None, place, found, fix, seen.sha256, unless=_ELSEWHERE)
 
 
 HOOK = Hook("check-model-format", "model files are valid, and of a format that the policy allows", 1, RULES, check)

@@ -135,6 +135,8 @@ def _placed(case: Case, seen: Examined, finding: Finding) -> Finding:
     path, oid = seen.path, seen.oid
     if seen.changed_by:
         finding = finding._replace(message=f"{finding.message}, once a checkout has changed its {seen.changed_by}")
+    if seen.kept is not None:
+        finding = finding._replace(message=f"{finding.message}, in what {seen.kept.keeper} keeps for it")
     there = case.changed.get(path)
     if case.in_range and (there is None or there.after is None or there.after.oid != oid):
         said = finding.message + "; a commit in this range brings it, even if a later one takes it away"
@@ -164,7 +166,8 @@ def findings_for(
         shown = next((verdict for verdict in pickles if verdict.calls), pickles[0])
         message = _pickle_message(shown, seen.excerpt, explain)
         beyond = _beyond(seen.verdicts, allowed) if seen.thorough else ""
-        fix = (CUSTODY, "add") if _is_convertible(shown) else ("git", "rm", "--cached", "-f")
+        is_here = seen.kept is None  # `git custody add` reads the work tree, not what others keep
+        fix = (CUSTODY, "add") if is_here and _is_convertible(shown) else ("git", "rm", "--cached", "-f")
         finding = _finding(PICKLE_WEIGHTS, seen, shown, message + (f"; {beyond}" if beyond else ""))
         yield finding._replace(fix=((*fix, RepoPath(seen.path)),), beyond_waiver=bool(beyond))
     running = [verdict for verdict in seen.verdicts if verdict.kind == CODE]
@@ -174,11 +177,11 @@ def findings_for(
         yield _finding(CODE_ON_LOAD, seen, shown, f"this file is {shown.what}{calls}")
     for verdict in () if pickles or running else seen.verdicts:
         if verdict.kind == OPAQUE:
-            if strict or verdict.forced or seen.path.lower().endswith((*MODEL_SUFFIXES, ".bin")):
+            if strict or verdict.forced or seen.name.lower().endswith((*MODEL_SUFFIXES, ".bin")):
                 yield _finding(UNINSPECTED_CONTENT, seen, verdict, f"this file is or holds {verdict.what}")
                 return
-            what = f"{verdict.member}: {verdict.what}" if verdict.member else verdict.what
-            yield NotJudged(seen.path, what)
+            place = seen.place(verdict.member)
+            yield NotJudged(seen.path, f"{place}: {verdict.what}" if place else verdict.what)
 
 
 def _finding(rule: Rule, seen: Examined, verdict: Verdict, message: str) -> Finding:
@@ -186,7 +189,7 @@ def _finding(rule: Rule, seen: Examined, verdict: Verdict, message: str) -> Find
         rule,
         seen.path,
         message,
-        member=verdict.member,
+        member=seen.place(verdict.member),
         found=verdict.evidence or (verdict.what if rule is PICKLE_WEIGHTS else None),
         fix=(("git", "rm", "--cached", "-f", RepoPath(seen.path)),),
         digest=seen.sha256,

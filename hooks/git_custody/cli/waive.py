@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
         found = _found(git, hooks, rule, path)
         if rule.about_content and not found and _is_folder(git, path, entries):
             raise CannotJudge(f"{rule.name} finds nothing about the folder as a whole: name the file it finds", path)
-        digest = _digest(git, rule, path, entries, given.digest)
+        digest = _digest(git, rule, path, entries, given.digest or _found_digest(rule, path, entries, found))
         settings = read_all_settings(git, Cache(None), None, hooks)
         if rule.name == "pickle-weights" and path in entries:
             from ..models.waivable import refusal
@@ -176,6 +176,14 @@ def _refuse_twin(waivers: Sequence[Waiver], rule: str, path: str, digest: Digest
     for waiver in waivers:
         if (waiver.rule, waiver.path, waiver.digest) == (rule, literal(path), wanted):
             raise CannotJudge(f"it waives this already, until {waiver.expires}: edit it", waiver.file)
+
+
+def _found_digest(
+    rule: Rule, path: str, entries: Mapping[str, Entry], found: Sequence[Finding] | None
+) -> str | None:
+    """The digest of the content that the rule finds fault with: it may be kept elsewhere, as by DVC."""
+    digests = {finding.digest for finding in found or () if finding.digest}
+    return digests.pop() if rule.about_content and path in entries and len(digests) == 1 else None
 
 
 def _digest(git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], given: str | None) -> Digest | None:

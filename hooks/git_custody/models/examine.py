@@ -8,11 +8,12 @@ from ..core.case import as_pointer, may_be_pointer
 from ..core.content import BytesContent
 from ..core.digests import sha256_of
 from ..core.findings import CannotJudge, RepoPath
-from ..core.git import GITLINK
+from ..core.git import GITLINK, SYMLINK
 from ..formats.catalog import is_named, promised
 from ..formats.pickles import FIRST_BYTES, walk
-from ..formats.recognise import PICKLES_AT_MOST, recognise
-from ..formats.verdicts import PICKLE, SAFE
+from ..formats.pointers import is_pointer
+from ..formats.recognise import HEAD, PICKLES_AT_MOST, recognise
+from ..formats.verdicts import CODE, PICKLE, SAFE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from ..core.content import Content
     from ..core.findings import Command
     from ..core.git import Entry
+    from ..core.stores import Kept
     from ..formats.verdicts import Verdict
 
 _CACHE = "formats"
 # A text larger than this is not converted to look at it.
 _TEXT_AT_MOST = 4 * 1024 * 1024
 _FETCH = {"DVC": ("dvc", "pull"), "git-annex": ("git", "annex", "get")}
+_OF_DVC = (".dvc", "dvc.lock")
 # One pickle is enough to block, and to look for more in a large file would mean to read all of it.
 _PICKLES = 1
 
@@ -35,7 +38,8 @@ class Examined(NamedTuple):
     """What one file is. `sha256` is that of its content (for a pointer, of what it stands for). `changed_by` says
     what a checkout does to the bytes before they are what the verdicts speak of: "encoding", "line ends" or "".
     `excerpt` is the beginning of a pickle that does not say itself what it would call. `thorough`: all names that
-    its pickles look up were asked for, because a waiver is at stake.
+    its pickles look up were asked for, because a waiver is at stake. `kept`: the content is not the file's own, but
+    kept for it by DVC or git-annex.
     """
 
     path: str
@@ -45,6 +49,16 @@ class Examined(NamedTuple):
     changed_by: str = ""
     excerpt: bytes = b""
     thorough: bool = False
+    kept: Kept | None = None
+
+    @property
+    def name(self) -> str:
+        """The path by which a loader would find the content."""
+        return (self.kept and self.kept.name) or self.path
+
+    def place(self, member: str | None) -> str | None:
+        """The path of a member, from the file that is in git: what is kept for it comes first."""
+        return "!".join(filter(None, (self.kept and self.kept.name, member))) or None
 
 
 class Unread(NamedTuple):
@@ -89,7 +103,7 @@ def _examined(case: Case) -> Iterator[Seen]:
             continue
         owned.asked = False
         try:
-            look = _Look(case, path, entry.oid, owned, at_stake(path))
+            look = _Look(case, path, entry, owned, at_stake(path))
             seen = list(look.at(content, sha256))
         except (CannotJudge, OSError) as error:
             yield CannotJudge(getattr(error, "message", None) or f"it cannot be read: {error}", path)
@@ -102,8 +116,9 @@ def _examined(case: Case) -> Iterator[Seen]:
 
 
 def _key(path: str, entry: Entry) -> str:
-    """What the verdict on a file hangs on: its content, and its name where that counts."""
-    return f"{entry.oid} {path}" if is_named(path) else entry.oid
+    """What the verdict on a file hangs on: its content, its name where that counts, and whether it is a link."""
+    key = f"{entry.oid} {path}" if is_named(path) or path.endswith(_OF_DVC) else entry.oid
+    return f"link {key}" if entry.mode == SYMLINK else key
 
 
 class _Look(NamedTuple):
@@ -111,7 +126,7 @@ class _Look(NamedTuple):
 
     case: Case
     path: str
-    oid: str
+    entry: Entry
     owned: Callable[[str], bool]
     thorough: bool
 
@@ -128,47 +143,75 @@ class _Look(NamedTuple):
             else:
                 yield from self._examine(behind, pointer.sha256)
             return
+        stands_in = self.entry.mode == SYMLINK
         if may_be_pointer(content):
+            stands_in = True
             reason = "git-lfs may take it for a pointer, though it is not written as git-lfs writes them"
             fix = (("git", "add", "--renormalize", RepoPath(path)),)
             yield Unread(path, reason, sha256 or sha256_of(content), fix)
+        kept = self._kept(content)
         found = list(self._examine(content, sha256))
+        if stands_in or (kept is not None and is_pointer(content.read_at(0, HEAD))):
+            found = list(_that_run(found))
         yield from found
         is_judged = any(_is_bad(seen) for seen in found) and not self.thorough
         if not is_judged and (written := _with_other_line_ends(content)) is not None:
             for seen in self._examine(written, sha256 or sha256_of(content)):
                 if not any(_is_bad(one) for one in found) or _names(seen) - _names(*found):
                     yield seen._replace(changed_by="line ends")
-        if not found:
-            yield from self._kept_elsewhere(content)
+        if kept is not None and not any(_is_bad(seen) for seen in found):
+            yield from self._kept_elsewhere(kept)
 
-    def _examine(self, content: Content, sha256: str | None) -> Iterator[Examined]:
-        allowed = self.case.policy.formats_allow
-        for seen in examine(self.path, self.oid, content, sha256, self.owned, allowed=allowed, thorough=self.thorough):
+    def _examine(self, content: Content, sha256: str | None, kept: Kept | None = None) -> Iterator[Examined]:
+        for seen in examine(
+            self.path,
+            self.entry.oid,
+            content,
+            sha256,
+            self.owned,
+            allowed=self.case.policy.formats_allow,
+            thorough=self.thorough,
+            kept=kept,
+        ):
             # The content is gone when the hooks read this.
             yield seen._replace(verdicts=tuple(verdict._replace(source=None) for verdict in seen.verdicts))
 
-    def _kept_elsewhere(self, content: Content) -> Iterator[Seen]:
-        """What DVC or git-annex keep for a file: looked at where the local store has it."""
-        path = self.path
-        if not (path.endswith((".dvc", "dvc.lock")) or b"annex/objects/" in content.read_at(0, 1024)):
-            return  # as nearly everywhere, so that nothing more is read or imported
+    def _kept(self, content: Content) -> tuple[Kept, ...] | None:
+        if not (self.path.endswith(_OF_DVC) or b"annex/objects/" in content.read_at(0, HEAD)):
+            return None  # as nearly everywhere, so that nothing more is read or imported
         from ..core.stores import kept_in
 
-        kept = kept_in(path, content)
-        if kept is None:
-            return
+        return kept_in(self.path, content)
+
+    def _kept_elsewhere(self, kept: tuple[Kept, ...]) -> Iterator[Seen]:
+        """What DVC or git-annex keep for a file: looked at where the local store has it."""
+        path = self.path
         if not kept:
             yield Unread(path, "DVC keeps its content, and what this file says of it cannot be read", None, ())
         for one in kept:
+            is_whole = True
             for name, behind in self.case.kept(one):
-                if behind is None:
+                if behind is not None:
+                    yield from self._examine(behind, None, one._replace(name=name))
+                elif is_whole:
+                    is_whole = False  # said once, however many files of a folder are not here
                     what = f"{one.keeper} keeps its content{f' ({name})' if name else ''}, and it is not here"
-                    yield Unread(path, what, None, ((*_FETCH[one.keeper], RepoPath(path)),))
-                    break
-                for seen in self._examine(behind, None):
-                    found = (v._replace(member="!".join(filter(None, (name, v.member)))) for v in seen.verdicts)
-                    yield seen._replace(verdicts=tuple(found))
+                    yield Unread(path, what, None, (_fetching(one, path),))
+
+
+def _fetching(kept: Kept, path: str) -> Command:
+    # DVC takes the file that people write, not the one that it writes itself.
+    return (*_FETCH[kept.keeper], RepoPath(f"{path.removesuffix('lock')}yaml" if path.endswith("dvc.lock") else path))
+
+
+def _that_run(found: Sequence[Examined]) -> Iterator[Examined]:
+    """What is wrong with files that stand for others, and owe nothing to the format that their names promise; what
+    would run counts, because a checkout without links or filters leaves them as files.
+    """
+    for seen in found:
+        verdicts = tuple(verdict for verdict in seen.verdicts if verdict.kind in (PICKLE, CODE))
+        if verdicts:
+            yield seen._replace(verdicts=verdicts)
 
 
 def examine(
@@ -181,21 +224,26 @@ def examine(
     allowed: Sequence[str] = (),
     most: int = _PICKLES,
     thorough: bool = False,
+    kept: Kept | None = None,
 ) -> Iterator[Examined]:
     """What one content is; nothing where it is ordinary and its name promises nothing else.
 
     `most` pickles are looked for; with `thorough`, all of them, and all names that they look up. The digest is left
-    out where there is nothing to say: of a safe file whose format is one of `allowed`.
+    out where there is nothing to say: of a safe file whose format is one of `allowed`, and what its name promises.
+    `kept` says who keeps the content, and under which name, where it is not that of the file itself.
     """
     most = PICKLES_AT_MOST if thorough else most
-    verdicts = recognise(content, name=path, is_own=owned, most=most, thorough=thorough)
-    if not verdicts and not (promised(path) and content.read_at(0, 1)):
+    seen = Examined(path, oid, "", (), thorough=thorough, kept=kept)
+    verdicts = recognise(content, name=seen.name, is_own=owned, most=most, thorough=thorough)
+    wanted = {known.id for known in promised(seen.name)}
+    if not verdicts and not (wanted and content.read_at(0, 1)):
         return
     silent = (v for v in verdicts if v.kind == PICKLE and not (v.calls or v.imports or v.to_the_end))
     excerpt = next((verdict.pickle_bytes() for verdict in silent), b"")
     fine = bool(verdicts) and all(verdict.kind == SAFE and verdict.format in allowed for verdict in verdicts)
+    fine = fine and (not wanted or any(verdict.format in wanted for verdict in verdicts))
     digest = ("" if fine else sha256_of(content)) if sha256 is None else sha256
-    yield Examined(path, oid, digest, verdicts, excerpt=excerpt, thorough=thorough)
+    yield seen._replace(sha256=digest, verdicts=verdicts, excerpt=excerpt)
 
 
 def _is_bad(seen: Seen) -> bool:

@@ -1,0 +1,181 @@
+"""What is looked at for each file: its own content, what it stands for, and under which name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import date, timedelta
+
+import pytest
+
+from builders import npy, saved_model
+from conftest import PICKLE, PLAIN_PICKLE, Repo
+from git_custody.catalog import load
+from git_custody.core.content import BytesContent
+from git_custody.core.policy import FORMATS
+from git_custody.models.examine import examine
+
+ARRAY = npy("<f4", (2,), bytes(8))
+TREES = b"tree\nversion=v3\nnum_class=1\n"
+SOON = (date.today() + timedelta(days=90)).isoformat()
+
+
+def in_dvc(repo: Repo, data: bytes) -> str:
+    """Put content in DVC's cache; what a `.dvc` file says of it."""
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    repo.write(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}", data)
+    return digest
+
+
+def pointer(digest: str, path: str) -> str:
+    return f"outs:\n- md5: {digest}\n  path: {path}\n"
+
+
+def link(repo: Repo, path: str, target: str) -> None:
+    (repo.path / path).symlink_to(target)
+    repo.git("add", path)
+
+
+# ---------------------------------------------------------------------- what stands for something else
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.onnx", "m.gguf", "a.npy", "m.t7", "m.pmml", "m.keras"])
+def test_links_owe_nothing_to_what_their_names_promise(repo: Repo, name: str) -> None:
+    link(repo, name, "../blobs/0123456789abcdef")
+    assert repo.check().passes
+    repo.write(f"real/{name}", b"../blobs/0123456789abcdef")
+    repo.git("add", "real")
+    assert repo.check().caught("malformed-model") + repo.check().caught("misleading-model-name") == [f"real/{name}"]
+
+
+def test_a_link_that_would_run_where_it_is_a_file_counts(repo: Repo) -> None:
+    link(repo, "model.safetensors", "cbuiltins\nprint\n(S'x'\ntR.")
+    assert repo.check().rules == ["pickle-weights"]
+
+
+def test_a_file_with_the_bytes_of_a_link_is_judged_for_itself(repo: Repo) -> None:
+    link(repo, "model.npy", "elsewhere")
+    repo.commit()
+    assert repo.check("--all").passes
+    (repo.path / "model.npy").unlink()
+    repo.stage({"model.npy": "elsewhere"})
+    assert repo.check("--all").rules == ["misleading-model-name"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.onnx", "m.gguf", "a.npy", "m.t7", "m.keras"])
+def test_pointers_of_annex_are_only_said_to_be_absent(repo: Repo, name: str) -> None:
+    repo.stage({name: f"/annex/objects/SHA256E-s5--{'a' * 64}.bin\n"})
+    assert repo.check().rules == ["content-absent"]
+
+
+def test_what_git_lfs_may_take_for_a_pointer_is_said_once(repo: Repo) -> None:
+    repo.stage({"model.npy": f"version https://hawser.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 5\n"})
+    (finding,) = repo.check().report["findings"]
+    assert finding["rule"] == "content-absent"
+
+
+# ---------------------------------------------------------------------- what DVC keeps
+
+
+def test_the_name_of_an_output_counts(repo: Repo) -> None:
+    repo.stage({"a.dvc": pointer(in_dvc(repo, saved_model("PyFunc")), "m/saved_model.pb")})
+    (finding,) = repo.check().report["findings"]
+    assert (finding["rule"], finding["member"]) == ("code-on-load", "m/saved_model.pb")
+    assert "in what DVC keeps for it" in finding["message"]
+    repo.stage({"a.dvc": pointer(in_dvc(repo, b"text"), "m/a.npy")})
+    assert repo.check().rules == ["misleading-model-name"]
+
+
+def test_formats_that_are_not_allowed_are_told(repo: Repo) -> None:
+    repo.stage({"w.dvc": pointer(in_dvc(repo, TREES), "w.txt")})
+    assert repo.check().rules == ["model-format-not-allowed"]
+    repo.stage({"w.dvc": pointer(in_dvc(repo, ARRAY), "w.npy")})
+    assert repo.check().passes
+
+
+def test_a_pickle_that_dvc_keeps_is_not_for_git_custody_add(repo: Repo) -> None:
+    data = b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n)R."
+    repo.stage({"w.pt.dvc": pointer(in_dvc(repo, data), "w.pt")})
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["git rm --cached -f w.pt.dvc"]
+
+
+def test_the_same_bytes_under_another_name_hide_no_pointer(repo: Repo) -> None:
+    text = pointer(in_dvc(repo, PICKLE), "w.bin")
+    repo.stage({"a.txt": text, "w.bin.dvc": text})
+    assert repo.check().caught() == ["w.bin.dvc"]
+    repo.commit()
+    for _ in range(2):  # now from what was remembered
+        assert repo.check("--all").caught() == ["w.bin.dvc"]
+
+
+def test_files_behind_one_that_is_absent_are_looked_at(repo: Repo) -> None:
+    rows = [{"md5": "0" * 32, "relpath": "a"}, {"md5": in_dvc(repo, PICKLE), "relpath": "b"}]
+    rows.append({"md5": "1" * 32, "relpath": "c"})
+    listing = json.dumps(rows).encode()
+    digest = hashlib.md5(listing, usedforsecurity=False).hexdigest()
+    repo.write(f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}.dir", listing)
+    repo.stage({"w.dvc": pointer(f"{digest}.dir", "w")})
+    found = repo.check().report["findings"]
+    assert [(f["rule"], f.get("member")) for f in found] == [("content-absent", None), ("pickle-weights", "w/b")]
+
+
+def test_absent_outputs_of_a_pipeline_are_fetched_by_its_own_file(repo: Repo) -> None:
+    lock = f"stages:\n  train:\n    outs:\n    - path: w\n      md5: {'0' * 32}\n"
+    repo.stage({"p/dvc.lock": lock})
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["dvc pull p/dvc.yaml"]
+
+
+def test_what_dvc_keeps_is_waived_by_its_own_digest(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\n"})
+    words = ("waive", "pickle-weights", "w.bin.dvc", "--reason", "replaced in spring", "--expires", SOON)
+    repo.stage({"w.bin.dvc": pointer(in_dvc(repo, PICKLE), "w.bin")})
+    refused = repo.custody(*words)
+    assert refused.code == 2
+    assert "no waiver admits it" in refused.err
+    repo.stage({"w.bin.dvc": pointer(in_dvc(repo, PLAIN_PICKLE), "w.bin")})
+    assert repo.custody(*words).code == 0
+    assert repo.check().code == 0
+    repo.stage({"w.bin.dvc": pointer(in_dvc(repo, PLAIN_PICKLE + b"\0"), "w.bin")})
+    assert "pickle-weights" in repo.check().rules
+
+
+# ---------------------------------------------------------------------- digests, and hooks that run alone
+
+
+def test_every_file_that_is_found_fault_with_has_a_digest() -> None:
+    for path, data, digested in (
+        ("a.npy", ARRAY, False),
+        ("a.bin", ARRAY, False),
+        ("a.npz", ARRAY, True),
+        ("a.npy", b"text", True),
+        ("a.bin", TREES, True),
+    ):
+        (seen,) = examine(path, "", BytesContent(data), allowed=FORMATS)
+        assert bool(seen.sha256) is digested, path
+
+
+def test_a_misleading_name_can_be_waived(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\n"})
+    repo.stage({"a.npz": ARRAY})
+    assert repo.check().rules == ["misleading-model-name"]
+    words = ("waive", "misleading-model-name", "a.npz", "--reason", "renamed in spring", "--expires", SOON)
+    assert repo.custody(*words).code == 0
+    assert repo.check().code == 0
+
+
+def test_alone_the_hook_for_formats_does_not_pass_over_absent_content(repo: Repo) -> None:
+    from git_custody.core.cache import Cache
+    from git_custody.core.changes import Request
+    from git_custody.core.git import Git
+    from git_custody.core.runner import judge
+
+    repo.stage({"w.dvc": pointer("0" * 32, "w.npy")})
+    hooks = [load(name) for name in ("forbid-pickle-weights", "check-model-format")]
+    with Git(str(repo.path)) as git:
+        report = judge(git, Cache(None), Request(staged=True), hooks, hooks[1:], os.environ)
+        assert [(item.path, "not here" in item.reason) for item in report.not_judged] == [("w.dvc", True)]
+        both = judge(git, Cache(None), Request(staged=True), hooks, hooks, os.environ)
+    assert both.not_judged == report.not_judged
