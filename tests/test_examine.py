@@ -179,3 +179,24 @@ def test_alone_the_hook_for_formats_does_not_pass_over_absent_content(repo: Repo
         assert [(item.path, "not here" in item.reason) for item in report.not_judged] == [("w.dvc", True)]
         both = judge(git, Cache(None), Request(staged=True), hooks, hooks, os.environ)
     assert both.not_judged == report.not_judged
+
+
+# ---------------------------------------------------------------------- what a checkout makes of a text
+
+# Ends as a text does: taken for a pickle only where its module is at hand.
+OWN = b"\x80\x01(imy-tool\nrun\nand then no more"
+
+
+def test_modules_of_the_repository_count_in_what_a_checkout_makes(repo: Repo) -> None:
+    repo.commit({".gitattributes": "*.txt working-tree-encoding=ISO-8859-1\n", "other.py": ""})
+    blob = repo.git("hash-object", "-w", "--stdin", input=OWN.decode("latin-1").encode())
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},a.txt")
+    assert repo.check().rules == []
+    repo.commit({"my-tool.py": "def run(text): ...\n"})
+    repo.git("update-index", "--force-remove", "a.txt")
+    repo.commit()
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},a.txt")
+    messages = [finding["message"] for finding in repo.check().report["findings"]]
+    assert messages == [
+        "these weights are a pickle, and loading it calls my-tool.run, once a checkout has changed its encoding"
+    ]

@@ -91,12 +91,12 @@ def _examined(case: Case) -> Iterator[Seen]:
     def at_stake(path: str) -> bool:
         return any(waiver.matches(path) for waiver in waivers)
 
-    yield from _converted(case, pairs, at_stake)
+    owned = _Owned(case)
+    yield from _converted(case, pairs, owned, at_stake)
     ordinary: set[str] = set()
     if case.is_whole:
         ordinary = set(case.verdicts(_CACHE, {_key(path, entry) for path, entry in pairs}))
         pairs = [(path, entry) for path, entry in pairs if _key(path, entry) not in ordinary]
-    owned = _Owned(case)
     for path, entry, content, sha256 in case.contents(pairs):
         key = _key(path, entry)
         if key in ordinary:
@@ -141,7 +141,7 @@ class _Look(NamedTuple):
                 reason = "it is a Git LFS pointer, and its content is not here"
                 yield Unread(path, reason, pointer.sha256, (("git", "lfs", "pull"),))
             else:
-                yield from self._examine(behind, pointer.sha256)
+                yield from self.examine(behind, pointer.sha256)
             return
         stands_in = self.entry.mode == SYMLINK
         if may_be_pointer(content):
@@ -150,19 +150,19 @@ class _Look(NamedTuple):
             fix = (("git", "add", "--renormalize", RepoPath(path)),)
             yield Unread(path, reason, sha256 or sha256_of(content), fix)
         kept = self._kept(content)
-        found = list(self._examine(content, sha256))
+        found = list(self.examine(content, sha256))
         if stands_in or (kept is not None and is_pointer(content.read_at(0, HEAD))):
             found = list(_that_run(found))
         yield from found
         is_judged = any(_is_bad(seen) for seen in found) and not self.thorough
-        if not is_judged and (written := _with_other_line_ends(content)) is not None:
-            for seen in self._examine(written, sha256 or sha256_of(content)):
+        if not is_judged and (written := _with_other_line_ends(content, self.owned)) is not None:
+            for seen in self.examine(written, sha256 or sha256_of(content)):
                 if not any(_is_bad(one) for one in found) or _names(seen) - _names(*found):
                     yield seen._replace(changed_by="line ends")
         if kept is not None and not any(_is_bad(seen) for seen in found):
             yield from self._kept_elsewhere(kept)
 
-    def _examine(self, content: Content, sha256: str | None, kept: Kept | None = None) -> Iterator[Examined]:
+    def examine(self, content: Content, sha256: str | None, kept: Kept | None = None) -> Iterator[Examined]:
         for seen in examine(
             self.path,
             self.entry.oid,
@@ -192,7 +192,7 @@ class _Look(NamedTuple):
             is_whole = True
             for name, behind in self.case.kept(one):
                 if behind is not None:
-                    yield from self._examine(behind, None, one._replace(name=name))
+                    yield from self.examine(behind, None, one._replace(name=name))
                 elif is_whole:
                     is_whole = False  # said once, however many files of a folder are not here
                     what = f"{one.keeper} keeps its content{f' ({name})' if name else ''}, and it is not here"
@@ -278,7 +278,12 @@ class _Owned:
         return module in self._modules
 
 
-def _converted(case: Case, pairs: Sequence[tuple[str, Entry]], at_stake: Callable[[str], bool]) -> Iterator[Seen]:
+def _converted(
+    case: Case,
+    pairs: Sequence[tuple[str, Entry]],
+    owned: Callable[[str], bool],
+    at_stake: Callable[[str], bool],
+) -> Iterator[Seen]:
     """Look at files as a checkout writes them, where an attribute says that it converts them: what is stored
     as harmless UTF-8 can be any bytes in the work tree.
     """
@@ -299,11 +304,12 @@ def _converted(case: Case, pairs: Sequence[tuple[str, Entry]], at_stake: Callabl
             yield Unread(path, reason, sha256_of(content), ())
         elif content.read_at(0, content.size) != written:
             digest = sha256_of(content)
-            for seen in examine(path, entry.oid, BytesContent(written), digest, thorough=at_stake(path)):
+            look = _Look(case, path, entry, owned, at_stake(path))
+            for seen in look.examine(BytesContent(written), digest):
                 yield seen._replace(changed_by="encoding")
 
 
-def _with_other_line_ends(content: Content) -> Content | None:
+def _with_other_line_ends(content: Content, owned: Callable[[str], bool]) -> Content | None:
     """A content as git writes it where an attribute or core.autocrlf asks for CR LF, if it calls something then.
 
     Each line break grows by a byte, so that what a stored pickle has inside of a string comes after its end.
@@ -312,5 +318,5 @@ def _with_other_line_ends(content: Content) -> Content | None:
         return None
     stored = content.read_at(0, content.size)
     data = stored.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    walked = walk(BytesContent(data)) if data != stored else None
+    walked = walk(BytesContent(data), is_own=owned) if data != stored else None
     return BytesContent(data) if walked is not None and walked.call is not None else None
