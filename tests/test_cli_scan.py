@@ -82,6 +82,28 @@ def test_standard_input(folder: Path) -> None:
     assert "fix" not in found["findings"][0]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="limits are set with the resource module of POSIX")
+def test_standard_input_for_which_there_is_no_room_is_not_passed(folder: Path) -> None:
+    # What is there of it is a tar file of a text, and what there is no room for is a pickle.
+    data = tarred({"a.txt": bytes(1_000_000), "b.pkl": pickle.dumps(Payload(), 2)})
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_001_000, 1_001_000));"
+        "from git_custody.cli import main; sys.exit(main(['scan', '--format', 'json', '-']))"
+    )
+    done = subprocess.run(
+        (sys.executable, "-c", code), cwd=folder, input=data, capture_output=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(HOOKS)},
+    )  # fmt: skip
+    (error,) = json.loads(done.stdout)["errors"]
+    assert (done.returncode, error["message"]) == (2, "it cannot be read: File too large")
+
+
+def test_commands_are_for_where_the_user_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_PREFIX", "elsewhere/")
+    (finding,) = report(folder, "m.pt")["findings"]
+    assert finding["fix"][0].endswith("convert m.pt")
+
+
 def test_the_way_out_of_a_checkpoint(folder: Path) -> None:
     (finding,) = report(folder, "m.pt")["findings"]
     assert finding["fix"][0].endswith("convert m.pt")

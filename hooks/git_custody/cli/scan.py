@@ -54,7 +54,8 @@ def main(argv: Sequence[str]) -> int:
     scanned = _scan(given.paths, why=given.why)
     said = _count(scanned.files)
     report = Report("scan", None, None, said, tuple(scanned.findings), errors=tuple(scanned.errors))
-    stand = standpoint("", os.environ, os.getcwd())
+    # Paths are as they were given: from where the user stands, and not from any root.
+    stand = standpoint("", os.environ, os.getcwd())._replace(prefix="")
     if given.format == "json":
         verdicts = [_as_json(*shown) for shown in scanned.verdicts]
         show(as_json(report, stand, {"files": scanned.files, "verdicts": verdicts}))
@@ -121,9 +122,11 @@ def _opened(path: str) -> BinaryIO:
     if path == _STDIN:
         import tempfile
 
+        from ..core.content import write_all
+
         spool = tempfile.TemporaryFile(prefix="git-custody-", buffering=0)  # noqa: SIM115 (the caller closes it)
         while piece := sys.stdin.buffer.read(_PIECE):
-            spool.write(piece)
+            write_all(spool, piece)
         return spool
     # A pipe without a writer would hold us up for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

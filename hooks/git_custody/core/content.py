@@ -22,6 +22,13 @@ class Content(Protocol):
         ...
 
 
+def write_all(file: BinaryIO, data: bytes | memoryview) -> None:
+    """Write all of `data`: a file without a buffer takes what there is room for, and only then raises `OSError`."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
 class BytesContent:
     """Content held in memory."""
 

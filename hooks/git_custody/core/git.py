@@ -17,7 +17,7 @@ from collections import deque
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from .content import BytesContent, FileContent
+from .content import BytesContent, FileContent, write_all
 from .findings import CUSTODY, CannotJudge, RepoPath
 
 if TYPE_CHECKING:
@@ -752,7 +752,7 @@ class Git:
             reader.flush()
             size = reader.size()
             for piece in reader.pieces(size):
-                spool.write(piece)
+                write_all(spool, piece)
         finally:
             reader.close()
         return FileContent(spool, size)
