@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import struct
 import sys
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from builders import torch_zip
+from builders import torch_index, torch_zip, zipped
 from commands import LOGGED, POLICY, TOLD, Commands, logged
 from conftest import HOOKS, PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
 
@@ -682,6 +684,62 @@ def test_a_checkpoint_that_calls_something_else_is_refused_and_nothing_is_left(r
     said = custody.fails(1, "add", "m.pt")
     assert "it is not converted: it needs posix.system" in said
     assert repo.git("status", "--porcelain", "-uall") == "?? m.pt"
+
+
+def checkpoint(*values: float, name: bytes = b"w") -> bytes:
+    """A checkpoint like `torch_zip`, of other numbers or under another name."""
+    index = torch_index().replace(b"X\x01\x00\x00\x00w", b"X\x01\x00\x00\x00" + name)
+    return zipped(
+        {
+            "archive/data.pkl": index,
+            "archive/byteorder": b"little",
+            "archive/data/0": struct.pack("<4f", *(values or (1, 2, 3, 4))),
+            "archive/version": b"3\n",
+        }
+    )
+
+
+def test_several_checkpoints_at_once_are_ignored_together(repo: Repo, custody: Commands) -> None:
+    repo.write("a.pt", torch_zip())
+    repo.write("b.pt", torch_zip())
+    custody.ok("add", "a.pt", "b.pt")
+    assert (repo.path / ".gitignore").read_text() == "/a.pt\n/b.pt\n"
+    assert repo.git("status", "--porcelain", ".gitignore") == "A  .gitignore"
+
+
+def test_a_model_that_was_trained_again_replaces_its_own_result(repo: Repo, custody: Commands) -> None:
+    repo.write("m.pt", torch_zip())
+    custody.ok("add", "m.pt")
+    repo.commit()
+    before = (repo.path / "m.safetensors").read_bytes()
+    repo.write("m.pt", checkpoint(4, 3, 2, 1))
+    custody.ok("add", "m.pt")
+    assert (repo.path / "m.safetensors").read_bytes() != before
+    assert repo.git("diff", "--cached", "--name-only").split() == ["m.safetensors", "m.safetensors.json"]
+    repo.write("m.ckpt", torch_zip())
+    assert "it is not converted: " in custody.fails(1, "add", "m.ckpt")
+
+
+def test_a_checkpoint_in_several_files_is_converted_by_its_index(repo: Repo, custody: Commands) -> None:
+    shards = [f"hf/pytorch_model-0000{number}-of-00002.bin" for number in (1, 2)]
+    names = {"w": shards[0][3:], "v": shards[1][3:]}
+    index = json.dumps({"metadata": {"total_size": 32}, "weight_map": names})
+    files = {shards[0]: checkpoint(), shards[1]: checkpoint(name=b"v")}
+    repo.stage({**files, "hf/pytorch_model.bin.index.json": index})
+    custody.ok("add", "hf")
+    assert repo.git("ls-files", "hf").split() == [
+        "hf/model-00001-of-00002.safetensors",
+        "hf/model-00002-of-00002.safetensors",
+        "hf/model.safetensors.index.json",
+        "hf/model.safetensors.json",
+    ]
+
+
+def test_what_is_no_pickle_is_not_called_one(repo: Repo, custody: Commands) -> None:
+    repo.write("tokenizer_config.json", json.dumps({"chat_template": "{{ ''.__class__.__mro__ }}"}))
+    said = custody.fails(1, "add", "tokenizer_config.json")
+    assert "explain code-on-load" in said
+    assert "pickle" not in said
 
 
 def test_another_result_in_the_way_is_left_alone(repo: Repo, custody: Commands) -> None:

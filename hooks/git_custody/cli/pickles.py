@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core import worktree
@@ -12,7 +13,7 @@ from ..core.report import command_line, plain, quote, sentence, standpoint
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ..convert.conversion import Result
+    from ..convert import Result
     from .desk import Desk
 
 _IGNORED = ".gitignore"
@@ -25,8 +26,8 @@ class Converted(NamedTuple):
     refused: Mapping[str, tuple[str, ...]]
 
 
-def found(desk: Desk, paths: Sequence[str], below: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The files to be staged that are pickles and have no waiver: path and what was found."""
+def found(desk: Desk, paths: Sequence[str], below: Iterable[str]) -> Iterator[tuple[str, Finding]]:
+    """The files to be staged that run code when they are loaded and have no waiver: path and what was found."""
     from ..core import waivers
     from ..core.content import FileContent
     from ..forbid_pickle_weights import findings_for
@@ -51,71 +52,120 @@ def found(desk: Desk, paths: Sequence[str], below: Iterable[str]) -> Iterator[tu
         judged, _ = waivers.apply(said, settings.waivers, desk.case.today, settings.policy.grace_days)
         for finding in judged:
             if finding.waived_by is None:
-                yield path, f"{finding.message} ({finding.found})" if finding.found else finding.message
+                yield path, finding
                 break
 
 
-def convert(desk: Desk, paths: Iterable[str]) -> Converted:
+def convert(desk: Desk, findings: Mapping[str, Finding]) -> Converted:
     """Convert pickles in the work tree, stage what comes of them, and take the pickles out of git.
 
-    A pickle that cannot be converted whole is left as it is.
+    What cannot be converted whole is left as it is. A checkpoint in several files is converted by its index.
     """
-    from ..convert.conversion import convert as convert_file
-    from ..convert.refused import Refused
+    from ..convert import Refused
     from ..core.runner import show
 
     git = desk.git
     staged: list[str] = []
     refused: dict[str, tuple[str, ...]] = {}
-    for path in paths:
-        source = os.fsdecode(worktree.full_path(git.root, path))
+    done: set[str] = set()
+    told = ""
+    for path, finding in findings.items():
+        if path in done:
+            continue
+        if finding.rule.name != "pickle-weights":
+            refused[path] = ()
+            continue
+        index = _index_of(git.root, path)
+        sources = [path] if index is None else [index, *_shards(git.root, index)]
+        source = os.fsdecode(worktree.full_path(git.root, index or path))
         try:
-            result = convert_file(source)
+            result = _converted(source)
         except Refused as error:
-            refused[path] = (error.message, *error.resaving(path)[0])
+            refused[path] = (error.message, *error.resaving(os.path.relpath(source))[0])
             continue
         except CannotJudge as error:
             refused[path] = (error.message,)
             continue
-        made = [os.path.relpath(file, git.root).replace(os.sep, "/") for file in (result.output, result.record)]
+        full = [result.output, result.record, *result.shards]
+        made = [os.path.relpath(file, git.root).replace(os.sep, "/") for file in full]
         git.add(made)
-        if path in desk.case.after:
-            git.drop([path])
-        show(_told(path, made, result, _ignore(desk, path)))
+        tracked = [name for name in sources if name in desk.case.after]
+        if tracked:
+            git.drop(tracked)
+        done.update(sources)
+        told += _told(index or path, made, result)
         staged += made
+    if done:
+        show(told + _ignore(desk, sorted(done)) + _LIMIT)
     return Converted(tuple(staged), refused)
 
 
-def _told(path: str, made: Sequence[str], result: Result, ignored: str) -> str:
+def _converted(source: str) -> Result:
+    """Convert a file; an earlier result of the same file is replaced, any other is left alone."""
+    from ..convert import convert as convert_file
+    from ..convert.conversion import target_of
+    from ..convert.record import SUFFIX, read_record
+
+    replace = False
+    try:
+        made = read_record(target_of(source, None) + SUFFIX)
+        replace = made.get("source", {}).get("name") == os.path.basename(source)
+    except (CannotJudge, AttributeError):
+        pass  # there is no earlier result, or it is not ours
+    return convert_file(source, replace=replace)
+
+
+def _index_of(root: str, path: str) -> str | None:
+    """The index of the checkpoint that a file is one of several of, if it lies beside it."""
+    shard = re.fullmatch(r"(.*)-\d{5}-of-\d{5}(\.\w+)", path)
+    index = f"{shard[1]}{shard[2]}.index.json" if shard else path
+    return index if shard and worktree.is_file(root, index) else None
+
+
+def _shards(root: str, index: str) -> list[str]:
+    """The files that an index names, in its own folder."""
+    import json
+
+    folder = index.rpartition("/")[0]
+    try:
+        named = set(json.loads(worktree.read_file(root, index) or b"")["weight_map"].values())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return []
+    return sorted(f"{folder}/{name}".lstrip("/") for name in named if isinstance(name, str) and "/" not in name)
+
+
+def _told(path: str, made: Sequence[str], result: Result) -> str:
     tensors = f"{result.tensors} tensor" + ("" if result.tensors == 1 else "s")
     lines = [
         f"converted {plain(path)} to {plain(made[0])}: {tensors}, {result.bytes} bytes",
-        f"staged   {plain(made[0])}",
+        *(f"staged   {plain(name)}" for name in (made[0], *made[2:])),
         f"staged   {plain(made[1])} (where it is from, and all that is not a tensor)",
     ]
     if result.left_out:
-        again = "git custody convert --optimizer keeps it"
-        lines.append(f"left out the state of the optimiser; {again}")
-    lines.append(f"kept     {plain(path)} in the work tree, out of git{ignored}")
-    lines.append("This takes code away, not what a model may have been taught: see git custody explain pickle-weights.")
+        lines.append("left out the state of the optimiser: git custody convert --optimizer --force keeps it")
     return "".join(line + "\n" for line in lines)
 
 
-def _ignore(desk: Desk, path: str) -> str:
-    """Keep a pickle out of git; what was done, for the message."""
+_LIMIT = "This takes code away, not what a model may have been taught (git custody explain pickle-weights).\n"
+
+
+def _ignore(desk: Desk, paths: Sequence[str]) -> str:
+    """Keep pickles out of git; what was done, for the message."""
     git = desk.git
-    if path in git.ignored([path]):
-        return ""
+    ignored = git.ignored(paths)
+    names = ", ".join(map(plain, paths))
+    new = [path for path in paths if path not in ignored]
+    if not new:
+        return f"kept     {names} in the work tree, out of git\n"
     text = worktree.read_file(git.root, _IGNORED) or b""
-    untouched = desk.case.after.get(_IGNORED)
-    is_staged = (git.read(untouched.oid) if untouched is not None else b"") == text
-    line = f"/{_glob(path)}\n".encode("utf-8", "surrogateescape")
-    worktree.write_file(git.root, _IGNORED, text + (b"" if text.endswith(b"\n") or not text else b"\n") + line)
-    if not is_staged:
-        return f", and in {_IGNORED}, which has other changes that are not staged"
-    git.add([_IGNORED], ignored=True)
-    desk.reopen()
-    return f", and in {_IGNORED}"
+    staged = desk.case.after.get(_IGNORED)
+    is_staged = (git.read(staged.oid) if staged is not None else b"") == text
+    lines = b"".join(f"/{_glob(path)}\n".encode("utf-8", "surrogateescape") for path in new)
+    worktree.write_file(git.root, _IGNORED, text + (b"" if text.endswith(b"\n") or not text else b"\n") + lines)
+    if is_staged:
+        git.add([_IGNORED], ignored=True)
+        return f"kept     {names} in the work tree, out of git, and in {_IGNORED}\n"
+    return f"kept     {names} in the work tree, and in {_IGNORED}, which has other changes that are not staged\n"
 
 
 def _glob(path: str) -> str:
@@ -123,24 +173,28 @@ def _glob(path: str) -> str:
     return "".join(f"\\{c}" if c in "*?[]\\" or (c == " " and path.endswith(c)) else c for c in path)
 
 
-def explain(desk: Desk, refused: Mapping[str, str], why: Mapping[str, tuple[str, ...]]) -> None:
-    """Say of each pickle that was not converted what can be done with it."""
+def explain(desk: Desk, refused: Mapping[str, Finding], why: Mapping[str, tuple[str, ...]]) -> None:
+    """Say of each file that was not added what can be done with it."""
     from ..core.runner import show
 
     git = desk.git
     stand = standpoint(git.prefix, os.environ, git.root)
+    ignored = git.ignored(list(refused))
     lines = []
-    for path, said in refused.items():
-        lines.append(f"{plain(path)}: not added: {sentence(said)}")
-        reason, *resave = why[path]
-        lines.append(f"    it is not converted: {sentence(reason)}")
+    for path, finding in refused.items():
+        seen = f" ({sentence(finding.found)})" if finding.found else ""
+        lines.append(f"{plain(path)}: not added: {sentence(finding.message)}{seen}")
+        if why[path]:
+            lines.append(f"    it is not converted: {sentence(why[path][0])}")
         if path in desk.real:
             lines.append("    unstage it, which keeps the file:")
             lines.append(f"      {command_line(('git', 'rm', '--cached', '-f', RepoPath(path)), stand)}")
-        lines.append("    keep it out of git:")
-        lines.append(f"      echo {quote('/' + _glob(path))} >> {command_line((RepoPath(_IGNORED),), stand)}")
-        if resave:
+        if path not in ignored:
+            lines.append("    keep it out of git:")
+            lines.append(f"      echo {quote('/' + _glob(path))} >> {command_line((RepoPath(_IGNORED),), stand)}")
+        if why[path][1:]:
             lines.append("    or save what is in it again, where you trust the file, and add that:")
-            lines += [f"      {plain(line)}" for line in resave]
-    lines.append(f"    more: {command_line((CUSTODY, 'explain', 'pickle-weights'), stand)}")
+            lines += [f"      {plain(line)}" for line in why[path][1:]]
+    for rule in dict.fromkeys(finding.rule.name for finding in refused.values()):
+        lines.append(f"    more: {command_line((CUSTODY, 'explain', rule), stand)}")
     show("".join(line + "\n" for line in lines))
