@@ -10,14 +10,16 @@ from datetime import date, timedelta
 import pytest
 
 from builders import npy, saved_model
-from conftest import PICKLE, PLAIN_PICKLE, Repo
+from conftest import HOOKS, PICKLE, PLAIN_PICKLE, Repo
 from git_custody.catalog import load
+from git_custody.core.cache import JUDGING
 from git_custody.core.content import BytesContent
 from git_custody.core.policy import FORMATS
 from git_custody.models.examine import examine
 
 ARRAY = npy("<f4", (2,), bytes(8))
 TREES = b"tree\nversion=v3\nnum_class=1\n"
+PACKAGE = HOOKS / "git_custody"
 SOON = (date.today() + timedelta(days=90)).isoformat()
 
 
@@ -140,6 +142,11 @@ def test_what_dvc_keeps_is_waived_by_its_own_digest(repo: Repo) -> None:
     assert repo.check().code == 0
     repo.stage({"w.bin.dvc": pointer(in_dvc(repo, PLAIN_PICKLE + b"\0"), "w.bin")})
     assert "pickle-weights" in repo.check().rules
+
+
+def test_verdicts_are_forgotten_once_the_code_that_reached_them_changes() -> None:
+    folders = {"", *(str(code.parent.relative_to(PACKAGE)) for code in PACKAGE.glob("*/*.py"))}
+    assert set(JUDGING) == folders - {"cli", "convert", "scaffold"}
 
 
 # ---------------------------------------------------------------------- digests, and hooks that run alone

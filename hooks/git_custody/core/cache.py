@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # A file that has grown beyond this is begun anew.
 _BYTES_AT_MOST = 32 * 1024 * 1024
 
+# The folders of the package whose code has a part in verdicts.
+JUDGING = ("", "core", "datasets", "formats", "models")
+
 
 class Cache:
     """Texts by kind and object id: one file for each kind, a line for each object, only ever appended to.
@@ -121,7 +124,7 @@ def _fingerprint() -> str:
 
     newest, count = 0, 0
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for folder in ("", "core", "formats", "datasets"):
+    for folder in JUDGING:
         with os.scandir(os.path.join(package, folder)) as listing:
             for item in listing:
                 if item.name.endswith(".py"):
