@@ -140,6 +140,13 @@ def test_objects_are_found_behind_a_header_of_any_length(descr: object) -> None:
         assert pickles_in(npy([(field * 20_000, "<i4"), ("O2", "<U3")], (1,), EVIL0, version=2)) == []
 
 
+def test_a_header_that_nobody_writes_is_not_searched() -> None:
+    began = time.perf_counter()
+    data = b"\x93NUMPY\x02\0" + struct.pack("<L", 17 << 20) + b"'" * (17 << 20) + EVIL0
+    assert pickles_in(data)[0].calls == "os.system"
+    assert time.perf_counter() - began < 2
+
+
 def test_a_pickle_right_behind_a_line_end_in_a_zip_is_placed_in_its_member() -> None:
     """`PK` begins PERSID, which takes everything up to the line end."""
     for data in (zipped({"a.npy": npy("|O", (1,), EVIL0)}), zipped({"a.txt": b"\n" + EVIL0, "b": EVIL0})):

@@ -15,6 +15,7 @@ from git_custody.formats.verdicts import SAFE, Member, Said, Scene
 OBJECTS = ("numpy-objects", "a NumPy array of Python objects, which is a pickle")
 MAGIC = b"\x93NUMPY"
 HEADER_PARSED_AT_MOST = 65_536
+HEADER_SEARCHED_AT_MOST = 16 * 1024 * 1024  # what describes an array at greater length describes something else
 ARRAYS_AT_MOST = 1_000
 SEARCHED_FOR_NEXT = 1024 * 1024
 WINDOW = 1024 * 1024
@@ -97,6 +98,8 @@ def _has_sign_of_objects(content: Content, at: int, length: int) -> bool:
     """Look through a header of any length; NumPy reads it whole where pickles are allowed."""
     import re
 
+    if length > HEADER_SEARCHED_AT_MOST:
+        return True
     sign, end = re.compile(SIGN_OF_OBJECTS), min(at + length, content.size)
     while at < end:
         window = content.read_at(at, min(WINDOW, end - at))
