@@ -1,6 +1,6 @@
 """Streams of opcodes at random: what tests feed to real unpicklers, in a child process, and to the walker.
 
-Nothing here is a real attack: what the streams look up is replaced in the process that loads them (see `VICTIM`).
+Nothing here is a real attack: what the streams look up is replaced in the process that loads them (see `SETUP`).
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _damaged(r: random.Random, data: bytes) -> bytes:
 def program(r: random.Random) -> bytes:
     """Streams that a stack and a memo carry to their end: names pushed, kept, overwritten, recalled, looked up."""
     data = b""
-    for _ in range(r.choice([1, 1, 1, 2, 3])):
+    for _ in range(r.choice([1] * 8 + [2, 3])):
         if r.random() < 0.6:
             data += b"\x80" + bytes([r.randrange(6)])
         data += _Program(r).write() + b"."
@@ -254,9 +254,12 @@ class _Program:
         self.memo[key] = self.stack[-1]
 
 
-# Loads what it is given with every unpickler there is, and answers with one bit for each that made a mark.
-VICTIM = r"""
+# What a child needs before it loads anything: harmless stand-ins for all that a stream calls.
+SETUP = r"""
 import copyreg, io, os, pickle, signal, struct, subprocess, sys, types
+MEMORY = 1 << 31
+SECONDS = 0.3
+USED_BY_LIBRARIES = set()
 marks = []
 def run(*positional, **named):
     marks.append(1)
@@ -287,7 +290,8 @@ REPLACED = {("os", "system"), ("os", "abort"), ("posix", "system"), ("posix", "a
 def watch(event, details):
     if event == "pickle.find_class":
         module, name = details[0], details[1].partition(".")[0]
-        if module not in ("own", "my-own", "own.sub", "other") and (module, name) not in REPLACED:
+        allowed = REPLACED | USED_BY_LIBRARIES
+        if module not in ("own", "my-own", "own.sub", "other") and (module, name) not in allowed:
             raise RuntimeError("not to be looked up")
     elif event in ("os.system", "subprocess.Popen", "os.exec", "os.posix_spawn", "os.fork"):
         raise RuntimeError("not to be run")
@@ -298,11 +302,14 @@ def late(number, frame):
     raise Late
 if hasattr(signal, "setitimer"):
     import resource
-    resource.setrlimit(resource.RLIMIT_AS, (1 << 31, 1 << 31))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGALRM, late)
     timer = lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
 else:
     timer = lambda seconds: None
+"""
+# Every unpickler there is.
+UNPICKLERS = r"""
 def from_file(load, data):
     with open("it", "wb") as file:
         file.write(data)
@@ -327,6 +334,9 @@ LOADERS = [
     lambda data: again(pickle._load, data),
     kept,
 ]
+"""
+# Answers each file with one bit for each of LOADERS that made a mark.
+ANSWERS = r"""
 while len(header := sys.stdin.buffer.read(4)) == 4:
     data = sys.stdin.buffer.read(struct.unpack("<L", header)[0])
     answer = 0
@@ -334,14 +344,14 @@ while len(header := sys.stdin.buffer.read(4)) == 4:
         marks.clear()
         try:
             try:
-                timer(0.3)
+                timer(SECONDS)
                 load(data)
             finally:
                 timer(0)
         except BaseException:
             pass
         answer |= bool(marks) << number
-    sys.stdout.buffer.write(struct.pack("<H", answer))
+    sys.stdout.buffer.write(struct.pack("<L", answer))
     sys.stdout.buffer.flush()
 """
 
@@ -349,7 +359,7 @@ while len(header := sys.stdin.buffer.read(4)) == 4:
 class Victim:
     """A child process that loads what it is given, harmlessly."""
 
-    def __init__(self, folder: Path, program: str = VICTIM, python: str = sys.executable) -> None:
+    def __init__(self, folder: Path, program: str = SETUP + UNPICKLERS + ANSWERS, python: str = sys.executable) -> None:
         self._start: Callable[[], subprocess.Popen[bytes]] = lambda: subprocess.Popen(
             [python, "-I", "-c", program],
             stdin=subprocess.PIPE,
@@ -372,10 +382,10 @@ class Victim:
         try:
             self._process.stdin.write(struct.pack("<L", len(data)) + data)
             self._process.stdin.flush()
-            answer = self._process.stdout.read(2)
+            answer = self._process.stdout.read(4)
         except BrokenPipeError:
             answer = b""
-        if len(answer) < 2:
+        if len(answer) < 4:
             self._process.kill()
             self._process.wait()
             self._process = self._start()

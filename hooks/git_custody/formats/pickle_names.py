@@ -1,9 +1,12 @@
 """Which names does a pickle look up? All of them, or the admission that they cannot be told.
 
 An exception for a pickle rests on this, so that it must never tell too few. The walk in `pickles.py` ends as
-soon as it knows that there is a pickle; this one reads every stream to its end, and gives up where unpicklers
-could read the same bytes in two ways: frames that end inside of an opcode, missing operands, bytes behind the
-end. Names are told as they are written, and for protocols before 3 also as Python 3 renames them
+soon as it knows that there is a pickle; this one reads every stream to its end, and gives up where loaders
+could read the same bytes in two ways: frames that end inside of an opcode, missing operands, anything behind the
+end (a loader may take bytes there that are no opcodes, and then unpickle again). Only PyTorch's legacy
+checkpoints, whose loader does so in a known way (``torch/serialization.py``), may go on behind their end.
+
+Names are told as they are written, and for protocols before 3 also as Python 3 renames them
 (``Lib/_compat_pickle.py``). The opcodes are those of ``Lib/pickletools.py``. Nothing is looked up or imported.
 """
 
@@ -66,13 +69,7 @@ class Names(NamedTuple):
 
 def names_in(content: Content, start: int = 0, *, most: int = OPCODES_AT_MOST) -> Names:
     """Read all streams of the pickle at `start` of `content`, or as many as `most` opcodes fill."""
-    reader = _Reader(content, start, most, keeps_memo=False)
-    told = reader.run()
-    if told.obstacle is None and reader.depends_on_memo:
-        # An unpickler that is used again for the next stream keeps its memo; both readings count.
-        again = _Reader(content, start, most, keeps_memo=True).run()
-        return Names(told.names | again.names, again.obstacle, told.opcodes + again.opcodes)
-    return told
+    return _Reader(content, start, most).run()
 
 
 class _Untold(Exception):
@@ -80,10 +77,9 @@ class _Untold(Exception):
 
 
 class _Reader:
-    def __init__(self, content: Content, start: int, most: int, *, keeps_memo: bool) -> None:
+    def __init__(self, content: Content, start: int, most: int) -> None:
         self.content = content
         self.most = most
-        self.keeps_memo = keeps_memo
         self.start = start
         self.base = start
         self.at = 0
@@ -94,15 +90,8 @@ class _Reader:
         self.names: set[str] = set()
         self.looked_up = 0
         self.longer_texts = 0
-        self.depends_on_memo = False
         self.has_persistent = False
-        self._new_memo()
         self._new_stream()
-
-    def _new_memo(self) -> None:
-        self.memo: dict[int, Item] = {}
-        self.beyond_memo = 0  # keys that are not kept
-        self.counts_memo = True  # how many keys there are is known
 
     def _new_stream(self) -> None:
         self.stack: list[Item] = []
@@ -110,14 +99,17 @@ class _Reader:
         self.deep = False  # the lower part of the stack is not known any more
         self.frame_end = 0
         self.protocol = 0
-        if not self.keeps_memo:
-            self._new_memo()
+        self.memo: dict[int, Item] = {}
+        self.beyond_memo = 0  # keys that are not kept
+        self.counts_memo = True  # how many keys there are is known
 
     def run(self) -> Names:
         obstacle = None
         try:
             while self._stream():
                 self._new_stream()
+            if self.streams > 1 and not self._is_legacy_torch():
+                raise _Untold("something else follows its end")
         except _Untold as untold:
             obstacle = str(untold)
         return Names(frozenset(self.names), obstacle, self.opcodes)
@@ -218,7 +210,7 @@ class _Reader:
         if self.frame_end > end:
             raise _Untold("one of its frames goes on behind its end")
         following = self.content.read_at(end, 1)
-        if self.streams == LEGACY_TORCH_STREAMS and self._is_legacy_torch():
+        if self._is_legacy_torch():
             self._read_tensors(following)
             return False
         if following and following[0] in FIRST_BYTES:
@@ -229,7 +221,9 @@ class _Reader:
         return False
 
     def _is_legacy_torch(self) -> bool:
-        return self.content.read_at(self.start, len(LEGACY_TORCH)) == LEGACY_TORCH
+        return (
+            self.streams == LEGACY_TORCH_STREAMS and self.content.read_at(self.start, len(LEGACY_TORCH)) == LEGACY_TORCH
+        )
 
     def _read_tensors(self, following: bytes) -> None:
         """Pass over what `torch.load` reads as numbers, if no other loader would look a name up there."""
@@ -447,7 +441,6 @@ class _Reader:
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
         self.looked_up += 1
-        self.depends_on_memo = self.depends_on_memo or self.streams > 0
         if not (isinstance(name, str) and isinstance(module, str)):
             raise _Untold("a name is only computed while it is loaded")
         self._look_up(module, name)
