@@ -266,12 +266,16 @@ def torch_files(folder: str, size: int) -> dict[str, str]:
 
 def float_list(path: str, count: int) -> None:
     """A pickle of a list of floats in protocol 2: one opcode for each."""
+    import struct
+
     if os.path.exists(path):
         return
+    source = random.Random(5)
+    block = b"".join(struct.pack(">cd", b"G", source.random()) for _ in range(10_000))
     with open(path, "wb") as file:
         file.write(b"\x80\x02]q\x00(")
         for _ in range(count // 10_000):
-            file.write(b"G?\xf0\0\0\0\0\0\0" * 10_000)
+            file.write(block)
         file.write(b"e.")
 
 
