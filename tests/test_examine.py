@@ -71,6 +71,24 @@ def test_pointers_of_annex_are_only_said_to_be_absent(repo: Repo, name: str) -> 
     assert repo.check().rules == ["content-absent"]
 
 
+@pytest.mark.parametrize("folder", ["x/annex/objects", "./../.git/annex/objects/aa/bb", "/annex/objects/aa"])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n/annex/more\n"])
+def test_pointers_of_annex_are_known_however_they_are_written(repo: Repo, folder: str, end: str) -> None:
+    key = f"SHA256-s{len(PICKLE)}--{hashlib.sha256(PICKLE).hexdigest()}"
+    word = hashlib.md5(key.encode(), usedforsecurity=False).hexdigest()
+    repo.write(f".git/annex/objects/{word[:3]}/{word[3:6]}/{key}/{key}", PICKLE)
+    repo.stage({"w.bin": f"{folder}/{key}{end}", "w.dvc": f"{folder}/{key}{end}"})
+    assert repo.check().caught() == ["w.bin", "w.dvc"]
+
+
+@pytest.mark.parametrize(
+    "text", ["see /annex/objects/ for more\n", "see /annex/objects/ for the --force\n", "a\n/annex/objects/K--x\n"]
+)
+def test_texts_about_annex_are_texts(repo: Repo, text: str) -> None:
+    repo.stage({"a.txt": text})
+    assert repo.check().passes
+
+
 def test_what_git_lfs_may_take_for_a_pointer_is_said_once(repo: Repo) -> None:
     repo.stage({"model.npy": f"version https://hawser.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 5\n"})
     (finding,) = repo.check().report["findings"]
@@ -121,6 +139,15 @@ def test_files_behind_one_that_is_absent_are_looked_at(repo: Repo) -> None:
     repo.stage({"w.dvc": pointer(f"{digest}.dir", "w")})
     found = repo.check().report["findings"]
     assert [(f["rule"], f.get("member")) for f in found] == [("content-absent", None), ("pickle-weights", "w/b")]
+
+
+@pytest.mark.parametrize(("setting", "rule"), [("'../kept'", "pickle-weights"), ("/{}/kept", "content-absent")])
+def test_dvcs_cache_is_only_looked_for_on_this_machine(repo: Repo, setting: str, rule: str) -> None:
+    digest = hashlib.md5(PICKLE, usedforsecurity=False).hexdigest()
+    repo.write(f"kept/files/md5/{digest[:2]}/{digest[2:]}", PICKLE)
+    repo.write(".dvc/config", f"[cache]\n    dir = {setting.format(repo.path)}\n")
+    repo.stage({"w.dvc": pointer(digest, "w.bin")})
+    assert repo.check().rules == [rule]
 
 
 def test_absent_outputs_of_a_pipeline_are_fetched_by_its_own_file(repo: Repo) -> None:

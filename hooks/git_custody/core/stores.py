@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # What only names other content is small; a `dvc.lock` lists many.
 NAMES_AT_MOST = 1024 * 1024
 _PIECE = 1024 * 1024
+_ANNEX = b"/annex/objects/"
+# git-annex takes any line for a pointer that has that in it, and a key at its end (Annex/Link.hs).
+_ANNEX_KEY = rb"[^-\s]+(?:-[a-zA-Z][0-9]+)*--."
 _ANNEX_LETTERS = "0123456789zqjxkmvwgpfZQJXKMVWGPF"
 _ANNEX_DIGESTS = {"MD5": "md5", "SHA1": "sha1", "SHA224": "sha224", "SHA256": "sha256", "SHA384": "sha384"}
 _ANNEX_DIGESTS |= {"SHA512": "sha512"}
@@ -43,13 +46,14 @@ def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
     """What a small file or a link stands for: None where it stands for nothing, empty where that cannot be told."""
     name = path.rpartition("/")[2]
     if name.endswith(".dvc") or name == "dvc.lock":
-        return () if content.size > NAMES_AT_MOST else _dvc(content.read_at(0, content.size))
+        kept = () if content.size > NAMES_AT_MOST else _dvc(content.read_at(0, content.size))
+        if kept is not None:
+            return kept
     if content.size < 32 * 1024:
-        line = content.read_at(0, content.size).partition(b"\n")[0]
-        found = re.match(rb"(?:/annex/objects/|.*?\.git/annex/objects/)", line, re.DOTALL)
-        if found:
-            key = line.rpartition(b"/")[2].decode("utf-8", "surrogateescape")
-            return (Kept("git-annex", key),)
+        line = content.read_at(0, content.size).partition(b"\n")[0].removesuffix(b"\r")
+        key = line.rpartition(b"/")[2]
+        if line.startswith(_ANNEX) or (_ANNEX in line and (b".git" + _ANNEX in line or re.match(_ANNEX_KEY, key))):
+            return (Kept("git-annex", key.decode("utf-8", "surrogateescape")),)
     return None
 
 
@@ -119,8 +123,9 @@ class Stores:
                     settings.read_string(file.read(NAMES_AT_MOST))
             except (OSError, UnicodeDecodeError, Error):
                 continue
-            folder = settings.get("cache", "dir", fallback="")
-            if folder:
+            folder = settings.get("cache", "dir", fallback="").strip("'\"")
+            # A repository must not be able to make us ask another machine, as such a path does on Windows.
+            if folder and folder[:2] not in ("//", "\\\\"):
                 yield os.path.join(self._root, ".dvc", folder)
 
     def _annex(self, key: str) -> Content | None:
