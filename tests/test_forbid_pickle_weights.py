@@ -351,9 +351,7 @@ def test_no_waiver_admits_a_pickle_that_looks_up_more_than_is_allowed(repo: Repo
     waived(repo, PICKLE)
     (finding,) = (f for f in repo.check().report["findings"] if f["rule"] == "pickle-weights")
     assert finding["blocks"]
-    assert finding["message"].endswith(
-        "; no waiver admits it, because it looks up __builtin__.print, which pickles.globals does not allow"
-    )
+    assert "; no waiver admits it, because it looks up __builtin__.print" in finding["message"]
 
 
 def test_the_policy_decides_what_a_waived_pickle_may_look_up(repo: Repo) -> None:

@@ -62,7 +62,8 @@ FORMAT_NOT_ALLOWED = Rule(
     level=1,
     title="Model files must have a format that the policy allows.",
     why="a format that nobody decided on is one whose loader nobody looked at",
-    fix="Convert the file to a format on the list, or add its format to `formats.allow` in .custody/policy.yaml.",
+    fix="Convert the file to a format on the list, or decide on its format: `formats.allow` in .custody/policy.yaml "
+    "takes the place of the default list, so that it has to name every format that is wanted.",
     limits="Formats that are not recognised are not judged; docs/formats.md lists those that are.",
     about_content=True,
 )
@@ -114,7 +115,8 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
         return
     for verdict in whole:
         if (known := format_of(verdict.format)) and known.is_model and known.id not in allowed:
-            yield _finding(FORMAT_NOT_ALLOWED, seen, f"this file is {known.title}, and {_list(allowed)}", verdict)
+            said = f"this file is {known.title} (in formats.allow: {known.id}), and {_list(allowed)}"
+            yield _finding(FORMAT_NOT_ALLOWED, seen, said, verdict)
             return
 
 

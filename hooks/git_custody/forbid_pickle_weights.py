@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING
 from .core.assets import MODEL_SUFFIXES, cards_over
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath, Rule
-from .core.policy import admits
+from .core.policy import GLOBALS, admits
 from .formats.verdicts import CODE, OPAQUE, PICKLE
 from .models.examine import Examined, Unread, examined
 
@@ -99,8 +99,9 @@ CONTENT_ABSENT = Rule(
 RULES = (PICKLE_WEIGHTS, CODE_ON_LOAD, UNINSPECTED_CONTENT, CONTENT_ABSENT)
 
 # What `git custody convert` reads, where nothing but these modules is named.
-_CONVERTIBLE = ("pytorch-zip", "pytorch-legacy", "joblib")
-_TENSOR_MODULES = ("torch", "numpy", "collections", "joblib", "_codecs", "builtins")
+_CONVERTIBLE = ("pytorch-zip", "pytorch-legacy", "joblib", "pickle")
+_TENSOR_MODULES = ("torch", "numpy", "joblib")
+_NAMES_SHOWN = 5
 
 
 def check(case: Case) -> Iterator[Said]:
@@ -212,8 +213,12 @@ def _pickle_message(verdict: Verdict, excerpt: bytes, explain: Callable[[bytes],
 
 
 def _is_convertible(verdict: Verdict) -> bool:
+    """Whether `git custody convert` is likely to read it: it rebuilds tensors, and does not lie in another archive."""
     told = verdict.calls or verdict.imports or ""
-    return verdict.format in _CONVERTIBLE and told.partition(".")[0] in _TENSOR_MODULES
+    is_torch = verdict.format == "pytorch-zip"
+    is_plain = "!" not in (verdict.member or "") if is_torch else verdict.member is None
+    is_tensors = is_torch or told.partition(".")[0] in _TENSOR_MODULES
+    return verdict.format in _CONVERTIBLE and is_plain and is_tensors and admits(GLOBALS, told)
 
 
 def _beyond(verdicts: Sequence[Verdict], allowed: Sequence[str]) -> str:
@@ -225,9 +230,11 @@ def _beyond(verdicts: Sequence[Verdict], allowed: Sequence[str]) -> str:
             continue
         if verdict.names is None:
             return "no waiver admits it, because not all names that it looks up can be told"
-        for name in sorted(verdict.names):
-            if not admits(allowed, name):
-                return f"no waiver admits it, because it looks up {name}, which pickles.globals does not allow"
+        foreign = [name for name in sorted(verdict.names) if not admits(allowed, name)]
+        if foreign:
+            shown = ", ".join(foreign[:_NAMES_SHOWN])
+            more = f" and {len(foreign) - _NAMES_SHOWN} more names" if len(foreign) > _NAMES_SHOWN else ""
+            return f"no waiver admits it, because it looks up {shown}{more}, which pickles.globals does not allow"
     return ""
 
 

@@ -15,8 +15,8 @@ class Format(NamedTuple):
     The module is called where any of `marks` (offset, bytes there) is found, where the content begins with one of
     the bytes of `first` (for formats without a mark: the module looks closer) and, if there are `holds`, has one of
     them in its first 4096 bytes, or where the name, in lower case, ends with one of `names`. `suffixes` are names
-    that promise this format to whoever loads the file. `is_model`: it holds a model, so that the policy's list of
-    allowed formats speaks of it.
+    that promise this format to whoever loads the file. `is_model`: it holds a model and need not bring code, so that
+    the policy's list of allowed formats speaks of it.
     """
 
     id: str
@@ -60,12 +60,12 @@ FORMATS = (
     Format("tar", "a tar archive", "tars"),
     Format("zip", "a zip archive", "zips"),
     Format("npz", "a NumPy archive of arrays", "zips", suffixes=(".npz",), is_model=True),
-    Format("torchscript", "a TorchScript archive", "zips", is_model=True),
-    Format("torch-package", "a torch.package archive", "zips", is_model=True),
+    Format("torchscript", "a TorchScript archive", "zips"),
+    Format("torch-package", "a torch.package archive", "zips"),
     Format("pt2", "a PyTorch export", "zips", suffixes=(".pt2",), is_model=True),
-    Format("mar", "a TorchServe model archive", "zips", suffixes=(".mar",), is_model=True),
+    Format("mar", "a TorchServe model archive", "zips", suffixes=(".mar",)),
     Format("nemo", "a NeMo model", "tars", suffixes=(".nemo",), is_model=True),
-    Format("llamafile", "a llamafile", "archives", names=(".llamafile",), suffixes=(".llamafile",), is_model=True),
+    Format("llamafile", "a llamafile", "archives", names=(".llamafile",), suffixes=(".llamafile",)),
     # Objects of other languages, bytecode, and texts that make a loader call something
     Format(
         "r-object",
@@ -286,7 +286,6 @@ FORMATS = (
         "executorch",
         marks=((4, b"ET1"), (4, b"ET0"), (4, b"BP0")),
         suffixes=(".pte", ".bpte"),
-        is_model=True,
     ),
     Format(
         "coreml", "a Core ML model", "coreml", first=b"\x08", names=(".mlmodel",), suffixes=(".mlmodel",), is_model=True
@@ -317,7 +316,6 @@ FORMATS = (
         "tensorrt",
         marks=((0, b"ftrt"), (0, b"ptrt"), (4, b"{")),
         names=(".engine", ".plan", ".trt"),
-        is_model=True,
     ),
 )
 
