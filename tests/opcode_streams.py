@@ -302,7 +302,10 @@ def late(number, frame):
     raise Late
 if hasattr(signal, "setitimer"):
     import resource
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    except (OSError, ValueError):  # macOS
+        pass
     signal.signal(signal.SIGALRM, late)
     timer = lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
 else:
