@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from git_custody.convert.constructors import Constructors
 
 OBJECTS = "an array of Python objects, each of which is pickled on its own"
-RESAVE_OBJECTS = ("array = array.astype(float)  # or another type of numbers", "numpy.save(..., allow_pickle=False)")
+RESAVE_OBJECTS = ("import numpy", "numpy.savez({saved}, NAME=ARRAY.astype(DTYPE))  # each array in it, as numbers")
 _SWAPPED = "an array whose numbers are stored with the most significant byte first"
 _RESAVE_SWAPPED = ('array = array.astype(array.dtype.newbyteorder("<"))',)
 
@@ -80,7 +80,7 @@ class NumpyDtype:
     def number(self, at: int) -> Dtype | Unsupported | None:
         """The type of its numbers, None where they are text or raw bytes, or why it cannot be stored."""
         if self.is_structured:
-            how = ("numpy.savez(..., **{name: array[name] for name in array.dtype.names})",)
+            how = ("import numpy", "numpy.savez({saved}, **{name: ARRAY[name] for name in ARRAY.dtype.names})")
             return Unsupported("an array of records, for which safetensors has no type", how, at)
         if self.code.startswith("O"):
             return Unsupported(OBJECTS, RESAVE_OBJECTS, at)

@@ -59,13 +59,13 @@ def _how_to_resave(
         return ()
     load = f"import {loader.partition('.')[0]}", f"checkpoint = {loader}"
     if not loader.startswith("torch"):
-        return ("import numpy", *load, "numpy.savez({saved}, ...)  # the arrays in it, by name")
+        return ("import numpy", *load, "numpy.savez({saved}, **{NAME: ARRAY})  # the arrays in it, by name")
     if place is None:
         return (*load, "torch.save(checkpoint.state_dict(), {saved})")
     part = _part_of_tensors(root, names)
     if part is not None:
         return (*load, f"torch.save(checkpoint[{part!r}], {{saved}})")
-    return (*load, "torch.save(..., {saved})  # the tensors in it, by name")
+    return (*load, "torch.save({NAME: TENSOR}, {saved})  # the tensors in it, by name")
 
 
 def _is_out_of_place(found: Global) -> bool:
