@@ -171,6 +171,18 @@ def test_what_dvc_keeps_is_waived_by_its_own_digest(repo: Repo) -> None:
     assert "pickle-weights" in repo.check().rules
 
 
+@pytest.mark.parametrize("path", ["a.npy", "a.bin"])
+def test_what_is_fine_is_not_read_again(repo: Repo, path: str) -> None:
+    repo.commit({path: ARRAY, ".custody/policy.yaml": "version: 1\n"})
+    assert repo.check("--all").passes
+    oid = repo.git("rev-parse", f"HEAD:{path}")
+    (repo.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    assert repo.check("--all").passes
+    # Whether it is fine is for the policy to say.
+    repo.stage({".custody/policy.yaml": "version: 1\nformats: {allow: [safetensors]}\n"})
+    assert [item["path"] for item in repo.check("--all").report["not_judged"]] == [path]
+
+
 def test_verdicts_are_forgotten_once_the_code_that_reached_them_changes() -> None:
     folders = {"", *(str(code.parent.relative_to(PACKAGE)) for code in PACKAGE.glob("*/*.py"))}
     assert set(JUDGING) == folders - {"cli", "convert", "scaffold"}

@@ -16,7 +16,7 @@ from ..formats.recognise import HEAD, PICKLES_AT_MOST, recognise
 from ..formats.verdicts import CODE, PICKLE, SAFE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from ..core.case import Case
     from ..core.content import Content
@@ -56,6 +56,12 @@ class Examined(NamedTuple):
         """The path by which a loader would find the content."""
         return (self.kept and self.kept.name) or self.path
 
+    def is_fine(self, allowed: Container[str]) -> bool:
+        """Whether all of it is safe, of formats that are `allowed`, and what its name promises."""
+        wanted = {known.id for known in promised(self.name)}
+        found = [verdict.format for verdict in self.verdicts if verdict.kind == SAFE and verdict.format in allowed]
+        return bool(found) and len(found) == len(self.verdicts) and (not wanted or not wanted.isdisjoint(found))
+
     def place(self, member: str | None) -> str | None:
         """The path of a member, from the file that is in git: what is kept for it comes first."""
         return "!".join(filter(None, (self.kept and self.kept.name, member))) or None
@@ -93,13 +99,15 @@ def _examined(case: Case) -> Iterator[Seen]:
 
     owned = _Owned(case)
     yield from _converted(case, pairs, owned, at_stake)
-    ordinary: set[str] = set()
+    allowed = frozenset(case.policy.formats_allow)
+    fine: set[str] = set()
     if case.is_whole:
-        ordinary = set(case.verdicts(_CACHE, {_key(path, entry) for path, entry in pairs}))
-        pairs = [(path, entry) for path, entry in pairs if _key(path, entry) not in ordinary]
+        known = case.verdicts(_CACHE, {_key(path, entry) for path, entry in pairs})
+        fine = {key for key, formats in known.items() if allowed.issuperset(formats.split())}
+        pairs = [(path, entry) for path, entry in pairs if _key(path, entry) not in fine]
     for path, entry, content, sha256 in case.contents(pairs):
         key = _key(path, entry)
-        if key in ordinary:
+        if key in fine:
             continue
         owned.asked = False
         try:
@@ -109,10 +117,10 @@ def _examined(case: Case) -> Iterator[Seen]:
             yield CannotJudge(getattr(error, "message", None) or f"it cannot be read: {error}", path)
             continue
         yield from seen
-        if not seen:
-            ordinary.add(key)
+        if all(isinstance(one, Examined) and one.is_fine(allowed) for one in seen):
+            fine.add(key)
             if case.is_whole and not owned.asked:
-                case.remember(_CACHE, key, "")
+                case.remember(_CACHE, key, " ".join(_formats(seen)))
 
 
 def _key(path: str, entry: Entry) -> str:
@@ -235,15 +243,17 @@ def examine(
     most = PICKLES_AT_MOST if thorough else most
     seen = Examined(path, oid, "", (), thorough=thorough, kept=kept)
     verdicts = recognise(content, name=seen.name, is_own=owned, most=most, thorough=thorough)
-    wanted = {known.id for known in promised(seen.name)}
-    if not verdicts and not (wanted and content.read_at(0, 1)):
+    if not verdicts and not (promised(seen.name) and content.read_at(0, 1)):
         return
     silent = (v for v in verdicts if v.kind == PICKLE and not (v.calls or v.imports or v.to_the_end))
     excerpt = next((verdict.pickle_bytes() for verdict in silent), b"")
-    fine = bool(verdicts) and all(verdict.kind == SAFE and verdict.format in allowed for verdict in verdicts)
-    fine = fine and (not wanted or any(verdict.format in wanted for verdict in verdicts))
-    digest = ("" if fine else sha256_of(content)) if sha256 is None else sha256
-    yield seen._replace(sha256=digest, verdicts=verdicts, excerpt=excerpt)
+    seen = seen._replace(verdicts=verdicts, excerpt=excerpt)
+    digest = ("" if seen.is_fine(allowed) else sha256_of(content)) if sha256 is None else sha256
+    yield seen._replace(sha256=digest)
+
+
+def _formats(seen: Iterable[Seen]) -> list[str]:
+    return sorted({verdict.format for one in seen if isinstance(one, Examined) for verdict in one.verdicts})
 
 
 def _is_bad(seen: Seen) -> bool:
