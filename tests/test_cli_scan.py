@@ -170,3 +170,14 @@ def test_why(folder: Path) -> None:
 
 def test_usage() -> None:
     assert scan(Path.cwd()).returncode == 2
+
+
+def test_what_only_points_to_content_is_not_judged(folder: Path) -> None:
+    (folder / "w.bin").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 3\n")
+    (folder / "w.dvc").write_text("outs:\n- md5: 0123456789abcdef0123456789abcdef\n  path: w.bin\n")
+    found = report(folder, "w.bin", "w.dvc", "notes.txt")
+    assert [(one["path"], one["reason"]) for one in found["not_judged"]] == [
+        ("w.bin", "it is a Git LFS pointer, and its content is elsewhere"),
+        ("w.dvc", "its content is kept by DVC, elsewhere"),
+    ]
+    assert "w.bin: not judged: it is a Git LFS pointer" in scan(folder, "w.bin").stdout

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath
+from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath
 from ..formats.recognise import PICKLES_AT_MOST
 from ..formats.verdicts import PICKLE
 
@@ -32,12 +32,15 @@ _Shown = tuple[str, "Verdict", "Mapping[str, object]"]
 
 
 class _Scanned(NamedTuple):
-    """The number of files that were read, what is wrong with them, and every verdict: path, verdict, why."""
+    """The number of files that were read, what is wrong with them, every verdict (path, verdict, why), and the files
+    that only point to content elsewhere.
+    """
 
     files: int
     findings: list[Finding]
     verdicts: list[_Shown]
     errors: list[CannotJudge]
+    pointers: list[NotJudged]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,7 +56,7 @@ def main(argv: Sequence[str]) -> int:
     given = arguments.parse_args(argv)
     scanned = _scan(given.paths, why=given.why)
     said = _count(scanned.files)
-    report = Report("scan", None, None, said, tuple(scanned.findings), errors=tuple(scanned.errors))
+    report = Report("scan", None, None, said, tuple(scanned.findings), tuple(scanned.pointers), tuple(scanned.errors))
     # Paths are as they were given: from where the user stands, and not from any root.
     stand = standpoint("", os.environ, os.getcwd())._replace(prefix="")
     if given.format == "json":
@@ -75,7 +78,7 @@ def _count(files: int) -> str:
 
 
 def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
-    scanned = _Scanned(0, [], [], [])
+    scanned = _Scanned(0, [], [], [], [])
     files = 0
     progress = _Progress()
     for path in _files(paths, scanned.errors):
@@ -84,6 +87,8 @@ def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
             with _opened(path) as file:
                 seen = _examined(path, file)
                 whys = [_why(verdict) if why else {} for verdict in seen.verdicts] if seen else []
+                if not whys and (pointer := _pointer(path, file)):
+                    scanned.pointers.append(NotJudged(path, pointer))
         except OSError as error:
             scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
             continue
@@ -145,6 +150,22 @@ def _examined(path: str, file: BinaryIO) -> Examined | None:
     return next(examine("" if path == _STDIN else path, "", content, sha256="", most=PICKLES_AT_MOST), None)
 
 
+def _pointer(path: str, file: BinaryIO) -> str | None:
+    """What a file of a repository only stands for, in words."""
+    from ..core.case import as_pointer
+    from ..core.content import FileContent
+
+    content = FileContent(file, os.fstat(file.fileno()).st_size)
+    if as_pointer(content) is not None:
+        return "it is a Git LFS pointer, and its content is elsewhere"
+    if content.size >= _PIECE or not (path.endswith((".dvc", "dvc.lock")) or b"annex/" in content.read_at(0, 1024)):
+        return None
+    from ..core.stores import kept_in
+
+    kept = kept_in(path, content)
+    return f"its content is kept by {kept[0].keeper}, elsewhere" if kept else None
+
+
 def _findings(seen: Examined) -> Iterator[Finding]:
     from ..check_model_format import FORMAT_NOT_ALLOWED
     from ..check_model_format import findings_for as of_format
@@ -177,6 +198,7 @@ def _lines(scanned: _Scanned, named: set[str]) -> Iterator[str]:
     from ..core.report import plain
 
     wrong = {finding.path for finding in scanned.findings} | {error.path for error in scanned.errors}
+    wrong |= {pointer.path for pointer in scanned.pointers}
     told = {path: verdict.what for path, verdict, _ in scanned.verdicts}
     for path in sorted(named - wrong):
         yield f"{plain(path)}: {told.get(path, 'an ordinary file')}\n"
