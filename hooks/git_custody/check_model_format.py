@@ -99,7 +99,8 @@ def check(case: Case) -> Iterator[Said]:
 def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
     """What is wrong with the format of one file: at most one finding; `allowed` are the ids of formats."""
     whole = [verdict for verdict in seen.verdicts if verdict.member is None]
-    for verdict in seen.verdicts:
+    # A waiver of what would run must not hide what is malformed.
+    for verdict in sorted(seen.verdicts, key=lambda verdict: verdict.kind != MALFORMED):
         if verdict.kind == MALFORMED:
             yield _finding(MALFORMED_MODEL, seen, f"this file is {verdict.what}", verdict)
             return
