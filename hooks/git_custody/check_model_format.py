@@ -116,8 +116,8 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
         return
     for verdict in whole:
         if (known := format_of(verdict.format)) and known.is_model and known.id not in allowed:
-            said = f"this file is {known.title} (in formats.allow: {known.id}), and {_list(allowed)}"
-            yield _finding(FORMAT_NOT_ALLOWED, seen, said, verdict)
+            message = f"this file is {known.title} (in formats.allow: {known.id}), and {_list(allowed)}"
+            yield _finding(FORMAT_NOT_ALLOWED, seen, message, verdict)
             return
 
 
