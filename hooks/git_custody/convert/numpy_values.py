@@ -80,7 +80,10 @@ class NumpyDtype:
     def number(self, at: int) -> Dtype | Unsupported | None:
         """The type of its numbers, None where they are text or raw bytes, or why it cannot be stored."""
         if self.is_structured:
-            how = ("import numpy", "numpy.savez({saved}, **{name: ARRAY[name] for name in ARRAY.dtype.names})")
+            how: tuple[str, ...] = (
+                "import numpy",
+                "numpy.savez({saved}, **{name: ARRAY[name] for name in ARRAY.dtype.names})",
+            )
             return Unsupported("an array of records, for which safetensors has no type", how, at)
         if self.code.startswith("O"):
             return Unsupported(OBJECTS, RESAVE_OBJECTS, at)
