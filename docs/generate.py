@@ -177,8 +177,8 @@ def policy_page(hooks: Sequence[Hook]) -> str:
         "",
         f"Without `formats.allow`: {', '.join(f'`{known}`' for known in ALLOWED)}. [All formats](formats.md).",
         "",
-        "Without `pickles.globals`, a pickle with a waiver may look up what rebuilds tensors, arrays and plain values, and "
-        "nothing else (`*` stands for what is between two dots, `**` for any end): "
+        "Without `pickles.globals`, a pickle with a waiver may look up what rebuilds tensors, arrays and plain values, "
+        "and nothing else (`*` stands for what is between two dots, `**` for any end): "
         f"{', '.join(f'`{name}`' for name in GLOBALS)}.",
         "",
         "## Levels",
