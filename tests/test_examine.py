@@ -12,10 +12,13 @@ import pytest
 from builders import npy, saved_model
 from conftest import HOOKS, PICKLE, PLAIN_PICKLE, Repo
 from git_custody.catalog import load
+from git_custody.check_model_format import findings_for
 from git_custody.core.cache import JUDGING
 from git_custody.core.content import BytesContent
 from git_custody.core.policy import FORMATS
-from git_custody.models.examine import examine
+from git_custody.formats.verdicts import CODE, MALFORMED, Verdict
+from git_custody.formats.verdicts import PICKLE as PICKLE_KIND
+from git_custody.models.examine import Examined, examine
 
 ARRAY = npy("<f4", (2,), bytes(8))
 TREES = b"tree\nversion=v3\nnum_class=1\n"
@@ -201,6 +204,13 @@ def test_every_file_that_is_found_fault_with_has_a_digest() -> None:
     ):
         (seen,) = examine(path, "", BytesContent(data), allowed=FORMATS)
         assert bool(seen.sha256) is digested, path
+
+
+def test_what_runs_hides_nothing_that_is_malformed() -> None:
+    told = [Verdict(kind, "onnx", kind, "") for kind in (PICKLE_KIND, CODE, MALFORMED)]
+    for verdicts in (told, told[::-1]):
+        (finding,) = findings_for(Examined("m.onnx", "", "", tuple(verdicts)), FORMATS)
+        assert (finding.rule.name, finding.member) == ("malformed-model", MALFORMED)
 
 
 def test_a_misleading_name_can_be_waived(repo: Repo) -> None:
