@@ -89,7 +89,7 @@ def lookup(r: random.Random, plain: bool) -> bytes:
     digits = b"0" * r.choice([0, 40, 2_000]) + b"%d" % key
     return r.choice([
         line + b"\n", line + b"\n", b"\x80\x04" + line + b".__call__" * r.choice([1, 300]) + b"\n",
-        _pushed(r, module) + _pushed(r, name) + b"\x93", b"\x82\x4d", b"\x83\x4d\0", b"\x84\x4d\0\0\0",
+        _pushed(r, module) + _pushed(r, name) + b"\x93", b"cown\nTEXT\n" + _pushed(r, b"run") + b"\x93", b"\x82\x4d", b"\x83\x4d\0", b"\x84\x4d\0\0\0",
         _pushed(r, b"junk") + b"p%d\n" % key + _pushed(r, name) + b"p%d\n00" % key + _pushed(r, module)
         + b"g" + digits + b"\n\x93",
     ])  # fmt: skip
@@ -279,7 +279,7 @@ class Box(metaclass=Meta):
     append = add = __setstate__ = staticmethod(run)
 for name in ("own", "my-own", "own.sub", "other"):
     module = sys.modules[name] = types.ModuleType(name)
-    module.run, module.Thing, module.Box = run, Thing, Box
+    module.run, module.Thing, module.Box, module.TEXT = run, Thing, Box, "own"
 sys.modules["own"].sub = sys.modules["own.sub"]
 os.system = os.abort = subprocess.getoutput = run
 if "posix" in sys.modules:

@@ -83,6 +83,8 @@ RUN = {
     "state of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\ndb some text\n",
     "import that leaves nothing": b"cmymodule\nrun\n0.",
     "call with bytes, of a name in escapes": b"V\\u006fs\nVsystem\n\x93C\x01xRThe end.\n",
+    "name of a text that is imported": b"cos\nname\nVsystem\n\x93(Vtrue\ntR\xff",
+    "imports as padding": b"cyours\nrun\n" * 260_000 + CALL,
     "extension, with what only Lib/pickle.py takes": b"\x82\x4dC\x01xR\xff\xfe",
     "extension in the protocol of extensions": b"\x80\x02\x82\x4d)R\xff\xfe",
     "extension behind much else": b"N" * 140_000 + b"(\x82\x4do",

@@ -362,7 +362,9 @@ class _Walker:
             self._believe()
         elif self.opcodes > LINES_AT_MOST and not self.firm:
             # Nothing but lines: a table whose rows all begin with `c`, or imports as padding.
-            if self.imports and all(self._is_importable(imported) for imported in self.imports):
+            if any(not imported.name.startswith("c") for imported in self.imports) or (
+                self.imports and all(map(self._is_importable, self.imports))
+            ):
                 self._believe()
             raise _Broken
         else:
@@ -764,7 +766,8 @@ class _Walker:
             self._count_evidence()
         elif opcode == 0x93:  # STACK_GLOBAL
             name, module = self._pop(), self._pop()
-            if not all(isinstance(item, str) or item in (ANYTHING, LONG_TEXT) for item in (name, module)):
+            # What is imported may be a text, too, as `os.name` is.
+            if not all(isinstance(item, (str, Import)) or item in (ANYTHING, LONG_TEXT) for item in (name, module)):
                 raise _Broken
             known = isinstance(module, str) and isinstance(name, str)
             texts = (str(module), str(name)) if known else ("?", "?")
