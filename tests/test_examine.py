@@ -13,9 +13,11 @@ from builders import npy, saved_model
 from conftest import HOOKS, PICKLE, PLAIN_PICKLE, Repo
 from git_custody.catalog import load
 from git_custody.check_model_format import findings_for
+from git_custody.core import waivers
 from git_custody.core.cache import JUDGING
 from git_custody.core.content import BytesContent
 from git_custody.core.policy import FORMATS
+from git_custody.core.waivers import Waiver
 from git_custody.formats.verdicts import CODE, MALFORMED, Verdict
 from git_custody.formats.verdicts import PICKLE as PICKLE_KIND
 from git_custody.models.examine import Examined, examine
@@ -189,6 +191,17 @@ def test_what_is_fine_is_not_read_again(repo: Repo, path: str) -> None:
 def test_verdicts_are_forgotten_once_the_code_that_reached_them_changes() -> None:
     folders = {"", *(str(code.parent.relative_to(PACKAGE)) for code in PACKAGE.glob("*/*.py"))}
     assert set(JUDGING) == folders - {"cli", "convert", "scaffold"}
+
+
+def test_the_glob_of_a_waiver_is_made_once_for_all_files() -> None:
+    waiver = Waiver("w.yaml", "pickle-weights", "models/**/old*.bin", "0" * 64, "r", "o", date.today())
+    waivers._spec.cache_clear()
+    assert [waiver.matches(path) for path in ("models/a/old-1.bin", "models/new.bin", "old.bin")] == [
+        True,
+        False,
+        False,
+    ]
+    assert waivers._spec.cache_info().misses == 1
 
 
 # ---------------------------------------------------------------------- digests, and hooks that run alone

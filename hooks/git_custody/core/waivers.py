@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from .assets import WAIVERS, is_glob
@@ -10,6 +11,8 @@ from .assets import WAIVERS, is_glob
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
+
+    from pathspec import GitIgnoreSpec
 
     from .findings import Finding, Rule
     from .metadata import Document
@@ -51,13 +54,19 @@ class Waiver(NamedTuple):
         """Whether the path is one that this waiver names."""
         if not self.is_glob:
             return path == self.path
-        from pathspec import GitIgnoreSpec
-
-        return bool(GitIgnoreSpec.from_lines([self.path]).match_file(path))
+        return bool(_spec(self.path).match_file(path))
 
     def speaks_of(self, path: str) -> bool:
         """Whether the path is one that this waiver names, or lies in a folder that it names."""
         return self.matches(path) or (not self.is_glob and path.startswith(self.path.rstrip("/") + "/"))
+
+
+@cache
+def _spec(glob: str) -> GitIgnoreSpec:
+    # Asked for every file, and slow to make.
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines([glob])
 
 
 class InvalidWaiver(NamedTuple):

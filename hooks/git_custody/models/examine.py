@@ -93,9 +93,11 @@ def _examined(case: Case) -> Iterator[Seen]:
     # A symlink's blob, too: where there are no symlinks (core.symlinks=false) it is checked out as a file.
     pairs = [(path, entry) for path, entry in case.introduced if entry.mode != GITLINK]
     waivers = [waiver for waiver in case.settings.waivers if waiver.rule == "pickle-weights"]
+    waived = {waiver.path for waiver in waivers}
+    globs = [waiver for waiver in waivers if waiver.is_glob]
 
     def at_stake(path: str) -> bool:
-        return any(waiver.matches(path) for waiver in waivers)
+        return path in waived or any(waiver.matches(path) for waiver in globs)
 
     owned = _Owned(case)
     yield from _converted(case, pairs, owned, at_stake)
