@@ -146,6 +146,16 @@ def test_files_behind_one_that_is_absent_are_looked_at(repo: Repo) -> None:
     assert [(f["rule"], f.get("member")) for f in found] == [("content-absent", None), ("pickle-weights", "w/b")]
 
 
+@pytest.mark.parametrize("folder", ["", "p/"])
+def test_outputs_that_are_in_git_itself_are_not_absent(repo: Repo, folder: str) -> None:
+    data = b'{"accuracy": 0.5}\n'
+    outs = f"    outs:\n    - path: metrics.json\n      md5: {hashlib.md5(data, usedforsecurity=False).hexdigest()}\n"
+    repo.stage({f"{folder}dvc.lock": f"stages:\n  train:\n{outs}", f"{folder}metrics.json": data})
+    assert repo.check().passes
+    repo.stage({f"{folder}metrics.json": data + b" "})
+    assert repo.check().rules == ["content-absent"]
+
+
 @pytest.mark.parametrize(("setting", "rule"), [("'../kept'", "pickle-weights"), ("/{}/kept", "content-absent")])
 def test_dvcs_cache_is_only_looked_for_on_this_machine(repo: Repo, setting: str, rule: str) -> None:
     digest = hashlib.md5(PICKLE, usedforsecurity=False).hexdigest()

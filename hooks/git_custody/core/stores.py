@@ -77,6 +77,16 @@ def _outs(outs: Any) -> Iterator[Kept]:
             yield Kept("DVC", digest if isinstance(digest, str) else "", str(out.get("path", "")))
 
 
+def is_that(kept: Kept, content: Content) -> bool:
+    """Whether a content is what DVC says that it keeps."""
+    import hashlib
+
+    found = hashlib.md5(usedforsecurity=False)
+    for offset in range(0, content.size, _PIECE):
+        found.update(content.read_at(offset, _PIECE))
+    return found.hexdigest() == kept.key
+
+
 class Stores:
     """The local stores of a repository: `root` is its work tree, `git_directory` the shared one of all work trees."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from posixpath import join, normpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.case import as_pointer, may_be_pointer
@@ -203,10 +204,22 @@ class _Look(NamedTuple):
             for name, behind in self.case.kept(one):
                 if behind is not None:
                     yield from self.examine(behind, None, one._replace(name=name))
-                elif is_whole:
+                elif is_whole and not self._is_in_git(one):
                     is_whole = False  # said once, however many files of a folder are not here
                     what = f"{one.keeper} keeps its content{f' ({name})' if name else ''}, and it is not here"
                     yield Unread(path, what, None, (_fetching(one, path),))
+
+    def _is_in_git(self, kept: Kept) -> bool:
+        """Whether git itself has a file that DVC only lists, as it does outputs that are not to be cached."""
+        path = normpath(join(self.path.rpartition("/")[0], kept.name))
+        entry = self.case.after.get(path) if kept.keeper == "DVC" and kept.name else None
+        if entry is None or not entry.is_file:
+            return False
+        from ..core.stores import is_that
+
+        return any(
+            content is not None and is_that(kept, content) for *_, content, _ in self.case.contents([(path, entry)])
+        )
 
 
 def _fetching(kept: Kept, path: str) -> Command:
