@@ -11,19 +11,23 @@ The opcodes are those of CPython's ``Lib/pickletools.py`` (protocols 0 to 5), re
 
 from __future__ import annotations
 
+import functools
 import os
-import re
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_custody.core.content import Content
+
+if TYPE_CHECKING:
+    import re
 
 OPCODES_TO_BELIEVE_A_PROTOCOL = 12
 OPCODES_PER_LOOK = 256
 MEMO_OPCODES_PER_LOOK = 8
 OPCODES_AT_MOST = 1_000_000
 EVIDENCE_FOR_AN_IMPORT = 4
+WINDOWS_SEARCHED = 128  # for imports among lines that are passed over
 LOOKS_AT_PROSE = 1000  # no prose is consistent for that long
 IMPORTS_KEPT = 64
 LINES_AT_MOST = 250_000
@@ -109,7 +113,8 @@ TEXT_CONTROLS = b"\t\n\r\f\x1b"
 CONTROLS = bytes(range(32)) + b"\x7f"
 PADDING = b"\0\t\n\r "
 # What takes any line, as the first column of a table may have it on every row; GLOBAL takes two.
-_LINES = re.compile(rb"(?:[VPISFL][^\n]*\n|c[^\n]*\n[^\n]*\n|\(+){1,4096}")
+LINES = rb"[VPISFL][^\n]*\n|c[^\n]*\n[^\n]*\n|\("
+LINE_STARTS = b"VPISFLc("
 # The opcodes that an empty stack and memo allow: a file that begins otherwise is no pickle.
 FIRST_BYTES = frozenset(b"(NFILSVPcJKMGTUXBC)]}\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97")
 
@@ -200,6 +205,8 @@ class _Walker:
         self.containers = 0
         self.imports: list[Import] = []
         self.odd_imports: list[Import] = []  # of names that no program could write, before protocol 2
+        self.has_more_imports = False
+        self.windows_searched = 0
         self.calls: list[Import] = []
         self.found = False
         self.looks_at_prose = 0
@@ -233,7 +240,9 @@ class _Walker:
             to_the_end = False
         if not self.found:
             return None
-        return Walk(self.protocol, _telling(self.calls), _telling(self.imports), self.opcodes, to_the_end)
+        return Walk(
+            self.protocol, _telling(self.calls), _telling(self.imports or self.odd_imports), self.opcodes, to_the_end
+        )
 
     # Reading
 
@@ -255,15 +264,26 @@ class _Walker:
         self.at = 0
         self.window = self.content.read_at(self.base, WINDOW)
         while skipped := _length_of_repetition(self.window):
-            if not self.deep and self.window[0] == 0x63:
-                module, name, _ = self.window.split(b"\n", 2)
-                self._import(_text(module[1:]), _text(name), "GLOBAL", self.base)
+            self._note_imports(self.window[:skipped])
             self.deep = True
             self.stack.clear()
             self.marks.clear()
             self.base += skipped
             self.window = self.content.read_at(self.base, WINDOW)
         self.at_end = len(self.window) < WINDOW
+
+    def _note_imports(self, lines: bytes) -> None:
+        """Note what is imported in what is passed over: it may be called later."""
+        if lines[0] not in LINE_STARTS or not (lines[0] == 0x63 or b"\nc" in lines or b"(c" in lines):
+            return
+        if self.windows_searched >= WINDOWS_SEARCHED:
+            self.has_more_imports = True
+            return
+        self.windows_searched += 1
+        for line in _pattern(LINES).finditer(lines):
+            if lines[line.start()] == 0x63:
+                module, name, _ = line[0].split(b"\n")
+                self._import(_text(module[1:]), _text(name), "GLOBAL", self.base + line.start())
 
     def _line(self) -> bytes:
         """Read the rest of the line; only its first 64 KiB where it is longer."""
@@ -527,6 +547,8 @@ class _Walker:
             noted = self.imports if self.protocol >= 2 or _is_plain(found) else self.odd_imports
             if len(noted) < IMPORTS_KEPT:
                 noted.append(found)
+        elif self.protocol < 2 and _is_known(module) and _is_plain(found):
+            self.imports[-1] = found
         if self.protocol >= 2:
             self._believe()
         return found
@@ -562,9 +584,9 @@ class _Walker:
                 self._believe()
             else:
                 self.doubtful = target
-        elif self.deep and self.imports:
+        elif self.deep and (imports := (*self.imports, *self.odd_imports)):
             # Any of them may be what is called.
-            if any(map(self._is_importable, self.imports)) or not self._may_be_prose():
+            if not self._may_be_prose() or self.has_more_imports or any(map(self._is_importable, imports)):
                 self._believe()
         self._count_evidence()
 
@@ -810,9 +832,10 @@ def _length_of_repetition(window: bytes) -> int:
     """How many bytes of `window` only push, over and over: raw data and tables may, at any length."""
     if len(window) < WINDOW:
         return 0
-    if window[0] in b"VPISFLc(":
+    if window[0] in LINE_STARTS:
+        pattern = _pattern(b"(?:%b){1,4096}" % LINES)  # a larger bound would need too much of a stack
         end = 0
-        while lines := _LINES.match(window, end):
+        while lines := pattern.match(window, end):
             end = lines.end()
         return end if end > WINDOW // 2 else 0
     for period in (1, 2, 3, 4, 5, 8, 9, 16):
@@ -825,6 +848,13 @@ def _length_of_repetition(window: bytes) -> int:
                 at += step
             return len(window) // period * period if at == period else 0
     return 0
+
+
+@functools.cache
+def _pattern(expression: bytes) -> re.Pattern[bytes]:
+    import re
+
+    return re.compile(expression)
 
 
 def _text(line: bytes) -> str:
