@@ -165,6 +165,16 @@ def test_dvcs_cache_is_only_looked_for_on_this_machine(repo: Repo, setting: str,
     assert repo.check().rules == [rule]
 
 
+@pytest.mark.parametrize("target", ["../../pipe", "/dev/tty", "/dev/zero"])
+def test_settings_of_dvc_that_are_no_file_hold_nothing_up(repo: Repo, target: str) -> None:
+    os.mkfifo(repo.path.parent / "pipe")
+    (repo.path / ".dvc").mkdir()
+    (repo.path / ".dvc/config").symlink_to(target)
+    os.mkfifo(repo.path / ".dvc/config.local")
+    repo.stage({"w.dvc": pointer("0" * 32, "w.bin")})
+    assert repo.check().rules == ["content-absent"]
+
+
 def test_absent_outputs_of_a_pipeline_are_fetched_by_its_own_file(repo: Repo) -> None:
     lock = f"stages:\n  train:\n    outs:\n    - path: w\n      md5: {'0' * 32}\n"
     repo.stage({"p/dvc.lock": lock})

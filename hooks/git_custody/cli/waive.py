@@ -178,9 +178,7 @@ def _refuse_twin(waivers: Sequence[Waiver], rule: str, path: str, digest: Digest
             raise CannotJudge(f"it waives this already, until {waiver.expires}: edit it", waiver.file)
 
 
-def _found_digest(
-    rule: Rule, path: str, entries: Mapping[str, Entry], found: Sequence[Finding] | None
-) -> str | None:
+def _found_digest(rule: Rule, path: str, entries: Mapping[str, Entry], found: Sequence[Finding] | None) -> str | None:
     """The digest of the content that the rule finds fault with: it may be kept elsewhere, as by DVC."""
     digests = {finding.digest for finding in found or () if finding.digest}
     return digests.pop() if rule.about_content and path in entries and len(digests) == 1 else None

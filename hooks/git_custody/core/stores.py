@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .content import FileContent
@@ -115,22 +116,27 @@ class Stores:
     def _dvc(self, digest: str) -> Content | None:
         if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", digest):
             return None
-        for folder in self._dvc_folders():
+        for folder in (os.path.join(self._root, ".dvc", "cache"), *self._dvc_folders):
             for parts in (("files", "md5", digest[:2], digest[2:]), (digest[:2], digest[2:])):
                 found = _verified(os.path.join(folder, *parts), "md5", digest.removesuffix(".dir"))
                 if found is not None:
                     return found
         return None
 
-    def _dvc_folders(self) -> Iterator[str]:
+    @cached_property
+    def _dvc_folders(self) -> tuple[str, ...]:
+        """The folders that settings name, read once for all files."""
+        return tuple(self._configured())
+
+    def _configured(self) -> Iterator[str]:
         from configparser import ConfigParser, Error
 
-        yield os.path.join(self._root, ".dvc", "cache")
         for name in ("config.local", "config"):
             settings = ConfigParser(interpolation=None)
             try:
-                with open(os.path.join(self._root, ".dvc", name), encoding="utf-8") as file:
-                    settings.read_string(file.read(NAMES_AT_MOST))
+                with open(os.path.join(self._root, ".dvc", name), "rb", opener=_plainly) as file:
+                    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                        settings.read_string(file.read(NAMES_AT_MOST).decode("utf-8"))
             except (OSError, UnicodeDecodeError, Error):
                 continue
             folder = settings.get("cache", "dir", fallback="").strip("'\"")
