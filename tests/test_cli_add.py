@@ -664,6 +664,23 @@ def test_a_checkpoint_in_a_data_folder_needs_no_card(repo: Repo, custody: Comman
     assert "data/m.safetensors.json" in repo.git("diff", "--cached", "--name-only").split()
 
 
+def test_a_result_is_staged_even_where_such_files_are_ignored(repo: Repo, custody: Commands) -> None:
+    repo.commit({".gitignore": "*.safetensors*\n"})
+    repo.write("m.pt", torch_zip())
+    assert custody.ok("add", "m.pt").startswith("converted m.pt to m.safetensors")
+    assert set(repo.git("diff", "--cached", "--name-only").split()) >= {"m.safetensors", "m.safetensors.json"}
+
+
+def test_a_name_of_several_lines_makes_no_patterns(repo: Repo, custody: Commands) -> None:
+    repo.commit({".gitignore": "*.key\n"})
+    repo.write("m\n!secret.key\n.pt", torch_zip())
+    custody.ok("add", ".")
+    assert (repo.path / ".gitignore").read_text() == "*.key\n"
+    repo.write("e\n!secret.key\n.pt", PICKLE)
+    done = custody("add", ".")
+    assert (done.code, "keep it out of git" in done.out) == (1, False)
+
+
 def test_a_checkpoint_that_is_tracked_leaves_git(repo: Repo, custody: Commands) -> None:
     repo.commit({"m.pt": torch_zip()})
     custody.ok("add", "m.pt")

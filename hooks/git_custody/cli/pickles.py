@@ -88,7 +88,7 @@ def convert(desk: Desk, findings: Mapping[str, Finding]) -> Converted:
             continue
         full = [result.output, result.record, *result.shards]
         made = [os.path.relpath(file, git.root).replace(os.sep, "/") for file in full]
-        git.add(made)
+        git.add(made, ignored=True)  # it was asked for, as a card is
         tracked = [name for name in sources if name in desk.case.after]
         if tracked:
             git.drop(tracked)
@@ -154,7 +154,7 @@ def _ignore(desk: Desk, paths: Sequence[str]) -> str:
     git = desk.git
     ignored = git.ignored(paths)
     names = ", ".join(map(plain, paths))
-    new = [path for path in paths if path not in ignored]
+    new = [path for path in paths if path not in ignored and _can_be_ignored(path)]
     if not new:
         return f"kept     {names} in the work tree, out of git\n"
     text = worktree.read_file(git.root, _IGNORED) or b""
@@ -166,6 +166,11 @@ def _ignore(desk: Desk, paths: Sequence[str]) -> str:
         git.add([_IGNORED], ignored=True)
         return f"kept     {names} in the work tree, out of git, and in {_IGNORED}\n"
     return f"kept     {names} in the work tree, and in {_IGNORED}, which has other changes that are not staged\n"
+
+
+def _can_be_ignored(path: str) -> bool:
+    # A pattern is a line: the rest of such a name would be a pattern of its own.
+    return "\n" not in path and "\r" not in path
 
 
 def _glob(path: str) -> str:
@@ -189,7 +194,7 @@ def explain(desk: Desk, refused: Mapping[str, Finding], why: Mapping[str, tuple[
         if path in desk.real:
             lines.append("    unstage it, which keeps the file:")
             lines.append(f"      {command_line(('git', 'rm', '--cached', '-f', RepoPath(path)), stand)}")
-        if path not in ignored:
+        if path not in ignored and _can_be_ignored(path):
             lines.append("    keep it out of git:")
             lines.append(f"      echo {quote('/' + _glob(path))} >> {command_line((RepoPath(_IGNORED),), stand)}")
         if why[path][1:]:
