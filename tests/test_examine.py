@@ -246,6 +246,18 @@ def test_what_runs_hides_nothing_that_is_malformed() -> None:
         assert (finding.rule.name, finding.member) == ("malformed-model", MALFORMED)
 
 
+def test_a_model_that_a_later_commit_takes_away_is_told_as_a_pickle_is(repo: Repo) -> None:
+    base = repo.commit()
+    repo.commit({"a.npz": ARRAY, "w.bin": PICKLE})
+    repo.git("rm", "-q", "a.npz", "w.bin")
+    repo.commit()
+    found = repo.check("--range", f"{base}...HEAD").report["findings"]
+    assert [finding["rule"] for finding in found] == ["misleading-model-name", "pickle-weights"]
+    for finding in found:
+        assert finding["message"].endswith("; a commit in this range brings it, even if a later one takes it away")
+        assert finding["fix"] == [f"git rebase -i {base}"]
+
+
 def test_a_misleading_name_can_be_waived(repo: Repo) -> None:
     repo.commit({".custody/policy.yaml": "version: 1\n"})
     repo.stage({"a.npz": ARRAY})

@@ -38,7 +38,7 @@ from .core.case import Hook
 from .core.findings import CannotJudge, Finding, NotJudged, RepoPath, Rule
 from .formats.catalog import format_of, promised
 from .formats.verdicts import CODE, MALFORMED, OPAQUE, PICKLE
-from .models.examine import Examined, Unread, examined
+from .models.examine import Examined, Unread, examined, placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +93,7 @@ def check(case: Case) -> Iterator[Said]:
             yield NotJudged(seen.path, seen.reason)
         elif not case.policy.models.excluded(seen.path):
             for finding in findings_for(seen, case.policy.formats_allow):
-                yield finding._replace(subject=seen.oid)
+                yield placed(case, seen, finding)
 
 
 def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:

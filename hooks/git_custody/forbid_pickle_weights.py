@@ -39,12 +39,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .core.assets import MODEL_SUFFIXES, cards_over
+from .core.assets import MODEL_SUFFIXES
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath, Rule
 from .core.policy import GLOBALS, admits
 from .formats.verdicts import CODE, OPAQUE, PICKLE
-from .models.examine import Examined, Unread, examined
+from .models.examine import Examined, Unread, examined, placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +113,7 @@ def check(case: Case) -> Iterator[Said]:
             yield from _absent(case, seen)
         else:
             for said in findings_for(seen, case.policy.pickles_globals, _call_in):
-                yield _placed(case, seen, said) if isinstance(said, Finding) else said
+                yield placed(case, seen, said) if isinstance(said, Finding) else said
 
 
 def _call_in(pickle: bytes) -> str | None:
@@ -129,24 +129,6 @@ def _absent(case: Case, unread: Unread) -> Iterator[Said]:
         said = f"{unread.reason}, so nothing can be said of it"
         yield Finding(CONTENT_ABSENT, path, said, fix=unread.fix, digest=unread.sha256)
     yield NotJudged(path, unread.reason)
-
-
-def _placed(case: Case, seen: Examined, finding: Finding) -> Finding:
-    """A finding with the way out that fits where the file stands."""
-    path, oid = seen.path, seen.oid
-    if seen.changed_by:
-        finding = finding._replace(message=f"{finding.message}, once a checkout has changed its {seen.changed_by}")
-    if seen.kept is not None:
-        finding = finding._replace(message=f"{finding.message}, in what {seen.kept.keeper} keeps for it")
-    there = case.changed.get(path)
-    if case.in_range and (there is None or there.after is None or there.after.oid != oid):
-        said = finding.message + "; a commit in this range brings it, even if a later one takes it away"
-        base = case.change_set.forks[0]
-        return finding._replace(message=said, fix=(("git", "rebase", "-i", base),), subject=oid)
-    if there is not None and there.before is not None and not case.in_range and cards_over(path, case.after):
-        # Taking it out of the index would stage its deletion, and leave its card behind.
-        return finding._replace(fix=(("git", "restore", "--staged", RepoPath(path)),), subject=oid)
-    return finding._replace(subject=oid)
 
 
 def findings_for(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.assets import cards_over
 from ..core.case import as_pointer, may_be_pointer
 from ..core.content import BytesContent
 from ..core.digests import sha256_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..core.case import Case
     from ..core.content import Content
-    from ..core.findings import Command
+    from ..core.findings import Command, Finding
     from ..core.git import Entry
     from ..core.stores import Kept
     from ..formats.verdicts import Verdict
@@ -345,3 +346,21 @@ def _with_other_line_ends(content: Content, owned: Callable[[str], bool]) -> Con
     data = stored.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     walked = walk(BytesContent(data), is_own=owned) if data != stored else None
     return BytesContent(data) if walked is not None and walked.call is not None else None
+
+
+def placed(case: Case, seen: Examined, finding: Finding) -> Finding:
+    """What was found, told of where the file stands, and with the way out that fits there."""
+    path, oid = seen.path, seen.oid
+    if seen.changed_by:
+        finding = finding._replace(message=f"{finding.message}, once a checkout has changed its {seen.changed_by}")
+    if seen.kept is not None:
+        finding = finding._replace(message=f"{finding.message}, in what {seen.kept.keeper} keeps for it")
+    there = case.changed.get(path)
+    if case.in_range and (there is None or there.after is None or there.after.oid != oid):
+        said = finding.message + "; a commit in this range brings it, even if a later one takes it away"
+        base = case.change_set.forks[0]
+        return finding._replace(message=said, fix=(("git", "rebase", "-i", base),), subject=oid)
+    if there is not None and there.before is not None and not case.in_range and cards_over(path, case.after):
+        # Taking it out of the index would stage its deletion, and leave its card behind.
+        return finding._replace(fix=(("git", "restore", "--staged", RepoPath(path)),), subject=oid)
+    return finding._replace(subject=oid)
