@@ -19,7 +19,7 @@ from git_custody.core.cache import Cache
 from git_custody.core.changes import Request
 from git_custody.core.git import Git
 from git_custody.core.metadata import load as load_document
-from git_custody.core.policy import Policy, read_policy
+from git_custody.core.policy import Policy, admits, read_policy
 from git_custody.core.policy_change import weakenings
 from git_custody.core.report import Report
 from git_custody.core.runner import judge
@@ -252,6 +252,8 @@ licenses: {allow: [CC0-1.0, "CC-BY-*"], deny: [GPL-3.0-only], review: ["CC-BY-NC
 sources: {trusted: [{match: "https://zenodo.org/**", reason: r}]}
 absent_content: {changed: block, unchanged: block}
 sizes: {plain_blob_max: 10MB, content_scan_max: 200MB}
+formats: {allow: [safetensors]}
+pickles: {globals: ["numpy.*"]}
 """
 
 
@@ -280,6 +282,8 @@ sizes: {plain_blob_max: 10MB, content_scan_max: 200MB}
         ("unchanged: block", "unchanged: allow", "absent_content.unchanged goes", 10),
         ("plain_blob_max: 10MB", "plain_blob_max: 11MB", "from 10000000 to 11000000 bytes", 11),
         ("content_scan_max: 200MB", "content_scan_max: 20MB", "content_scan_max shrinks", 11),
+        ("[safetensors]", "[safetensors, keras]", "formats.allow gains keras", 12),
+        ('["numpy.*"]', '["numpy.*", "sklearn.**"]', "pickles.globals gains sklearn.**", 13),
     ],
 )
 def test_asking_for_less_warns_at_commit_and_blocks_in_a_range(
@@ -295,6 +299,30 @@ def test_asking_for_less_warns_at_commit_and_blocks_in_a_range(
 def test_a_dated_edition_where_the_newest_was_asked_for_is_less(repo: Repo) -> None:
     found = both(repo, {POLICY: policy()}, {POLICY: policy('edition: "2026-12"\n')})
     assert "from the newest back to 2026-12" in found[0].message
+
+
+def test_lists_that_are_taken_out_of_a_policy_give_way_to_longer_ones(repo: Repo) -> None:
+    found = both(repo, {POLICY: FULL}, {POLICY: FULL[: FULL.index("formats:")]})
+    assert sorted(s.message.partition(" gains ")[0] for s in found) == ["formats.allow", "pickles.globals"]
+
+
+@pytest.mark.parametrize(
+    ("glob", "name", "admitted"),
+    [
+        ("numpy.ndarray", "numpy.ndarray", True),
+        ("numpy.*", "numpy.ndarray", True),
+        ("numpy.*", "numpy.core.multiarray", False),
+        ("numpy.*", "numpy", False),
+        ("sklearn.**", "sklearn.tree._tree.Tree", True),
+        ("sklearn.**", "sklearn", False),
+        ("sklearn.**", "sklearnx.tree", False),
+        ("torch.float[0-9]*", "torch.float_power", False),
+        ("torch.*Storage", "torch.storage._load_from_bytes", False),
+        ("collections.OrderedDict", "collections.OrderedDict.fromkeys", False),
+    ],
+)
+def test_globs_of_names_stop_at_dots(glob: str, name: str, admitted: bool) -> None:
+    assert admits([glob], name) is admitted
 
 
 def test_a_removed_policy_is_less(repo: Repo) -> None:
@@ -318,6 +346,8 @@ def test_a_removed_policy_is_less(repo: Repo) -> None:
         ('{match: "https://zenodo.org/**", reason: r}', '{reason: other, match: "https://zenodo.org/**"}'),
         ("plain_blob_max: 10MB", "plain_blob_max: 10000 kB"),
         ("content_scan_max: 200MB", "content_scan_max: 300MB"),
+        ("[safetensors]", "[]"),
+        ('["numpy.*"]', "[]"),
         (FULL, "\n".join(reversed(FULL.splitlines())) + "\n"),
         ("level: 2\nalso: [check-dataset-audit-log]", "level: 3"),
         ("grace_days: 7\n", "grace_days: 7\ndefaults: {license: MIT}\n"),
