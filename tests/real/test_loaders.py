@@ -43,7 +43,7 @@ from git_custody.formats.recognise import recognise
 from git_custody.formats.verdicts import SAFE
 
 # How many changed files of each kind are tried; by hand, many more than in CI.
-MUTANTS = int(os.environ.get("GIT_CUSTODY_MUTANTS", "300"))
+MUTANTS = int(os.environ.get("GIT_CUSTODY_MUTANTS", "200"))
 REFUSED = {"pickle", "code", "malformed"}
 
 
