@@ -126,6 +126,15 @@ def test_a_pickle_that_dvc_keeps_is_not_for_git_custody_add(repo: Repo) -> None:
     assert finding["fix"] == ["git rm --cached -f w.pt.dvc"]
 
 
+def test_what_dvc_says_from_behind_a_pointer_counts(repo: Repo) -> None:
+    text = pointer(in_dvc(repo, PICKLE), "w.bin").encode()
+    digest = hashlib.sha256(text).hexdigest()
+    repo.write(f".git/lfs/objects/{digest[:2]}/{digest[2:4]}/{digest}", text)
+    lfs = f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {len(text)}\n"
+    repo.stage({"w.bin.dvc": lfs})
+    assert repo.check().caught() == ["w.bin.dvc"]
+
+
 def test_the_same_bytes_under_another_name_hide_no_pointer(repo: Repo) -> None:
     text = pointer(in_dvc(repo, PICKLE), "w.bin")
     repo.stage({"a.txt": text, "w.bin.dvc": text})

@@ -154,6 +154,8 @@ class _Look(NamedTuple):
                 yield Unread(path, reason, pointer.sha256, (("git", "lfs", "pull"),))
             else:
                 yield from self.examine(behind, pointer.sha256)
+                if path.endswith(_OF_DVC) and (kept := self._kept(behind)) is not None:
+                    yield from self._kept_elsewhere(kept)
             return
         stands_in = self.entry.mode == SYMLINK
         if may_be_pointer(content):
