@@ -145,7 +145,8 @@ class _Tree:
         if number <= 0 or self.pages < 0:
             return None
         page = self.content.read_at(number * self.page_size, self.page_size)
-        return page if len(page) == self.page_size else None
+        # LMDB maps the file: what is missing of its last page is zeros.
+        return page.ljust(self.page_size, b"\0") if page else None
 
     def _nodes(self, page: bytes) -> list[int]:
         """Where the nodes of a page, or of a page inside of a node, begin."""
