@@ -95,7 +95,7 @@ NUMBERS = i(14, 3) + struct.pack(">3d", 1, 2, 3)
         rds(RUN),
         rds(RUN, version=2),
         rds(i(5) + UNBOUND + call("system")),
-        gzip.compress(rds(vector(NUMBERS, RUN))),
+        gzip.compress(rds(vector(NUMBERS, RUN)), mtime=0),
         rds(vector(vector(RUN))),
         rds(i(14 | ATTRIBUTES, 0) + named(hidden=RUN)),
         rds(i(20, 1) + RUN),
