@@ -22,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -396,7 +397,28 @@ def speed(bench: Bench) -> dict[tuple[str, str], Sample]:
             found = measured(bench, job, PEER_SECONDS, environment)
             if turn or job.rounds == 1:  # the first round only warms up
                 taken[job].append(found)
-    return {(job.tool, job.input): _median(samples) for job, samples in taken.items()}
+    found = {(job.tool, job.input): _median(samples) for job, samples in taken.items()}
+    for job in jobs:
+        if job.tool == "forbid-pickle-weights" and (own := own_memory(job, in_hook)):
+            found[job.tool, job.input] = found[job.tool, job.input]._replace(memory=own)
+    return found
+
+
+def own_memory(job: Job, environment: Mapping[str, str]) -> int:
+    """The largest resident size of a process alone, in bytes, which only Linux tells; 0 elsewhere.
+
+    What `wait4` gives includes its children: git maps a whole pack.
+    """
+    child = subprocess.Popen(job.command, cwd=job.directory, env=environment, stdout=subprocess.DEVNULL)
+    most = 0
+    while child.poll() is None:
+        try:
+            with open(f"/proc/{child.pid}/status", encoding="ascii", errors="replace") as file:
+                most = max([most, *(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM"))])
+        except OSError:
+            pass
+        time.sleep(0.001)
+    return most
 
 
 def _median(samples: Sequence[Sample]) -> Sample:
@@ -498,7 +520,14 @@ def speed_table(found: Mapping[tuple[str, str], Sample]) -> list[str]:
         "|---|---|---|---|---|---|---|",
     ]
     for (tool, name), sample in found.items():
-        if name.startswith("staged") or not name:
+        if not name:
+            continue
+        if name.startswith("staged"):
+            blob = found["git cat-file blob", name]
+            lines.append(
+                f"| {name} | {tool} | {sample.wall / bare.wall:.1f} | {sample.cpu / bare.cpu:.1f} "
+                f"| ({sample.wall / blob.wall:.2f} × `git cat-file blob`) | {sample.memory / MB:.0f} | {sample.code} |"
+            )
             continue
         hashed = found["sha256sum", name]
         if sample.code < 0:
@@ -524,7 +553,7 @@ def bars(found: Mapping[tuple[str, str], Sample]) -> list[str]:
     for (tool, name), sample in found.items():
         if tool == "git custody scan":
             if name == "10 000 ordinary files":
-                line(f"scan, {name}", "≤ 1.5 × `sha256sum`, CPU", sample.cpu / found["sha256sum", name].cpu, 1.5)
+                line(f"scan, {name}", "≤ 1.5 × `sha256sum`", sample.wall / found["sha256sum", name].wall, 1.5)
             else:
                 line(f"scan, {name}", "≤ 4 × bare", sample.wall / bare.wall, 4)
             line(f"scan, {name}: memory", "≤ 40 MB", sample.memory / MB, 40, "MB")
