@@ -397,11 +397,11 @@ def speed(bench: Bench) -> dict[tuple[str, str], Sample]:
             found = measured(bench, job, PEER_SECONDS, environment)
             if turn or job.rounds == 1:  # the first round only warms up
                 taken[job].append(found)
-    found = {(job.tool, job.input): _median(samples) for job, samples in taken.items()}
+    medians = {(job.tool, job.input): _median(samples) for job, samples in taken.items()}
     for job in jobs:
         if job.tool == "forbid-pickle-weights" and (own := own_memory(job, in_hook)):
-            found[job.tool, job.input] = found[job.tool, job.input]._replace(memory=own)
-    return found
+            medians[job.tool, job.input] = medians[job.tool, job.input]._replace(memory=own)
+    return medians
 
 
 def own_memory(job: Job, environment: Mapping[str, str]) -> int:
