@@ -102,24 +102,35 @@ RULES = (PICKLE_WEIGHTS, CODE_ON_LOAD, UNINSPECTED_CONTENT, CONTENT_ABSENT)
 _CONVERTIBLE = ("pytorch-zip", "pytorch-legacy", "joblib", "pickle")
 _TENSOR_MODULES = ("torch", "numpy", "joblib")
 _NAMES_SHOWN = 5
+_EXPLAINED_AT_MOST = 5
 
 
 def check(case: Case) -> Iterator[Said]:
     """Say which of the files that the change brings would run code when they are loaded."""
+    explain = _Explain()
     for seen in examined(case):
         if isinstance(seen, CannotJudge):
             yield seen
         elif isinstance(seen, Unread):
             yield from _absent(case, seen)
         else:
-            for said in findings_for(seen, case.policy.pickles_globals, _call_in):
+            for said in findings_for(seen, case.policy.pickles_globals, explain):
                 yield placed(case, seen, said) if isinstance(said, Finding) else said
 
 
-def _call_in(pickle: bytes) -> str | None:
-    from .formats.explain_pickle import call_in
+class _Explain:
+    """fickling's words for the first pickles that do not say what they call: each answer may take seconds."""
 
-    return call_in(pickle)
+    def __init__(self) -> None:
+        self._left = _EXPLAINED_AT_MOST
+
+    def __call__(self, pickle: bytes) -> str | None:
+        if not self._left:
+            return None
+        from .formats.explain_pickle import call_in
+
+        self._left -= 1
+        return call_in(pickle)
 
 
 def _absent(case: Case, unread: Unread) -> Iterator[Said]:
