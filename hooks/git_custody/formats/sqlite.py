@@ -68,7 +68,8 @@ class _Database:
         if self.page_size == 1:
             self.page_size = 65_536
         self.usable = self.page_size - int.from_bytes(head[20:21], "big")
-        self.encoding = ("utf-8", "utf-16-le", "utf-16-be")[max(0, int.from_bytes(head[56:60], "big") - 1) % 3]
+        # SQLite looks at two bits of it (`sqlite3InitOne`).
+        self.encoding = ("utf-8", "utf-8", "utf-16-le", "utf-16-be")[int.from_bytes(head[56:60], "big") & 3]
         self.sieve = Sieve()
         self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))
         self.rows = 2 * ROWS_AT_MOST
