@@ -14,7 +14,6 @@ import lzma
 import os
 import pickle
 import resource
-import shelve
 import signal
 import sqlite3
 import sys
@@ -159,21 +158,20 @@ def by_torch_export(path: str) -> None:
     torch.export.load(path)
 
 
+def by_sqlite(path: str) -> None:
+    """As `shelve` does from Python 3.13 on."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    for (value,) in connection.execute("SELECT value FROM Dict"):
+        with suppress(Exception):
+            pickle.loads(value)
+
+
 def by_shelve(path: str) -> None:
-    if read(path)[:16] == b"SQLite format 3\0":
-        # As `dbm.sqlite3` does from Python 3.13 on.
-        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        for (value,) in connection.execute("SELECT value FROM Dict"):
-            with suppress(Exception):
-                pickle.loads(value)
-        return
-    # What `dbm.dumb` hands out depends on the index beside the data; each block may be a value.
+    """As `shelve` does with `dbm.dumb`, whose index names blocks of 512 bytes."""
     data = read(path)
     for at in range(0, len(data), 512):
         with suppress(Exception):
             pickle.loads(data[at:])
-    with tempfile.TemporaryDirectory() as folder, shelve.open(os.path.join(folder, "shelf")) as shelf:
-        shelf["k"] = 1
 
 
 def by_keras(*, safe: bool) -> Callable[[str], None]:
@@ -330,6 +328,7 @@ LOADERS: dict[str, Callable[[str], None]] = {
     "torch-package": by_torch_package,
     "torch-export": by_torch_export,
     "shelve": by_shelve,
+    "sqlite": by_sqlite,
     "keras": by_keras(safe=True),
     "keras-unsafe": by_keras(safe=False),
     "skops": by_skops,

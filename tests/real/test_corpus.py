@@ -29,7 +29,7 @@ ANY = (
 SOME = (
     (b"7z\xbc\xaf", ("7z",)),
     (b"\x89HDF", ("tables", "pandas-hdf")),
-    (b"SQLite format 3\0", ("shelve",)),
+    (b"SQLite format 3\0", ("sqlite",)),
     (b"ARROW1", ("arrow",)),
     (b"PAR1", ("parquet",)),
 )

@@ -28,15 +28,18 @@ from typing import Any
 
 import dill
 import joblib
+import lmdb
 import lz4.frame
 import numpy
 import pandas
 import py7zr
 import pytest
+import tables
 import torch
 import zstandard
 from sandbox import Sandbox
 
+import corpus
 from builders import Payload
 from git_custody.core.content import BytesContent
 from git_custody.formats.recognise import recognise
@@ -217,6 +220,10 @@ def seeds(folder: Path) -> dict[str, tuple[bytes, tuple[str, ...]]]:
         ),
         "7z": (seven_zip(pickle.dumps(arrays, 4)), ("7z",)),
     }
+    made["hdf5"] = (written(with_attribute, folder / "a.h5"), ("tables",))
+    made["lmdb"] = (written(with_value, folder / "data.mdb"), ("lmdb",))
+    made["sqlite"] = (dict(corpus.KINDS["sqlite-shelve"][2]())["shelf-4.db"], ("sqlite",))
+    made["tar"] = (tar_of(pickle.dumps(arrays, 4), "w"), ("members", "pandas-tar"))
     for how in COMPRESSORS:
         stream = {"xz": "lzma"}.get(how, how)
         made[f"joblib-{how}"] = (buffered(joblib.dump, arrays, ..., compress=(how, 3)), ("joblib", f"stream-{stream}"))
@@ -230,6 +237,22 @@ def seeds(folder: Path) -> dict[str, tuple[bytes, tuple[str, ...]]]:
     return made
 
 
+def written(write: Callable[[Path], None], path: Path) -> bytes:
+    write(path)
+    return path.read_bytes()
+
+
+def with_attribute(path: Path) -> None:
+    with tables.open_file(path, "w") as file:
+        file.create_array("/", "a", numpy.arange(3.0))
+        file.root.a._v_attrs.extra = Payload()
+
+
+def with_value(path: Path) -> None:
+    with lmdb.open(str(path), subdir=False, lock=False, map_size=1 << 20) as store, store.begin(write=True) as rows:
+        rows.put(b"k", pickle.dumps({"n": 1, "x": Payload()}, 4))
+
+
 def seven_zip(data: bytes) -> bytes:
     buffer = io.BytesIO()
     with py7zr.SevenZipFile(buffer, "w") as archive:
@@ -240,7 +263,7 @@ def seven_zip(data: bytes) -> bytes:
 COMPRESSORS = ("zlib", "gzip", "bz2", "xz", "lzma", "lz4")
 COMPRESSIONS = ("zip", "tar", "gzip", "bz2", "xz", "zstd")
 KINDS = (
-    "torch-zip", "torch-legacy", "npz", "npz-deflated", "npy", "npy-second", "7z", "joblib",
+    "torch-zip", "torch-legacy", "npz", "npz-deflated", "npy", "npy-second", "7z", "joblib", "hdf5", "lmdb", "sqlite", "tar",
     *(f"joblib-{how}" for how in COMPRESSORS),
     *(f"pandas-{how}" for how in COMPRESSIONS),
     *(f"pickle-{protocol}" for protocol in range(6)),
