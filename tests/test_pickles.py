@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import datetime
 import decimal
 import fractions
@@ -558,6 +559,24 @@ def test_what_may_not_be_what_it_looks_like_is_said_beside_its_pickle() -> None:
     kinds = [verdict.kind for verdict in recognise(BytesContent(bytes(data)), thorough=True)]
     assert kinds == ["pickle", "opaque"]
     assert [verdict.kind for verdict in recognise(BytesContent(bytes(data)))] == ["pickle"]
+
+
+def test_what_is_encrypted_is_said_beside_what_it_looks_like() -> None:
+    data = bytearray(zipped({"a": pickle.dumps([1], 4)}))
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    kinds = [verdict.kind for verdict in recognise(BytesContent(bytes(data)), thorough=True)]
+    assert kinds == ["pickle", "opaque"]
+
+
+def test_a_database_of_which_a_sample_is_read_has_no_names(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "store.db"
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("create table cache (value blob)")
+        database.execute("insert into cache values (?)", (pickle.dumps(decimal.Decimal(1), 4),))
+    assert names_of(path.read_bytes()) == [None]
+    assert names_of(zipped({"store.db": path.read_bytes(), "a": b"\x80\x03ca\nb\n."})) == [None, None]
 
 
 def test_importing_the_recogniser_imports_little() -> None:

@@ -39,6 +39,8 @@ SECONDS_AT_MOST = 5.0
 MEMBERS_PER_SECOND = 2_000
 UNPACKED_PER_SECOND = 100_000_000
 UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
+# The inspectors that hand out everything there is, or say so; others pick out what looks like a pickle, or a sample.
+COMPLETE = frozenset({"arrays", "compressed", "tars", "zips"})
 ZIP_START = b"PK\x03\x04"
 ZIP_END = b"PK\x05\x06"
 ZIP_TAIL = 65_535 + 22 + 4096  # the longest comment, the end record, and as much again as zips.TAIL says
@@ -109,12 +111,15 @@ class _Examination:
     def _inspect(self, content: Content, head: bytes, name: str, place: tuple[str, ...], depth: int, how: str) -> None:
         scene = Scene(content, head, name, self.budget, bool(place))
         for inspect in _inspectors(scene):
+            pickles = self.pickles
             for item in inspect(scene):
                 if isinstance(item, Member):
                     if not self._member(item, name, place, depth, how):
                         break
                 else:
                     self._said(item, place, how)
+            if self.pickles > pickles and inspect.__module__.rpartition(".")[2] not in COMPLETE:
+                self.has_left_out = True
 
     def _member(self, member: Member, name: str, place: tuple[str, ...], depth: int, how: str) -> bool:
         """Look at a member; whether another one may follow."""
