@@ -902,10 +902,10 @@ def _exists(found: Import) -> bool | None:
     """
     if found.module in ("posix", "nt"):
         return hasattr(os, found.name)
-    if found.module in sys.modules:
-        return found.name in vars(sys.modules[found.module])
     if not _is_standard(found.module):
         return None
+    if found.module in sys.modules:
+        return found.name in vars(sys.modules[found.module])
     place = os.path.join(os.path.dirname(os.__file__), *found.module.split("."))
     try:
         with open(os.path.join(place, "__init__.py") if os.path.isdir(place) else f"{place}.py", "rb") as file:
