@@ -119,4 +119,4 @@ def test_whatever_a_loader_runs_is_refused(placed: Placed, sandbox: Sandbox, par
             accepted.append((path, by))
     assert accepted == []
     # The loaders did load: a sandbox in which nothing runs would prove nothing.
-    assert set(ANY) - set(ran) == {"torch-weights-only"}
+    assert {"pickle", "joblib", "numpy", "torch", "members"} <= set(ran)

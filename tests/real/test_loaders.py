@@ -416,9 +416,9 @@ def test_random_objects_in_any_wrapping_are_refused(seed: int, sandbox: Sandbox,
         harmless = harmless and not any(opcode.name in NAMING for opcode, _, _ in pickletools.genops(data))
         if not harmless and "pickle" not in kinds(wrapped, source.choice(NAMES)):
             missed.append((dump, protocol, runs, labels, data[:200]))
-        if runs and dump == "pickle" and labels == ["raw"]:
+        if runs and dump == "pickle" and ran < 3:  # the payload does run
             path = tmp_path / "object"
-            path.write_bytes(wrapped)
+            path.write_bytes(data)
             ran += bool(sandbox.ran(path, ["pickle"]))
     assert missed == []
     assert ran > 0
