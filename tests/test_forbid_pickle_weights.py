@@ -411,3 +411,13 @@ def test_what_cannot_be_looked_into_beside_a_pickle_counts(repo: Repo) -> None:
     waived(repo, bytes(data))
     (finding,) = (f for f in repo.check().report["findings"] if f["rule"] == "pickle-weights")
     assert finding["message"].endswith("; no waiver admits it, because not all of it can be looked into")
+
+
+def test_a_glob_of_a_package_does_not_stand_for_what_its_modules_have_imported(repo: Repo) -> None:
+    plain = b"\x80\x04\x8c\x08ourstuff\x8c\x05Model\x93)\x81."
+    policy = 'version: 1\npickles: {globals: ["ourstuff.**"]}\n'
+    waived(repo, plain, policy)
+    assert repo.check().rules == []
+    waived(repo, plain.replace(b"\x05Model", b"\x09os.system"), policy)
+    (finding,) = (f for f in repo.check().report["findings"] if f["rule"] == "pickle-weights")
+    assert "because it looks up ourstuff:os.system, which" in finding["message"]

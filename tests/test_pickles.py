@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from builders import EVIL0, LEGACY_MAGIC, Payload, npy, torch_index, torch_legacy, torch_zip, zipped
 from git_custody.core.content import BytesContent
 from git_custody.formats.explain_pickle import Explanation, call_in, explain
-from git_custody.formats.pickle_names import Names, names_in, renamed
+from git_custody.formats.pickle_names import Names, dotted, names_in, renamed
 from git_custody.formats.pickles import walk
 from git_custody.formats.recognise import recognise
 from opcode_streams import Victim, is_own, little, program, stream
@@ -330,10 +330,10 @@ def test_the_names_of_pickles_are_those_that_loading_asks_for(value: object, pro
     names = told(data)
     asked = looked_up_by_unpicklers(data)
     assert names.obstacle is None
-    assert names.names >= {f"{module}.{name}" for module, name in asked}
-    assert names.names <= {told for pair in asked for told in (".".join(pair), renamed(*pair))}
+    assert names.names >= {dotted(module, name) for module, name in asked}
+    assert names.names <= {told for pair in asked for told in (dotted(*pair), renamed(*pair))}
     if protocol > 2:
-        assert names.names == {f"{module}.{name}" for module, name in asked}
+        assert names.names == {dotted(module, name) for module, name in asked}
 
 
 def test_no_stream_asks_for_more_names_than_are_told() -> None:
@@ -345,7 +345,7 @@ def test_no_stream_asks_for_more_names_than_are_told() -> None:
         if names.complete:
             asked = looked_up_by_unpicklers(data, r)
             complete += bool(asked)
-            assert {f"{module}.{name}" for module, name in asked} <= names.names, data
+            assert {dotted(module, name) for module, name in asked} <= names.names, data
     assert complete > 150
 
 
@@ -359,7 +359,7 @@ PLAIN = {
     "GLOBAL": (b"\x80\x03cos\nsystem\n.", {"os.system"}),
     "INST": (b"\x80\x03(ios\nsystem\n.", {"os.system"}),
     "STACK_GLOBAL": (b"\x80\x04" + short("os") + short("system") + b"\x93.", {"os.system"}),
-    "attribute path": (b"\x80\x04" + short("builtins") + short("eval.__call__") + b"\x93.", {"builtins.eval.__call__"}),
+    "attribute path": (b"\x80\x04" + short("builtins") + short("eval.__call__") + b"\x93.", {"builtins:eval.__call__"}),
     "long": (b"\x80\x04X" + little(len(LONG), 4) + LONG.encode() + short("c") + b"\x93.", {f"{LONG}.c"}),
     "by UNICODE and STRING": (b"\x80\x04Vos\nS'system'\n\x93.", {"os.system"}),
     "by BINSTRING": (b"\x80\x04U\x02osT\x06\0\0\0system\x93.", {"os.system"}),

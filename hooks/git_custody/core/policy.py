@@ -80,9 +80,14 @@ class Policy(NamedTuple):
 
 
 def admits(globs: Iterable[str], name: str) -> bool:
-    """Whether one of the globs stands for a dotted name: ``*`` for what is between two dots, ``**`` for any end."""
+    """Whether one of the globs stands for a dotted name: ``*`` for what is between two dots, ``**`` for any end.
+
+    None stands for a name that leads on from an attribute (``sklearn.base:os.system``): it can lead anywhere.
+    """
     from fnmatch import fnmatchcase
 
+    if ":" in name:
+        return False
     parts = name.split(".")
     for glob in globs:
         wanted = glob.split(".")

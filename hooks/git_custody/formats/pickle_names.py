@@ -52,9 +52,9 @@ Item = int | str
 class Names(NamedTuple):
     """The names that a pickle looks up.
 
-    `names` are dotted, as in a program. `obstacle` says why there may be more, in words that complete "its names
-    cannot be told, because …"; None where there are no more. `opcodes` is how many were read; four plain pushes in a
-    row count as one.
+    `names` are dotted, as in a program, but for those that lead on from an attribute (``sklearn.base:os.system``).
+    `obstacle` says why there may be more, in words that complete "its names cannot be told, because …"; None where
+    there are no more. `opcodes` is how many were read.
     """
 
     names: frozenset[str]
@@ -287,7 +287,7 @@ class _Reader:
         self.looked_up += 1
         if not module or not name or max(len(module), len(name)) > NAME_AT_MOST:
             raise _Untold("a name is no name, or too long")
-        self.names.add(f"{module}.{name}")
+        self.names.add(dotted(module, name))
         if self.protocol < 3:
             self.names.add(renamed(module, name))
         if len(self.names) > NAMES_AT_MOST:
@@ -452,4 +452,9 @@ def renamed(module: str, name: str) -> str:
     from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
 
     module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
-    return f"{module}.{name}"
+    return dotted(module, name)
+
+
+def dotted(module: str, name: str) -> str:
+    """A name as in a program; behind a colon where it leads on from an attribute, as `sklearn.base:os.system` does."""
+    return f"{module}:{name}" if "." in name else f"{module}.{name}"
