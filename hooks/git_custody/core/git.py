@@ -846,13 +846,15 @@ class _Reader:
     def _take_large(self, oid: str, size: int, hashed: bool, again: Callable[[str], Content]) -> Blob:
         digest = _sha256() if hashed else None
         head, tail = bytearray(), bytearray()
+        at, tail_at = 0, size - LargeContent.TAIL
         for piece in self.pieces(size):
             if digest is not None:
                 digest.update(piece)
             if len(head) < LargeContent.HEAD:
                 head += piece[: LargeContent.HEAD - len(head)]
-            tail += piece[-LargeContent.TAIL :]
-            del tail[: -LargeContent.TAIL]
+            if at + len(piece) > tail_at:
+                tail += piece[max(0, tail_at - at) :]
+            at += len(piece)
         content = LargeContent(head, bytes(tail), size, lambda: again(oid))
         return Blob(oid, content, digest.hexdigest() if digest is not None else None)
 
