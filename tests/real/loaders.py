@@ -347,6 +347,7 @@ LOADERS: dict[str, Callable[[str], None]] = {
 
 
 # What has to be imported before the clock runs: an import that is broken off stays broken.
+ALWAYS = ("numpy", "pandas", "torch")  # what a pickle may name
 NEEDS = {
     "numpy": ("numpy",), "pandas": ("pandas", "tables", "zstandard"), "joblib": ("joblib", "lz4.frame"), "dill": ("dill",),
     "cloudpickle": ("cloudpickle",), "torch": ("torch", "torch.package", "torch.export"), "stream": ("lz4.frame", "zstandard"),
@@ -371,6 +372,8 @@ def main() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
+    for module in ALWAYS:
+        import_module(module)
     for line in sys.stdin:
         task = json.loads(line)
         for loader in task["loaders"]:
