@@ -8,6 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.content import FileContent
+from ..core.digests import POINTER_SIZE
 from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath
 from ..formats.recognise import PICKLES_AT_MOST
 from ..formats.verdicts import PICKLE
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import BinaryIO
 
+    from ..core.content import Content
     from ..formats.verdicts import Verdict
     from ..models.examine import Examined
 
@@ -85,9 +88,10 @@ def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
         progress.show(files, len(scanned.findings))
         try:
             with _opened(path) as file:
-                seen = _examined(path, file)
+                content = FileContent(file, os.fstat(file.fileno()).st_size)
+                seen = _examined(path, content)
                 whys = [_why(verdict) if why else {} for verdict in seen.verdicts] if seen else []
-                if not whys and (pointer := _pointer(path, file)):
+                if not whys and (pointer := _pointer(path, content)):
                     scanned.pointers.append(NotJudged(path, pointer))
         except OSError as error:
             scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
@@ -141,26 +145,22 @@ def _opened(path: str) -> BinaryIO:
     return os.fdopen(descriptor, "rb", buffering=0)
 
 
-def _examined(path: str, file: BinaryIO) -> Examined | None:
-    from ..core.content import FileContent
+def _examined(path: str, content: Content) -> Examined | None:
     from ..models.examine import examine
 
-    content = FileContent(file, os.fstat(file.fileno()).st_size)
     # No waiver is looked for here, so that no digest is needed, which would have all of the file read.
     return next(examine("" if path == _STDIN else path, "", content, sha256="", most=PICKLES_AT_MOST), None)
 
 
-def _pointer(path: str, file: BinaryIO) -> str | None:
+def _pointer(path: str, content: Content) -> str | None:
     """What a file of a repository only stands for, in words."""
+    if content.size >= POINTER_SIZE and not path.endswith((".dvc", "dvc.lock")):
+        return None
     from ..core.case import as_pointer
-    from ..core.content import FileContent
+    from ..core.stores import kept_in
 
-    content = FileContent(file, os.fstat(file.fileno()).st_size)
     if as_pointer(content) is not None:
         return "it is a Git LFS pointer, and its content is elsewhere"
-    if content.size >= _PIECE or not (path.endswith((".dvc", "dvc.lock")) or b"annex/" in content.read_at(0, 1024)):
-        return None
-    from ..core.stores import kept_in
 
     kept = kept_in(path, content)
     return f"its content is kept by {kept[0].keeper}, elsewhere" if kept else None
