@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 import time
+from io import FileIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.content import FileContent
@@ -142,7 +143,7 @@ def _opened(path: str) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError("it is not a plain file")
-    return os.fdopen(descriptor, "rb", buffering=0)
+    return FileIO(descriptor)
 
 
 def _examined(path: str, content: Content) -> Examined | None:
