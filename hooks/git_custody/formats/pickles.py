@@ -263,7 +263,8 @@ class _Walker:
         self.base += self.at
         self.at = 0
         self.window = self.content.read_at(self.base, WINDOW)
-        while skipped := _length_of_repetition(self.window):
+        # Once it is known what it is, a few more opcodes are walked for the words of the message, wherever they lie.
+        while not self.found and (skipped := _length_of_repetition(self.window)):
             self._note_imports(self.window[:skipped])
             self.deep = True
             self.stack.clear()
