@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clock import within
 from git_custody.catalog import load, load_all
 from git_custody.core.cache import Cache
 from git_custody.core.changes import Request
@@ -590,11 +590,10 @@ BOMB = "y0: &y0 {a: 1}\n" + "".join(f"y{n}: &y{n} [{', '.join([f'*y{n - 1}'] * 1
     ],
 )  # fmt: skip
 def test_what_stops_our_hook_warns_at_commit_and_blocks_in_a_range(repo: Repo, text: str, message: str) -> None:
-    start = time.monotonic()
-    found = both(repo, {CONFIG: PLAIN}, {CONFIG: text})
-    assert [(s.rule, s.path, s.blocks) for s in found] == [("hook-disabled", CONFIG, True)], found
-    assert message in found[0].message
-    assert time.monotonic() - start < 20
+    with within(20):
+        found = both(repo, {CONFIG: PLAIN}, {CONFIG: text})
+        assert [(s.rule, s.path, s.blocks) for s in found] == [("hook-disabled", CONFIG, True)], found
+        assert message in found[0].message
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ import struct
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -38,6 +37,7 @@ from builders import (
     zip_of,
     zipped,
 )
+from clock import within
 from git_custody.core.content import BytesContent
 from git_custody.formats import compressed, sevenzip, streams, tars
 from git_custody.formats.recognise import recognise
@@ -471,9 +471,8 @@ def test_members_over_each_other_end_the_look() -> None:
         for at, rest in locals_at
     )
     data = out + central + struct.pack("<4sHHHHLLH", END, 0, 0, parts, parts, len(central), len(out), 0)
-    began = time.process_time()
-    assert any(verdict.kind == "opaque" and verdict.forced for verdict in judged(data))
-    assert time.process_time() - began < 2
+    with within(2):
+        assert any(verdict.kind == "opaque" and verdict.forced for verdict in judged(data))
 
 
 def test_more_directories_than_any_zip_has_end_the_look() -> None:
@@ -709,9 +708,8 @@ def test_ten_thousands_of_members_cost_little() -> None:
         for kind, size in ((b"jpg", 700), (b"cls", 3))
     )
     shard += header(b"last.pyd", len(EVIL0)) + FILLED
-    began = time.process_time()
-    assert calls(shard) == {"last.pyd"}
-    assert time.process_time() - began < 10
+    with within(10):
+        assert calls(shard) == {"last.pyd"}
 
 
 # ---------------------------------------------------------------------- 7z
@@ -1033,18 +1031,16 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 def test_zeros_cost_little(how: str) -> None:
     zeros = bytes(64 * MIB)
     plain, archive = STREAMS[how](zeros), STREAMS[how](tarred({"zeros": zeros, "evil": EVIL0}))
-    began = time.process_time()
-    assert judged(plain) == ()
-    assert [(kind, forced) for kind, _, forced in kinds(archive)] == [("opaque", True)]
-    assert time.process_time() - began < 4  # on a slow machine; benchmarks say how long it takes
+    with within(4):
+        assert judged(plain) == ()
+        assert [(kind, forced) for kind, _, forced in kinds(archive)] == [("opaque", True)]
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_cost_little(name: str) -> None:
     data = BOMBS[name]()
-    began = time.process_time()
-    judged(data)
-    assert time.process_time() - began < 4
+    with within(4):
+        judged(data)
 
 
 def test_arrays_of_one_number_are_no_bombs() -> None:
@@ -1096,9 +1092,8 @@ def changed(data: bytes, changes: list[tuple[int, bytes, bool]]) -> bytes:
 @given(st.sampled_from(SAMPLES), st.lists(CHANGE, min_size=1, max_size=10))
 @example(SAMPLES[0], [(26, b"\xff\xff\xff\xff", False)])
 def test_mutated_containers_never_raise(data: bytes, changes: list[tuple[int, bytes, bool]]) -> None:
-    began = time.process_time()
-    judged(changed(data, changes), "m.nemo")
-    assert time.process_time() - began < 2
+    with within(2):
+        judged(changed(data, changes), "m.nemo")
 
 
 @QUICK

@@ -4,7 +4,6 @@ import gzip
 import io
 import pickle
 import struct
-import time
 import tracemalloc
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from clock import within
 from corpus import (
     EVIL0,
     TEXTS,
@@ -141,10 +141,9 @@ def test_objects_are_found_behind_a_header_of_any_length(descr: object) -> None:
 
 
 def test_a_header_that_nobody_writes_is_not_searched() -> None:
-    began = time.perf_counter()
-    data = b"\x93NUMPY\x02\0" + struct.pack("<L", 17 << 20) + b"'" * (17 << 20) + EVIL0
-    assert pickles_in(data)[0].calls == "os.system"
-    assert time.perf_counter() - began < 2
+    with within(2):
+        data = b"\x93NUMPY\x02\0" + struct.pack("<L", 17 << 20) + b"'" * (17 << 20) + EVIL0
+        assert pickles_in(data)[0].calls == "os.system"
 
 
 def test_a_pickle_right_behind_a_line_end_in_a_zip_is_placed_in_its_member() -> None:
@@ -157,9 +156,8 @@ def test_members_that_take_long_come_to_an_end(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("git_custody.formats.recognise.SECONDS_AT_MOST", 0.5)
     slow = b"S'abc'\n0" * 100_000
     data = zipped({f"{number}.txt": slow for number in range(60)} | {"last": EVIL0}, zipfile.ZIP_DEFLATED)
-    began = time.process_time()
-    assert [(verdict.kind, verdict.forced) for verdict in judged(data)] == [("opaque", True)]
-    assert time.process_time() - began < 5
+    with within(5):
+        assert [(verdict.kind, verdict.forced) for verdict in judged(data)] == [("opaque", True)]
 
 
 def test_what_cannot_be_looked_into_is_said_to_be_opaque() -> None:
@@ -261,10 +259,9 @@ def test_damaged_containers_never_raise(data: bytes, changes: list[tuple[int, in
 def test_small_text_costs_little(text: str) -> None:
     content = BytesContent(text.encode())
     recognise(content)
-    began = time.perf_counter()
-    for _ in range(50):
-        recognise(content)
-    assert (time.perf_counter() - began) / 50 < 0.002
+    with within(0.1):
+        for _ in range(50):
+            recognise(content)
 
 
 @pytest.mark.parametrize(
@@ -298,9 +295,8 @@ ENDLESS = {
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_endless_opcodes_end(kind: str) -> None:
-    began = time.process_time()
-    judged(ENDLESS[kind])
-    assert time.process_time() - began < 60  # it ends; benchmarks/ say how soon
+    with within(6):
+        judged(ENDLESS[kind])
 
 
 @pytest.mark.parametrize("kind", ["pushes", "marks", "marked"])
@@ -319,10 +315,9 @@ def test_bombs_are_bounded() -> None:
     quine = b"text"
     for _ in range(30):
         quine = gzip.compress(quine)
-    began = time.perf_counter()
-    for data in (bomb, gzip.compress(bomb), zipped({str(number): bomb for number in range(40)}), quine):
-        judged(data)
-    assert time.perf_counter() - began < 10
+    with within(10):
+        for data in (bomb, gzip.compress(bomb), zipped({str(number): bomb for number in range(40)}), quine):
+            judged(data)
 
 
 def test_a_pickle_behind_much_else_in_an_archive_is_found() -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from clock import within
 from git_custody.datasets.licenses import check_license
 
 DENY = ["CC-BY-NC-*", "LicenseRef-secret"]
@@ -259,9 +258,8 @@ def test_or_is_the_best_and_and_the_worst(one: str, other: str) -> None:
 
 
 def test_hostile_expressions_take_no_time() -> None:
-    began = time.perf_counter()
-    check_license(" OR ".join(f"xx{n}" for n in range(100)), [], [], [])
-    check_license("-".join("abcdefgh" for _ in range(100)), [], [], [])
-    check_license(" OR ".join(["MIT"] * 120), ["*a" * 60] * 50, ["*A*B*C*D*E*F*G*" * 5] * 50, [])
-    check_license("(MIT OR " * 50 + "MIT" + ")" * 50, [], [], [])
-    assert time.perf_counter() - began < 3
+    with within(3):
+        check_license(" OR ".join(f"xx{n}" for n in range(100)), [], [], [])
+        check_license("-".join("abcdefgh" for _ in range(100)), [], [], [])
+        check_license(" OR ".join(["MIT"] * 120), ["*a" * 60] * 50, ["*A*B*C*D*E*F*G*" * 5] * 50, [])
+        check_license("(MIT OR " * 50 + "MIT" + ")" * 50, [], [], [])
