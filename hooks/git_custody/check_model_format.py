@@ -129,7 +129,7 @@ def _finding(rule: Rule, seen: Examined, message: str, verdict: Verdict | None =
     member, found = (verdict.member, verdict.evidence) if verdict is not None else (None, None)
     place = seen.place(member)
     fix = (("git", "rm", "--cached", "-f", RepoPath(seen.path)),)
-    return Finding(rule, seen.path, message, None, place, found, fix, seen.sha256, unless=_ELSEWHERE)
+    return Finding(rule, seen.path, message, None, place, found, fix, seen.sha256 or None, unless=_ELSEWHERE)
 
 
 HOOK = Hook("check-model-format", "model files are valid, and of a format that the policy allows", 1, RULES, check)

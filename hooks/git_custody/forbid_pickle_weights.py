@@ -186,7 +186,7 @@ def _finding(rule: Rule, seen: Examined, verdict: Verdict, message: str) -> Find
         member=seen.place(verdict.member),
         found=verdict.evidence or (verdict.what if rule is PICKLE_WEIGHTS else None),
         fix=(("git", "rm", "--cached", "-f", RepoPath(seen.path)),),
-        digest=seen.sha256,
+        digest=seen.sha256 or None,
     )
 
 

@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
         files.create(git.root, name, text)
         git.add([name], ignored=True)
         show(f"{plain(name)} written and staged: {rule.name} is waived for {plain(path)} until {expires}\n")
-        if found is not None and not any(digest is None or f.digest in digest.values() for f in found):
+        if found is not None and not any(digest is None or f.digest in (None, *digest.values()) for f in found):
             show(f"As it is staged, {rule.name} finds nothing there that this waiver would be for.\n")
         head = git.head()
         if head is not None and assets.POLICY in git.entries(head, [assets.POLICY]):

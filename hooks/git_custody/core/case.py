@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import assets, digests
 from .changes import introduced
+from .content import FileContent
 from .digests import POINTER_SIZE, Pointer, pointer
 from .findings import CannotJudge, Finding, NotJudged, Rule
 
@@ -194,7 +195,8 @@ class Case:
         """Read files one after the other: path, entry, content (None: absent) and sha256.
 
         The sha256 is only worked out for what may be a dataset, while the bytes are at hand, and remembered.
-        A content is valid until the next one is taken.
+        A content is valid until the next one is taken. Large files are read from the work tree where git vouches
+        for them; a range and the whole index, whose results are kept, are read from git's objects alone.
         """
         policy = self.policy
         hashed = [
@@ -202,11 +204,22 @@ class Case:
             and assets.classify(path, policy.datasets, policy.models) in ("dataset", "large dataset")
             for path, entry in pairs
         ]
-        wanted = ((entry.oid, wants) for (_, entry), wants in zip(pairs, hashed, strict=True))
-        for (path, entry), blob in zip(pairs, self._git.blobs(wanted), strict=True):
-            if blob.sha256 is not None:
-                self._remember(entry.oid, blob.content, blob.sha256)
-            yield path, entry, blob.content, self._sha256.get(entry.oid)
+        copies = self._git.large_copies(pairs) if self.change_set.mode == "staged" else {}
+        wanted = [(entry.oid, wants) for (path, entry), wants in zip(pairs, hashed, strict=True) if path not in copies]
+        blobs = self._git.blobs(wanted)
+        for (path, entry), wants in zip(pairs, hashed, strict=True):
+            file = self._git.open_copy(path, copies[path]) if path in copies else None
+            if file is not None:
+                with file:
+                    copy = FileContent(file, copies[path].st_size)
+                    if wants:
+                        self._sha256[entry.oid], self._sizes[entry.oid] = digests.sha256_of(copy), copy.size
+                    yield path, entry, copy, self._sha256.get(entry.oid)
+            else:
+                blob = next(blobs if path not in copies else self._git.blobs([(entry.oid, wants)]))
+                if blob.sha256 is not None:
+                    self._remember(entry.oid, blob.content, blob.sha256)
+                yield path, entry, blob.content, self._sha256.get(entry.oid)
 
     def sha256(self, entries: Iterable[Entry]) -> dict[str, str | None]:
         """The content digest of files, by object id: that of the bytes that git stores, or the one that a

@@ -15,7 +15,7 @@ import stat
 import subprocess
 from collections import deque
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from .content import BytesContent, FileContent, write_all
 from .findings import CUSTODY, CannotJudge, RepoPath
@@ -65,6 +65,7 @@ _SETTINGS = (
     "-c", "core.attributesFile=" + os.devnull,
     "-c", "core.fsmonitor=false",
 )  # fmt: skip
+_NOT_SET = ("unspecified", "unset")
 _OID = r"(?:[0-9a-f]{40}|[0-9a-f]{64})"
 _DIFF = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none", "--no-ext-diff")
 
@@ -490,6 +491,56 @@ class Git:
                 reader.close()
             else:
                 self._idle.append(reader)
+
+    def large_copies(self, staged: Iterable[tuple[str, Entry]]) -> Mapping[str, os.stat_result]:
+        """Large staged files, by path, whose bytes lie in the work tree as they are staged: git vouches for it.
+
+        It does so by its stat data, as in `git status`. What would silence it (a flag in the index) or let it store
+        other bytes than lie there (an attribute) rules a file out; so does another size, as line ends make it.
+        """
+        seen: dict[str, os.stat_result] = {}
+        entries: dict[str, Entry] = {}
+        for path, entry in staged:
+            with contextlib.suppress(OSError, ValueError):
+                here = os.lstat(os.path.join(self.root, path))
+                if here.st_size > IN_MEMORY and stat.S_ISREG(here.st_mode) and entry.is_file:
+                    seen[path], entries[path] = here, entry
+        # Windows keeps no time of change that only the system can set.
+        if not seen or len(seen) > _ASKED_AHEAD or os.name == "nt":
+            return {}
+        paths = list(seen)
+        listed = set(decode(self.run("ls-files", "-s", "-v", "-z", "--", *paths)).split("\0"))
+        vouched = {path for path in paths if f"H {entries[path].mode:o} {entries[path].oid} 0\t{path}" in listed}
+        strict = ("-c", "core.trustCtime=true", "-c", "core.checkStat=default", "-c", "core.ignoreStat=false")
+        vouched -= {change.path for change in _changes(self.run(*strict, "diff-files", *_DIFF, "--", *paths))}
+        vouched -= self._converted(paths)
+        sizes = self.sizes([entries[path].oid for path in vouched])
+        return {path: seen[path] for path in vouched if sizes.get(entries[path].oid) == seen[path].st_size}
+
+    def open_copy(self, path: str, seen: os.stat_result) -> BinaryIO | None:
+        """A file of the work tree, for the caller to close; None when it is not the one any more that was `seen`."""
+        try:
+            descriptor = os.open(os.path.join(self.root, path), os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:
+            return None
+        here = os.fstat(descriptor)
+        names = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+        if any(getattr(here, name) != getattr(seen, name) for name in names):
+            os.close(descriptor)
+            return None
+        return open(descriptor, "rb", buffering=0)
+
+    def _converted(self, paths: Sequence[str]) -> set[str]:
+        """Paths that git may store otherwise than they lie in the work tree, also by the user's own attributes."""
+        environment = {k: v for k, v in self._environment.items() if k != "GIT_ATTR_NOSYSTEM"}
+        done = subprocess.run(
+            (self._program, "check-attr", "-z", "--stdin", "filter", "ident", "working-tree-encoding"),
+            cwd=self.root, env=environment, input=b"".join(encode(path) + b"\0" for path in paths), capture_output=True,
+        )  # fmt: skip
+        fields = [decode(field) for field in done.stdout.split(b"\0")]
+        if done.returncode or len(fields) != 9 * len(paths) + 1:
+            return set(paths)
+        return {path for path, value in zip(fields[0::3], fields[2::3], strict=False) if value not in _NOT_SET}
 
     def _is_promised(self, oid: str) -> bool:
         """Whether an object is missing because a partial clone left it with its remote.

@@ -10,7 +10,7 @@ from ..core.case import as_pointer, may_be_pointer
 from ..core.content import BytesContent
 from ..core.digests import sha256_of
 from ..core.findings import CannotJudge, RepoPath
-from ..core.git import GITLINK, SYMLINK
+from ..core.git import GITLINK, IN_MEMORY, SYMLINK
 from ..formats.catalog import is_named, promised
 from ..formats.pickles import FIRST_BYTES, walk
 from ..formats.pointers import is_pointer
@@ -18,7 +18,7 @@ from ..formats.recognise import HEAD, PICKLES_AT_MOST, recognise
 from ..formats.verdicts import CODE, PICKLE, SAFE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence, Set
 
     from ..core.case import Case
     from ..core.content import Content
@@ -37,8 +37,8 @@ _PICKLES = 1
 
 
 class Examined(NamedTuple):
-    """What one file is. `sha256` is that of its content (for a pointer, of what it stands for). `changed_by` says
-    what a checkout does to the bytes before they are what the verdicts speak of: "encoding", "line ends" or "".
+    """What one file is. `sha256` is that of its content (for a pointer, of what it stands for), or empty. `changed_by`
+    says what a checkout does to the bytes before they are what the verdicts speak of: "encoding", "line ends" or "".
     `excerpt` is the beginning of a pickle that does not say itself what it would call. `thorough`: all names that
     its pickles look up were asked for, because a waiver is at stake. `kept`: the content is not the file's own, but
     kept for it by DVC or git-annex.
@@ -94,15 +94,18 @@ def examined(case: Case) -> Sequence[Seen]:
 def _examined(case: Case) -> Iterator[Seen]:
     # A symlink's blob, too: where there are no symlinks (core.symlinks=false) it is checked out as a file.
     pairs = [(path, entry) for path, entry in case.introduced if entry.mode != GITLINK]
-    waivers = [waiver for waiver in case.settings.waivers if waiver.rule == "pickle-weights"]
-    waived = {waiver.path for waiver in waivers}
-    globs = [waiver for waiver in waivers if waiver.is_glob]
 
-    def at_stake(path: str) -> bool:
-        return path in waived or any(waiver.matches(path) for waiver in globs)
+    named = {waiver.path for waiver in case.settings.waivers}
+    globs = [waiver for waiver in case.settings.waivers if waiver.is_glob]
+
+    def waived(path: str) -> set[str]:
+        """The rules of the waivers that name a path."""
+        if path not in named and not any(glob.matches(path) for glob in globs):
+            return set()
+        return {waiver.rule for waiver in case.settings.waivers if waiver.matches(path)}
 
     owned = _Owned(case)
-    yield from _converted(case, pairs, owned, at_stake)
+    yield from _converted(case, pairs, owned, waived)
     allowed = frozenset(case.policy.formats_allow)
     fine: set[str] = set()
     if case.is_whole:
@@ -115,7 +118,7 @@ def _examined(case: Case) -> Iterator[Seen]:
             continue
         owned.asked = False
         try:
-            look = _Look(case, path, entry, owned, at_stake(path))
+            look = _Look(case, path, entry, owned, waived(path))
             seen = list(look.at(content, sha256))
         except (CannotJudge, OSError) as error:
             yield CannotJudge(getattr(error, "message", None) or f"it cannot be read: {error}", path)
@@ -140,7 +143,11 @@ class _Look(NamedTuple):
     path: str
     entry: Entry
     owned: Callable[[str], bool]
-    thorough: bool
+    waived: Set[str]
+
+    @property
+    def thorough(self) -> bool:
+        return "pickle-weights" in self.waived
 
     def at(self, content: Content | None, sha256: str | None) -> Iterator[Seen]:
         path = self.path
@@ -177,6 +184,8 @@ class _Look(NamedTuple):
             yield from self._kept_elsewhere(kept)
 
     def examine(self, content: Content, sha256: str | None, kept: Kept | None = None) -> Iterator[Examined]:
+        if content.size > IN_MEMORY and not (self.waived or kept):
+            sha256 = sha256 or ""  # only waivers ask for it, and it takes as long as the file is large
         for seen in examine(
             self.path,
             self.entry.oid,
@@ -310,7 +319,7 @@ def _converted(
     case: Case,
     pairs: Sequence[tuple[str, Entry]],
     owned: Callable[[str], bool],
-    at_stake: Callable[[str], bool],
+    waived: Callable[[str], Set[str]],
 ) -> Iterator[Seen]:
     """Look at files as a checkout writes them, where an attribute says that it converts them: what is stored
     as harmless UTF-8 can be any bytes in the work tree.
@@ -332,7 +341,7 @@ def _converted(
             yield Unread(path, reason, sha256_of(content), ())
         elif content.read_at(0, content.size) != written:
             digest = sha256_of(content)
-            look = _Look(case, path, entry, owned, at_stake(path))
+            look = _Look(case, path, entry, owned, waived(path))
             for seen in look.examine(BytesContent(written), digest):
                 yield seen._replace(changed_by="encoding")
 
