@@ -123,6 +123,7 @@ def test_what_cannot_be_read_is_an_error_and_the_rest_is_read(folder: Path) -> N
 def test_pipes_and_links_to_folders_are_passed_over(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     (folder / "loop").symlink_to(".")
+    (folder / "round").symlink_to("round")
     (folder / "gone").symlink_to("nothing")
     (folder / "piped").symlink_to("pipe")
     assert report(folder, ".")["files"] == 6

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import pickle
 import struct
 import tracemalloc
@@ -9,6 +10,7 @@ import zipfile
 import zlib
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,7 +28,7 @@ from corpus import (
     torch_zip,
     zipped,
 )
-from git_custody.core.content import BytesContent, Content, FileContent, PartContent
+from git_custody.core.content import BytesContent, Content, DescriptorContent, FileContent, PartContent
 from git_custody.formats.pickles import FIRST_BYTES, SPECS
 from git_custody.formats.recognise import recognise
 from git_custody.formats.verdicts import Verdict
@@ -58,17 +60,21 @@ class Watched:
         return data
 
 
-def test_content_is_short_at_the_end_and_never_raises() -> None:
+def test_content_is_short_at_the_end_and_never_raises(tmp_path: Path) -> None:
     data = bytes(range(100))
+    (tmp_path / "file").write_bytes(data)
+    descriptor = os.open(tmp_path / "file", os.O_RDONLY)
     for content in (
         BytesContent(data),
         FileContent(io.BytesIO(data), 100),
+        DescriptorContent(descriptor, 100),
         PartContent(BytesContent(b"xx" + data), 2, 100),
     ):
         assert content.size == 100
         assert content.read_at(0, 5) == data[:5]
         assert content.read_at(95, 50) == data[95:]
         assert content.read_at(100, 1) == content.read_at(-1, 5) == content.read_at(5, -1) == b""
+    os.close(descriptor)
 
 
 def test_every_opcode_of_pickletools_is_known() -> None:

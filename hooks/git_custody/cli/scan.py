@@ -6,10 +6,9 @@ import os
 import stat
 import sys
 import time
-from io import FileIO
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core.content import FileContent
+from ..core.content import DescriptorContent
 from ..core.digests import POINTER_SIZE
 from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath
 from ..formats.recognise import PICKLES_AT_MOST
@@ -17,7 +16,6 @@ from ..formats.verdicts import PICKLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import BinaryIO
 
     from ..core.content import Content
     from ..formats.verdicts import Verdict
@@ -88,12 +86,14 @@ def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
     for path in _files(paths, scanned.errors):
         progress.show(files, len(scanned.findings))
         try:
-            with _opened(path) as file:
-                content = FileContent(file, os.fstat(file.fileno()).st_size)
+            content = _opened(path)
+            try:
                 seen = _examined(path, content)
                 whys = [_why(verdict) if why else {} for verdict in seen.verdicts] if seen else []
                 if not whys and (pointer := _pointer(path, content)):
                     scanned.pointers.append(NotJudged(path, pointer))
+            finally:
+                os.close(content.descriptor)
         except OSError as error:
             scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
             continue
@@ -114,36 +114,50 @@ def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
 def _files(paths: Sequence[str], errors: list[CannotJudge]) -> Iterator[str]:
     """The files to read: those that are named, and those below a folder, in a stable order."""
     for path in paths:
-        if path != _STDIN and os.path.isdir(path):
-            refused: list[OSError] = []
-            for folder, folders, names in os.walk(path, onerror=refused.append):
-                folders[:] = sorted(name for name in folders if name != ".git")
-                for name in sorted(names):
-                    full = os.path.join(folder, name)
-                    # In a snapshot of a model that a hub keeps, all files are links to what it keeps elsewhere.
-                    if os.path.isfile(full):
-                        yield full
-            errors += [CannotJudge(f"it cannot be read: {e.strerror}", str(e.filename)) for e in refused]
-        else:
+        if path == _STDIN or not os.path.isdir(path):
             yield path
+            continue
+        folders = [path]
+        while folders:
+            folder = folders.pop()
+            try:
+                with os.scandir(folder) as listed:
+                    entries = sorted(listed, key=lambda entry: entry.name)
+                inner = [
+                    entry.path for entry in entries if entry.name != ".git" and entry.is_dir(follow_symlinks=False)
+                ]
+            except OSError as error:
+                errors.append(CannotJudge(f"it cannot be read: {error.strerror}", folder))
+                continue
+            # In a snapshot of a model that a hub keeps, all files are links to what it keeps elsewhere.
+            yield from (entry.path for entry in entries if _is_file(entry))
+            folders += reversed(inner)
 
 
-def _opened(path: str) -> BinaryIO:
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads round in a circle
+        return False
+
+
+def _opened(path: str) -> DescriptorContent:
     if path == _STDIN:
         import tempfile
 
         from ..core.content import write_all
 
-        spool = tempfile.TemporaryFile(prefix="git-custody-", buffering=0)  # noqa: SIM115 (the caller closes it)
-        while piece := sys.stdin.buffer.read(_PIECE):
-            write_all(spool, piece)
-        return spool
+        with tempfile.TemporaryFile(prefix="git-custody-", buffering=0) as spool:
+            while piece := sys.stdin.buffer.read(_PIECE):
+                write_all(spool, piece)
+            return DescriptorContent(os.dup(spool.fileno()), spool.tell())
     # A pipe without a writer would hold us up for ever.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    here = os.fstat(descriptor)
+    if not stat.S_ISREG(here.st_mode):
         os.close(descriptor)
         raise OSError("it is not a plain file")
-    return FileIO(descriptor)
+    return DescriptorContent(descriptor, here.st_size)
 
 
 def _examined(path: str, content: Content) -> Examined | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import BinaryIO, Protocol
 
 
@@ -57,6 +58,24 @@ class FileContent:
             return b""
         self._file.seek(offset)
         return self._file.read(length)
+
+
+class DescriptorContent:
+    """Content of an open file, with one system call for each read; its descriptor is not closed here."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self.size = size
+        self.descriptor = descriptor
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Read at most `length` bytes from `offset`."""
+        length = min(length, self.size - offset)
+        if offset < 0 or length <= 0:
+            return b""
+        if not hasattr(os, "pread"):  # on Windows
+            os.lseek(self.descriptor, offset, os.SEEK_SET)
+            return os.read(self.descriptor, length)
+        return os.pread(self.descriptor, length, offset)
 
 
 class PartContent:
