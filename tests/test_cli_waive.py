@@ -126,14 +126,39 @@ def test_with_a_first_policy_nothing_has_to_be_merged_first(
     assert "merge" not in waive(Commands(repo, monkeypatch, capfd), "pickle-weights", "m.bin")
 
 
-def test_a_waiver_for_nothing_is_told_so(custody: Commands, repo: Repo) -> None:
+def test_a_waiver_for_nothing_is_refused(custody: Commands, repo: Repo) -> None:
     repo.stage({"m.bin": PLAIN_PICKLE, "good.bin": b"good"})
     words = ("--reason", "later", "--expires", SOON)
-    nothing = "finds nothing there"
-    assert nothing not in custody("waive", "pickle-weights", "m.bin", *words).out
-    assert nothing in custody("waive", "pickle-weights", "m.bin", *words, "--digest", "0" * 64).out
-    assert nothing in custody("waive", "pickle-weights", "good.bin", *words).out
-    assert nothing in custody("waive", "missing-data-card", "good.bin", *words).out
+    said = custody.fails(2, "waive", "pickle-weights", "good.bin", *words)
+    assert "pickle-weights finds nothing there" in said
+    assert "--digest" in said
+    said = custody.fails(2, "waive", "missing-data-card", "good.bin", *words)
+    assert "missing-data-card finds nothing there" in said
+    assert "--digest" not in said
+    assert "finds nothing" not in waive(custody, "pickle-weights", "m.bin")
+
+
+def test_a_waiver_for_content_to_come_is_told_that_it_waives_nothing_yet(custody: Commands, repo: Repo) -> None:
+    repo.stage({"m.bin": PLAIN_PICKLE})
+    verdict = custody("waive", "pickle-weights", "m.bin", "--reason", "later", "--expires", SOON, "--digest", "0" * 64)
+    assert verdict.code == 0
+    assert "finds nothing there" in verdict.out
+
+
+def test_what_cannot_be_judged_may_be_waived(custody: Commands, repo: Repo) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 9\n"
+    repo.stage({POLICY: "version: 1\nabsent_content: {changed: allow}\n", "m.bin": pointer})
+    assert repo.check().report["not_judged"]
+    said = custody("waive", "pickle-weights", "m.bin", "--reason", "later", "--expires", SOON)
+    assert said.code == 0, said.err
+    assert "finds nothing" not in said.out
+
+
+def test_what_a_hook_finds_above_the_level_of_the_policy_may_be_waived(custody: Commands, repo: Repo) -> None:
+    repo.stage(documented("data/rows.csv"))
+    assert repo.check().code == 0
+    said = custody("waive", "missing-audit-entry", "data/rows.csv", "--reason", "later", "--expires", SOON)
+    assert said.code == 0, said.err
 
 
 def test_a_rule_about_the_content_of_files_is_not_waived_for_a_folder(custody: Commands, repo: Repo) -> None:

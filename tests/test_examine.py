@@ -205,6 +205,24 @@ def test_what_dvc_keeps_is_waived_by_its_own_digest(repo: Repo) -> None:
     assert "pickle-weights" in repo.check().rules
 
 
+def test_what_dvc_keeps_in_a_folder_is_waived_one_content_at_a_time(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\n"})
+    contents = [PLAIN_PICKLE, PLAIN_PICKLE + b"\0"]
+    rows = [{"md5": in_dvc(repo, data), "relpath": str(n)} for n, data in enumerate(contents)]
+    digest = in_dvc(repo, json.dumps(rows).encode())
+    kept = repo.path / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    kept.rename(kept.with_name(kept.name + ".dir"))
+    repo.stage({"w.dvc": pointer(f"{digest}.dir", "w")})
+    words = ("waive", "pickle-weights", "w.dvc", "--reason", "replaced in spring", "--expires", SOON)
+    refused = repo.custody(*words)
+    assert refused.code == 2
+    for data in contents:
+        named = hashlib.sha256(data).hexdigest()
+        assert named in refused.err
+        assert repo.custody(*words, "--digest", named).code == 0
+    assert repo.check().code == 0
+
+
 @pytest.mark.parametrize("path", ["a.npy", "a.bin"])
 def test_what_is_fine_is_not_read_again(repo: Repo, path: str) -> None:
     repo.commit({path: ARRAY, ".custody/policy.yaml": "version: 1\n"})

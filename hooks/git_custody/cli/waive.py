@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..core.digests import Digest
     from ..core.findings import Finding, Rule
     from ..core.git import Entry, Git
+    from ..core.policy import Policy
     from ..core.report import Standpoint
     from ..core.waivers import Waiver
 
@@ -59,16 +60,19 @@ def main(argv: Sequence[str]) -> int:
         rule = _rule(given.rule, rules, stand)
         entries = git.entries(None)
         path = _named(rooted(given.path, git), given.path, entries, ahead=given.digest is not None)
-        found = _found(git, hooks, rule, path)
+        settings = read_all_settings(git, Cache(None), None, hooks)
+        found = _found(git, hooks, rule, path, settings.policy)
         if rule.about_content and not found and _is_folder(git, path, entries):
             raise CannotJudge(f"{rule.name} finds nothing about the folder as a whole: name the file it finds", path)
         digest = _digest(git, rule, path, entries, given.digest or _found_digest(rule, path, entries, found))
-        settings = read_all_settings(git, Cache(None), None, hooks)
         if rule.name == "pickle-weights" and path in entries:
             from ..models.waivable import refusal
 
             if why := refusal(git, path, entries[path], settings.policy):
                 raise CannotJudge(f"{why}; docs/waivers.md says when a pickle may have a waiver", path)
+        useless = found is not None and not any(digest is None or f.digest in (None, *digest.values()) for f in found)
+        if useless and given.digest is None:
+            raise CannotJudge(_nothing(rule, found or ()), path)
         owner = given.owner or git.author()[0]
         text = waiver_text(rule.name, path, given.reason.strip(), owner, expires, digest, rules)
         _refuse_twin(settings.waivers, rule.name, path, digest)
@@ -76,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
         files.create(git.root, name, text)
         git.add([name], ignored=True)
         show(f"{plain(name)} written and staged: {rule.name} is waived for {plain(path)} until {expires}\n")
-        if found is not None and not any(digest is None or f.digest in (None, *digest.values()) for f in found):
+        if useless:
             show(f"As it is staged, {rule.name} finds nothing there that this waiver would be for.\n")
         head = git.head()
         if head is not None and assets.POLICY in git.entries(head, [assets.POLICY]):
@@ -84,24 +88,38 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _found(git: Git, hooks: Sequence[Hook], rule: Rule, path: str) -> list[Finding] | None:
+def _found(git: Git, hooks: Sequence[Hook], rule: Rule, path: str, policy: Policy) -> list[Finding] | None:
     """What the rule finds there now, in all that is staged or in the change; None when it cannot be told."""
     from ..core.cache import Cache
     from ..core.changes import Request
     from ..core.runner import judge
 
+    # A hook that runs alone enforces its own level, too.
+    owner = next(hook for hook in hooks if rule in hook.rules)
+    chosen = hooks if rule.level <= policy.level or owner.id in policy.also else (owner,)
     with suppress(CannotJudge):
         cache = Cache.of_user(os.environ)
+        unknown = False
         try:
             for request in (Request(all=True), Request(staged=True)):
-                report = judge(git, cache, request, hooks, hooks, {})
+                report = judge(git, cache, request, hooks, chosen, {})
                 found = [f for f in report.findings if f.rule.name == rule.name and f.path == path]
-                if found or report.errors:
-                    return found or None
+                if found:
+                    return found
+                unknown |= bool(report.errors) or any(item.path == path for item in report.not_judged)
         finally:
             cache.close()
-        return []
+        return None if unknown else []
     return None
+
+
+def _nothing(rule: Rule, found: Sequence[Finding]) -> str:
+    """Why a waiver of what is staged would waive nothing, and what to do instead."""
+    if found:
+        digests = ", ".join(sorted({finding.digest for finding in found if finding.digest}))
+        return f"{rule.name} finds more than one content there: name one of them with --digest: {digests}"
+    said = f"{rule.name} finds nothing there, as it is staged, so there is nothing to waive"
+    return said + "; name a content that is to come with --digest" if rule.about_content else said
 
 
 def _is_folder(git: Git, path: str, entries: Mapping[str, Entry]) -> bool:
@@ -189,7 +207,7 @@ def _digest(git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], given
     kind = "dirHash" if folder else "sha256"
     if given is not None:
         if len(given) != 64 or given.strip("0123456789abcdef"):
-            raise CannotJudge("--digest has to be 64 digits from 0-9 and a-f, as in the finding")
+            raise CannotJudge("--digest has to be 64 digits from 0-9 and a-f, as sha256sum prints them")
         return {kind: given}
     if not rule.about_content:
         return None
