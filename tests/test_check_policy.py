@@ -448,6 +448,19 @@ def test_a_waiver_that_admits_more_weakens(repo: Repo, before: str | None, after
     assert message in found[0].message
 
 
+def test_a_waiver_is_not_told_to_be_undone_but_how_it_is_accepted(repo: Repo) -> None:
+    repo.commit({POLICY: policy("level: 2\n"), "data/a.csv": "a"})
+    repo.git("checkout", "-q", "-b", "change")
+    repo.stage({".custody/waivers/a.yaml": waiver(), POLICY: policy("level: 1\n")})
+    staged = repo.judge(hooks=("check-policy", "check-dataset-card")).findings
+    repo.git("commit", "-q", "-m", "Waive")
+    for findings in (staged, repo.range().findings):
+        policy_finding, new_waiver = (f for f in findings if f.rule.name == "policy-weakened")
+        assert new_waiver.fix == ()
+        assert new_waiver.message.endswith("signed for policy, or an owner merges it past the check")
+        assert policy_finding.fix[0][0] == "git"
+
+
 def test_a_waiver_that_is_moved_narrowed_shortened_or_reworded_says_nothing(repo: Repo) -> None:
     start: Files = {
         POLICY: policy(), ".custody/waivers/moved.yaml": waiver("data/m.csv"),
