@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from builders import zipped
 from conftest import PICKLE, Repo
 from corpus import npy
 from git_custody.check_model_format import findings_for
@@ -99,3 +100,42 @@ def test_a_waiver_admits_a_format_by_digest(repo: Repo) -> None:
     assert repo.check().caught("model-format-not-allowed") == []
     repo.stage({"a.npy": ARRAY + b"\0"})
     assert repo.check().caught("model-format-not-allowed") == ["a.npy"]
+
+
+def gguf() -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, 0)
+
+
+def test_what_is_sound_has_the_wrong_name_and_is_not_malformed(repo: Repo) -> None:
+    repo.stage({"m.onnx": gguf()})
+    (finding,) = repo.check().report["findings"]
+    assert finding["rule"] == "misleading-model-name"
+    assert finding["message"] == "this file is named like an ONNX model, and is a GGUF model"
+    # A name does not excuse what lies behind the tensors.
+    assert rules("m.safetensors", safetensors(zipped({"a.npy": ARRAY}))) == ["malformed-model"]
+    assert rules("m.gguf", safetensors(b"PK")) == ["malformed-model"]
+
+
+def test_the_name_that_fits_is_offered_where_it_is_free(repo: Repo) -> None:
+    repo.stage({"models/a b.ONNX": safetensors()})
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["git mv 'models/a b.ONNX' 'models/a b.safetensors'"]
+    repo.write("models/a b.safetensors", "mine\n")
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["git rm --cached -f 'models/a b.ONNX'"]
+    (repo.path / "models" / "a b.safetensors").unlink()
+    repo.git("mv", "models/a b.ONNX", "models/a b.safetensors")
+    assert repo.check().rules == []
+
+
+def test_no_name_is_offered_where_none_is_known(repo: Repo) -> None:
+    repo.stage({"a.npy": "1,2\n"})
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["git rm --cached -f a.npy"]
+
+
+def test_no_name_is_offered_for_what_is_only_in_the_index(repo: Repo) -> None:
+    repo.stage({"a.onnx": safetensors()})
+    (repo.path / "a.onnx").unlink()
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["git rm --cached -f a.onnx"]

@@ -22,8 +22,8 @@ Bad
     model.engine, a TensorRT engine
 
 How to fix
-    Write the file again with the format's own library. Convert pickles with `git custody convert`. A format that
-    the team has decided to use is added to `formats.allow` in the policy.
+    Write the file again with the format's own library. Rename a file after what it is. Convert pickles with
+    `git custody convert`. A format that the team has decided to use is added to `formats.allow` in the policy.
 
 Limits
     What is said of a format is said of its structure: values of tensors are not looked at, and a graph of
@@ -34,10 +34,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .core.assets import cards_over
 from .core.case import Hook
 from .core.findings import CannotJudge, Finding, NotJudged, RepoPath, Rule
-from .formats.catalog import format_of, promised
-from .formats.verdicts import CODE, MALFORMED, OPAQUE, PICKLE
+from .formats.catalog import format_of, promised, usual_suffix
+from .formats.verdicts import CODE, MALFORMED, OPAQUE, PICKLE, SAFE
 from .models.examine import Examined, Unread, examined, placed
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ MISLEADING_NAME = Rule(
     level=1,
     title="A model file must be what its name says.",
     why="the name chooses the loader, and another format makes it do something else than was checked",
-    fix="Rename the file after what it is.",
+    fix="Rename the file after what it is (`git mv OLD NEW`), or take it out of the commit and write it again in the "
+    "format that its name promises.",
     limits="Only suffixes that stand for one format: anything may be called .bin, .pt or .h5.",
     about_content=True,
 )
@@ -93,14 +95,22 @@ def check(case: Case) -> Iterator[Said]:
             yield NotJudged(seen.path, seen.reason)
         elif not case.policy.models.excluded(seen.path):
             for finding in findings_for(seen, case.policy.formats_allow):
+                if finding.rule is MISLEADING_NAME and (new := right_name(case, seen)):
+                    finding = finding._replace(fix=(("git", "mv", RepoPath(seen.path), RepoPath(new)),))
                 yield placed(case, seen, finding)
 
 
 def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
     """What is wrong with the format of one file: at most one finding; `allowed` are the ids of formats."""
-    whole = [verdict for verdict in seen.verdicts if verdict.member is None]
+    wanted = promised(seen.name)
+    ids = {known.id for known in wanted}
+    verdicts = seen.verdicts
+    if wanted and any(v.kind == SAFE and v.format not in ids and _is_told_by_its_start(v.format) for v in verdicts):
+        # It is sound, and only its name is wrong. (An archive that lies behind something else is not.)
+        verdicts = tuple(v for v in verdicts if v.kind != MALFORMED or v.format not in ids)
+    whole = [verdict for verdict in verdicts if verdict.member is None]
     # A waiver of what would run must not hide what is malformed.
-    for verdict in sorted(seen.verdicts, key=lambda verdict: verdict.kind != MALFORMED):
+    for verdict in sorted(verdicts, key=lambda verdict: verdict.kind != MALFORMED):
         if verdict.kind == MALFORMED:
             yield _finding(MALFORMED_MODEL, seen, f"this file is {verdict.what}", verdict)
             return
@@ -108,8 +118,6 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
             said = _finding(FORMAT_NOT_ALLOWED, seen, f"this file is {verdict.what}, and {_list(allowed)}", verdict)
             yield said._replace(echoes=_ELSEWHERE)
             return
-    wanted = promised(seen.name)
-    ids = {known.id for known in wanted}
     if wanted and not any(verdict.format in ids or verdict.kind == OPAQUE for verdict in whole):
         what = whole[0].what if whole else "something else"
         yield _finding(MISLEADING_NAME, seen, f"this file is named like {wanted[0].title}, and is {what}")
@@ -119,6 +127,24 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
             message = f"this file is {known.title} (in formats.allow: {known.id}), and {_list(allowed)}"
             yield _finding(FORMAT_NOT_ALLOWED, seen, message, verdict)
             return
+
+
+def _is_told_by_its_start(id: str) -> bool:
+    known = format_of(id)
+    return known is not None and bool(known.marks or known.first)
+
+
+def right_name(case: Case, seen: Examined) -> str | None:
+    """Where a file may go to be what its name says; None where its format has no name, or that one is taken."""
+    path = seen.path
+    formats = {verdict.format for verdict in seen.verdicts if verdict.kind == SAFE and verdict.member is None}
+    suffix = usual_suffix(formats.pop()) if len(formats) == 1 and seen.kept is None else None
+    if suffix is None or cards_over(path, case.after):  # a card would stay behind
+        return None
+    lowered = path.lower()
+    old = max((end for known in promised(path) for end in known.suffixes if lowered.endswith(end)), key=len, default="")
+    new = path[: len(path) - len(old)] + suffix
+    return new if case.can_move(path, new) else None
 
 
 def _list(allowed: Sequence[str]) -> str:

@@ -170,6 +170,14 @@ class Case:
         found: _T = self._found[name]
         return found
 
+    def can_move(self, old: str, new: str) -> bool:
+        """Whether `git mv` would take a file there: it is in the work tree, and nothing has the other name."""
+        from . import worktree
+
+        root = self._git.root
+        is_here = not self._git.is_bare and worktree.is_file(root, old)
+        return is_here and new not in self.after and not worktree.exists(root, new)
+
     # ------------------------------------------------------------------ content
 
     def read(self, entry: Entry, limit: int = 1024 * 1024) -> bytes | None:

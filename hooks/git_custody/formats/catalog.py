@@ -382,6 +382,13 @@ def format_of(id: str) -> Format | None:
     return next((known for known in FORMATS if known.id == id), None)
 
 
+def usual_suffix(id: str) -> str | None:
+    """The one suffix that files of a format go by, where it stands for that format first; None where there is none."""
+    known = format_of(id)
+    suffixes = known.suffixes if known is not None else ()
+    return suffixes[0] if len(suffixes) == 1 and promised(suffixes[0])[0] is known else None
+
+
 def is_named(name: str) -> bool:
     """Whether the name counts in what is said of a file: loaders tell some formats by it."""
     return name.lower().endswith(_TELLING) or "__pycache__/" in name
