@@ -9,8 +9,9 @@ from datetime import date, timedelta
 import pytest
 import yaml
 
+from builders import torch_zip
 from commands import POLICY, Commands
-from conftest import PLAIN_PICKLE, ROWS, Repo, documented
+from conftest import PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
 from git_custody.core.git import Entry
 from git_custody.core.metadata import load
 from git_custody.scaffold.adoption import group
@@ -193,8 +194,25 @@ def test_what_no_waiver_can_admit_is_left_to_be_mended(custody: Commands, repo: 
     if sys.platform == "linux":
         verdict = custody("adopt", "--yes")
         assert verdict.code == 1
+        assert "1 problem that no waiver admits, to be mended before the commit:" in verdict.out
         assert "data/caf\\xe9.csv: missing-data-card" in verdict.out
         assert "mended by hand" in verdict.out
+
+
+def test_the_plan_tells_what_cannot_be_owed_and_what_to_do_with_it(custody: Commands, repo: Repo) -> None:
+    repo.commit({"models/calls.bin": PICKLE, "models/torch.pt": torch_zip(evil=True)})
+    out = custody.ok("adopt", "--dry-run")
+    assert "4 waivers" in out
+    assert out.partition("4 waivers")[2].splitlines()[1:-1] == [
+        "    2 pickles that no waiver admits (docs/waivers.md), to be mended before the commit:",
+        "        models/calls.bin: pickle-weights",
+        "            git rm --cached -f models/calls.bin",
+        "        models/torch.pt: pickle-weights",
+        "            git rm --cached -f models/torch.pt",
+    ]
+    for path in ("models/calls.bin", "models/torch.pt"):
+        repo.git("rm", "--cached", "-f", path)
+    assert "no waiver admits" not in custody.ok("adopt", "--yes")
 
 
 def test_odd_names_and_links_are_adopted(custody: Commands, repo: Repo) -> None:

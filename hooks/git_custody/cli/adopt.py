@@ -12,7 +12,7 @@ from ..core.findings import CUSTODY, CannotJudge
 from ..scaffold.baseline import DAYS, OWED, planned
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
     from ..core.case import Hook
@@ -90,7 +90,7 @@ def _adopt(git: Git, hooks: Sequence[Hook], stand: Standpoint, *, dry_run: bool,
     actor = Actor(*git.author())
     today = date.today()
     plan = planned(git, hooks, actor, today)
-    show(_told(plan, today))
+    show(_told(plan, today, stand))
     if not plan.files:
         show("There is nothing to adopt.\n")
     elif not _agreed(stand, dry_run=dry_run, yes=yes):
@@ -137,7 +137,7 @@ def _carry_out(git: Git, plan: Plan) -> None:
 _SHOWN = 40
 
 
-def _told(plan: Plan, today: date) -> str:
+def _told(plan: Plan, today: date, stand: Standpoint) -> str:
     from ..core.report import plain
 
     lines = []
@@ -153,7 +153,29 @@ def _told(plan: Plan, today: date) -> str:
     if plan.debts:
         end = today + timedelta(days=DAYS)
         lines.append(f"    {_count(len(plan.debts), 'waiver', 'waivers')}: what is owed, until {end}")
+    if plan.files:
+        lines += _beyond(plan, stand)
     return "".join(line + "\n" for line in ["Plan:", *lines]) if lines else ""
+
+
+def _beyond(plan: Plan, stand: Standpoint) -> Iterator[str]:
+    """What will block all the same, because no waiver admits it, and what to do with it."""
+    from ..core.report import command_line, plain
+
+    left = [finding for finding in plan.after.findings if finding.blocks]
+    pickles = [finding for finding in left if finding.rule.name == "pickle-weights"]
+    others = [finding for finding in left if finding not in pickles]
+    for said, found in (
+        (_count(len(pickles), "pickle", "pickles") + " that no waiver admits (docs/waivers.md)", pickles),
+        (_count(len(others), "problem", "problems") + " that no waiver admits", others),
+    ):
+        if found:
+            yield f"    {said}, to be mended before the commit:"
+        for finding in found[:_SHOWN]:
+            yield f"        {plain(finding.path)}: {finding.rule.name}"
+            yield from (f"            {command_line(command, stand)}" for command in finding.fix)
+        if len(found) > _SHOWN:
+            yield f"        ... and {len(found) - _SHOWN} more"
 
 
 def _count(number: int, one: str, many: str) -> str:
