@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from builders import torch_index, torch_zip, zipped
-from commands import LOGGED, POLICY, TOLD, Commands, logged
+from commands import LOGGED, POLICY, PROGRAM, TOLD, Commands, logged
 from conftest import HOOKS, PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
 
 DATA = "data/tickets.csv"
@@ -614,6 +614,10 @@ def test_a_link_in_the_place_of_data_is_still_owed(repo: Repo, custody: Commands
 # ---------------------------------------------------------------------- pickles
 
 
+GGML = b"lmgg" + bytes(60)
+GGUF = b"GGUF" + struct.pack("<IQQ", 3, 0, 0)
+
+
 def test_a_pickle_is_not_added(repo: Repo, custody: Commands) -> None:
     repo.write("models/encoder.bin", PICKLE)
     said = custody.fails(1, "add", "models/encoder.bin")
@@ -757,6 +761,53 @@ def test_what_is_no_pickle_is_not_called_one(repo: Repo, custody: Commands) -> N
     said = custody.fails(1, "add", "tokenizer_config.json")
     assert "explain code-on-load" in said
     assert "pickle" not in said
+
+
+def test_a_model_that_would_be_blocked_is_not_staged(repo: Repo, custody: Commands) -> None:
+    repo.write("m.ggml", GGML)
+    repo.write("bad.safetensors", "no tensors\n")
+    repo.write("README.md", "What this is.\n")
+    said = custody.fails(1, "add", ".")
+    assert repo.git("diff", "--cached", "--name-only") == "README.md"
+    assert (
+        "bad.safetensors: not added: this file is named .safetensors and is not one\n    Write the file again" in said
+    )
+    assert "m.ggml: not added: this file is a model in a GGML format from before GGUF (in formats.allow: ggml)" in said
+    assert "explain model-format-not-allowed" in said
+    assert "echo /m.ggml >> .gitignore" in said
+
+
+def test_a_model_with_a_misleading_name_is_added_under_its_own(repo: Repo, custody: Commands) -> None:
+    repo.write("sub/m.onnx", GGUF)
+    said = custody.fails(1, "add", "m.onnx", cwd="sub")
+    assert "      mv m.onnx m.gguf\n      git custody add m.gguf\n" in said.replace(PROGRAM, "git custody")
+    assert repo.git("diff", "--cached", "--name-only") == ""
+    repo.git("add", "sub")
+    assert "      git mv sub/m.onnx sub/m.gguf\n" in custody.fails(1, "add", "sub")
+    repo.git("mv", "sub/m.onnx", "sub/m.gguf")
+    custody.ok("add", "sub/m.gguf")
+
+
+@pytest.mark.parametrize(
+    "policy", ["mode: warn\n", "models: {exclude: ['*.ggml']}\n", "formats: {allow: [ggml]}\n", "edition: '2026-11'\n"]
+)
+def test_a_model_that_the_policy_lets_pass_is_staged(repo: Repo, custody: Commands, policy: str) -> None:
+    repo.commit({POLICY: f"version: 1\n{policy}"})
+    repo.write("m.ggml", GGML)
+    custody.ok("add", "m.ggml")
+    assert repo.git("diff", "--cached", "--name-only") == "m.ggml"
+
+
+def test_a_model_with_a_waiver_and_one_that_is_there_are_left_to_the_check(repo: Repo, custody: Commands) -> None:
+    repo.commit({"old.ggml": GGML})
+    custody.ok("add", "old.ggml")
+    repo.stage({"m.ggml": GGML + b"1"})
+    day = (date.today() + timedelta(days=30)).isoformat()
+    custody.ok("waive", "model-format-not-allowed", "m.ggml", "--reason", "exported in spring", "--expires", day)
+    repo.commit(None)
+    repo.git("rm", "-q", "--cached", "m.ggml")
+    custody.ok("add", "m.ggml")
+    assert repo.git("ls-files", "m.ggml") == "m.ggml"
 
 
 def test_another_result_in_the_way_is_left_alone(repo: Repo, custody: Commands) -> None:

@@ -93,11 +93,19 @@ def check(case: Case) -> Iterator[Said]:
         elif isinstance(seen, Unread):
             # forbid-pickle-weights decides whether that blocks; alone, this hook must not pass it in silence.
             yield NotJudged(seen.path, seen.reason)
-        elif not case.policy.models.excluded(seen.path):
-            for finding in findings_for(seen, case.policy.formats_allow):
-                if finding.rule is MISLEADING_NAME and (new := right_name(case, seen)):
-                    finding = finding._replace(fix=(("git", "mv", RepoPath(seen.path), RepoPath(new)),))
+        else:
+            for finding in findings_of(case, seen):
                 yield placed(case, seen, finding)
+
+
+def findings_of(case: Case, seen: Examined) -> Iterator[Finding]:
+    """What the policy finds wrong with the format of one file, with the way out that there is for it here."""
+    if case.policy.models.excluded(seen.path):
+        return
+    for finding in findings_for(seen, case.policy.formats_allow):
+        new = _right_name(case, seen) if finding.rule is MISLEADING_NAME else None
+        fix = finding.fix if new is None else (("git", "mv", RepoPath(seen.path), RepoPath(new)),)
+        yield finding._replace(fix=fix)
 
 
 def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
@@ -134,7 +142,7 @@ def _is_told_by_its_start(id: str) -> bool:
     return known is not None and bool(known.marks or known.first)
 
 
-def right_name(case: Case, seen: Examined) -> str | None:
+def _right_name(case: Case, seen: Examined) -> str | None:
     """Where a file may go to be what its name says; None where its format has no name, or that one is taken."""
     path = seen.path
     formats = {verdict.format for verdict in seen.verdicts if verdict.kind == SAFE and verdict.member is None}

@@ -21,7 +21,10 @@ Stage files as `git add` does, and do the paperwork of the datasets among them: 
 the audit entry written, everything staged. Ends with a list of what was done and what is still owed.
 
 A folder counts as every dataset below it: those with a card as they are; several without one are one
-dataset with --as-one. Missing answers are asked for on a terminal."""
+dataset with --as-one. Missing answers are asked for on a terminal.
+
+A checkpoint that is a pickle is converted to safetensors, which is staged in its place. Models that would be blocked
+are not staged."""
 
 
 def main(argv: Sequence[str]) -> int:

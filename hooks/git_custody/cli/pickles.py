@@ -1,4 +1,6 @@
-"""What `git custody add` does with pickles: convert what holds nothing but tensors, and explain the rest."""
+"""What `git custody add` does with pickles, and with models that would be blocked: convert what holds nothing but
+tensors, and explain the rest.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..convert import Result
+    from ..core.case import Case
     from .desk import Desk
 
 _IGNORED = ".gitignore"
@@ -27,33 +30,44 @@ class Converted(NamedTuple):
 
 
 def found(desk: Desk, paths: Sequence[str], below: Iterable[str]) -> Iterator[tuple[str, Finding]]:
-    """The files to be staged that run code when they are loaded and have no waiver: path and what was found."""
+    """The files to be staged that run code when they are loaded, or whose format would block the commit, and that
+    have no waiver: path and what was found.
+    """
     from ..core import waivers
-    from ..core.content import FileContent
-    from ..forbid_pickle_weights import findings_for
-    from ..models.examine import examine
+    from ..core.runner import without_echoes
 
     git = desk.git
     settings = desk.case.settings
     names = {path or "." for path in paths}
-    files = {*git.would_add(sorted(names)), *(p for p in paths if worktree.is_file(git.root, p)), *below}
-    for path in sorted(files):
+    new = {*git.would_add(sorted(names)), *below}
+    for path in sorted({*new, *(p for p in paths if worktree.is_file(git.root, p))}):
         if not worktree.is_file(git.root, path):
             continue
-        with open(worktree.full_path(git.root, path), "rb") as file:
-            content = FileContent(file, os.fstat(file.fileno()).st_size)
-            waived = any(waiver.matches(path) for waiver in settings.waivers)
-            said = [
-                finding
-                for seen in examine(path, "", content, thorough=waived)
-                for finding in findings_for(seen, settings.policy.pickles_globals)
-                if isinstance(finding, Finding)
-            ]
+        said = list(_said(desk.case, git.root, path, is_new=path in new))
         judged, _ = waivers.apply(said, settings.waivers, desk.case.today, settings.policy.grace_days)
-        for finding in judged:
+        for finding in without_echoes(judged):
             if finding.waived_by is None:
                 yield path, finding
                 break
+
+
+def _said(case: Case, root: str, path: str, *, is_new: bool) -> Iterator[Finding]:
+    """What is wrong with a file of the work tree; its format only counts where it `is_new` and the policy blocks."""
+    from ..check_model_format import findings_of as of_format
+    from ..core.content import FileContent
+    from ..core.runner import weigh
+    from ..forbid_pickle_weights import findings_for as of_loading
+    from ..models.examine import examine
+
+    policy = case.policy
+    waived = any(waiver.matches(path) for waiver in case.settings.waivers)
+    with open(worktree.full_path(root, path), "rb") as file:
+        content = FileContent(file, os.fstat(file.fileno()).st_size)
+        for seen in examine(path, "", content, allowed=policy.formats_allow, thorough=waived):
+            yield from (said for said in of_loading(seen, policy.pickles_globals) if isinstance(said, Finding))
+            for finding in of_format(case, seen) if is_new else ():
+                if weigh(finding, case).blocks:
+                    yield finding
 
 
 def convert(desk: Desk, findings: Mapping[str, Finding]) -> Converted:
@@ -191,11 +205,20 @@ def explain(desk: Desk, refused: Mapping[str, Finding], why: Mapping[str, tuple[
         lines.append(f"{plain(path)}: not added: {sentence(finding.message)}{seen}")
         if why[path]:
             lines.append(f"    it is not converted: {sentence(why[path][0])}")
+        renaming = next((command for command in finding.fix if command[:2] == ("git", "mv")), None)
+        if renaming is not None:
+            is_tracked = path in desk.real
+            lines.append("    rename it after what it is, and add that:")
+            lines.append(f"      {command_line(renaming if is_tracked else renaming[1:], stand)}")
+            lines.append(f"      {command_line((CUSTODY, 'add', renaming[-1]), stand)}")
+            continue
+        if finding.rule.name != "pickle-weights":
+            lines.append(f"    {finding.rule.fix}")
         if path in desk.real:
-            lines.append("    unstage it, which keeps the file:")
+            lines.append("    to unstage it, which keeps the file:")
             lines.append(f"      {command_line(('git', 'rm', '--cached', '-f', RepoPath(path)), stand)}")
         if path not in ignored and _can_be_ignored(path):
-            lines.append("    keep it out of git:")
+            lines.append("    to keep it out of git:")
             lines.append(f"      echo {quote('/' + _glob(path))} >> {command_line((RepoPath(_IGNORED),), stand)}")
         if why[path][1:]:
             lines.append("    or save what is in it again, where you trust the file, and add that:")

@@ -65,8 +65,8 @@ def judge(
         # What was left out could have needed the waiver.
         if hook.judge_waivers is not None and not request.paths and not errors:
             late = hook.judge_waivers(case, frozenset(used), frozenset(h.id for h in chosen))
-            findings += [_weigh(f, case) for f in late if _in_scope(f.path, request)]
-    findings = _without_echoes(findings)
+            findings += [weigh(f, case) for f in late if _in_scope(f.path, request)]
+    findings = without_echoes(findings)
     if any(finding.blocks for finding in findings) and _is_partial(environment):
         notes.append(
             "this commit names paths, so that cards and entries staged beside them are left out: "
@@ -144,7 +144,7 @@ def _collect(
             elif isinstance(said, NotJudged):
                 not_judged.append(said)
             elif said.rule.level <= level:
-                findings.append(_weigh(said, case))
+                findings.append(weigh(said, case))
     unique = {(e.path, e.line, e.message): e for e in errors}
     return list(dict.fromkeys(findings)), list(dict.fromkeys(not_judged)), list(unique.values())
 
@@ -162,7 +162,7 @@ def _level(hook: Hook, level: int, also: Sequence[str], *, alone: bool) -> int:
     return level
 
 
-def _weigh(finding: Finding, case: Case) -> Finding:
+def weigh(finding: Finding, case: Case) -> Finding:
     """Whether a finding blocks. What is wrong with the policy or the waivers never only warns because the
     policy says so.
     """
@@ -175,7 +175,8 @@ def _is_partial(environment: Mapping[str, str]) -> bool:
     return os.path.basename(environment.get("GIT_INDEX_FILE", "")).startswith("next-index-")
 
 
-def _without_echoes(findings: list[Finding]) -> list[Finding]:
+def without_echoes(findings: list[Finding]) -> list[Finding]:
+    """The findings without those that others say already, or better."""
     said = {(f.path, f.rule.name): False for f in findings if f.waived_by is None}
     said.update({(f.path, f.rule.name): True for f in findings if f.blocks})
     waived_too = {(f.path, f.rule.name) for f in findings}
