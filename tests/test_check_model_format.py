@@ -12,6 +12,8 @@ from corpus import npy
 from git_custody.check_model_format import findings_for
 from git_custody.core.content import BytesContent
 from git_custody.core.policy import FORMATS
+from git_custody.formats import catalog
+from git_custody.formats.allowed_names import why_not
 from git_custody.models.examine import examine
 
 ARRAY = npy("<f4", (2,), bytes(8))
@@ -82,11 +84,34 @@ def test_a_pickle_is_said_once(repo: Repo) -> None:
     assert repo.check().rules == ["pickle-weights"]
 
 
-def test_an_unknown_format_in_the_policy(repo: Repo) -> None:
-    repo.stage({".custody/policy.yaml": "version: 1\nformats: {allow: [safetensor]}\n"})
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("safetensor", 'did you mean "safetensors"?'),
+        ("xgboost", 'did you mean "xgboost-json" or "xgboost-ubj" or "xgboost-binary"?'),
+        ("cbm", 'did you mean "catboost"?'),
+        ("hdf5", 'did you mean "keras-h5"?'),
+        ("model", "there are npz, "),
+        ("pytorch", "those are pickles, which no list allows"),
+        ("pytorch-zip", "those are pickles, which no list allows"),
+        ("pytroch", "those are pickles, which no list allows"),
+        ("pt", "(git custody convert)"),
+        ("joblib", "(git custody waive)"),
+        ("torchscript", "(a TorchScript archive), which this list is not about"),
+    ],
+)
+def test_what_formats_allow_does_not_take_is_told_with_what_is_meant(repo: Repo, name: str, said: str) -> None:
+    repo.stage({".custody/policy.yaml": f"version: 1\nformats: {{allow: [{name}]}}\n"})
     (finding,) = repo.check().report["findings"]
     assert finding["rule"] == "invalid-policy"
-    assert 'did you mean "safetensors"?' in finding["message"]
+    assert said in finding["message"]
+
+
+def test_every_id_of_a_format_is_allowed_or_told_why_not() -> None:
+    for known in catalog.FORMATS:
+        assert bool(why_not(known.id)) is not known.is_model, known.id
+    for name in catalog.PICKLES:
+        assert "no list allows" in why_not(name)
 
 
 def test_a_waiver_admits_a_format_by_digest(repo: Repo) -> None:

@@ -41,7 +41,7 @@ from .core.policy import FORMATS as _FORMATS_BY_DEFAULT
 from .core.signers import SIGNERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from .core.case import Case, Said
     from .core.findings import Command
@@ -214,9 +214,7 @@ def _policy(case: Case, after: State) -> Iterator[Finding]:
             if hook not in case.hooks and not after.document.problems:
                 said = f"also names {hook}, and this version of git-custody has {', '.join(case.hooks)}"
                 yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get(f"/also/{number}"), subject=said)
-        for number, name in enumerate(after.policy.formats_allow):
-            if name not in _FORMATS_BY_DEFAULT and (said := _unknown_format(name)):
-                yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get(f"/formats/allow/{number}"), subject=said)
+        yield from _formats(after.policy.formats_allow, lines)
         for section, coverage in (("datasets", after.policy.datasets), ("models", after.policy.models)):
             for key, globs in (("include", coverage.include), ("exclude", coverage.exclude)):
                 for number, glob in enumerate(globs):
@@ -234,16 +232,14 @@ def _policy(case: Case, after: State) -> Iterator[Finding]:
         yield Finding(INVALID_POLICY, path, said, fix=move, subject="name")
 
 
-def _unknown_format(name: str) -> str:
-    from .core.metadata import nearest
-    from .formats.catalog import FORMATS
+def _formats(allowed: Sequence[str], lines: Mapping[str, int]) -> Iterator[Finding]:
+    for number, name in enumerate(allowed):
+        if name not in _FORMATS_BY_DEFAULT:
+            from .formats.allowed_names import why_not
 
-    models = [known.id for known in FORMATS if known.is_model]
-    if name in models:
-        return ""
-    near = nearest(name, models)
-    meant = f'did you mean "{near}"?' if near else f"there are {', '.join(models)}"
-    return f'formats.allow names "{name}", which is no format of models; {meant}'
+            if said := why_not(name):
+                line = lines.get(f"/formats/allow/{number}")
+                yield Finding(INVALID_POLICY, assets.POLICY, said, line, subject=said)
 
 
 def _is_misspelled(path: str) -> bool:
