@@ -75,6 +75,12 @@ RUN = {
     "call without arguments": b"(ios\nabort\nand more text\n",
     "call without arguments, of what another platform has": b"(iposix\nabort\nand more text\n",
     "call with a text instead of a tuple": b"cos\nsystem\nVw\nRand more text\n",
+    # packages that no list names bring `exec` and `subprocess.call` along under names of their own
+    "program for an unlisted package": b"(Vopen('x', 'w')\nisix\nexec_\nand more text\n",
+    "program for an unlisted package, with OBJ": b"(csix\nexec_\nVopen('x', 'w')\nothers\n",
+    "long program for an unlisted package": b"(V" + b"1" * 200 + b"\nisix\nexec_\nand more text\n",
+    "command for an unlisted package": b"(]Vtouch\naVx\naiyours\ncall\nand more text\n",
+    "name that a module only makes while it is imported": b"(Ncos\nsystem\n(Vtrue\ntimultiprocessing\nPool\nmore\n",
     # no call, but the module stays changed
     "append to what was imported": b"csys\npath\nV/tmp\na\xff\xff",
     "append in text": b"csys\npath\nV/tmp\nand so on\n",
@@ -125,7 +131,7 @@ PROSE = (
     "cos\nsystem\nand more\n", "cos\nsystem\n.\nand more\n", "csv\nfiles\n.\nmore\n", "class Foo:\n    pass\n",
     "config\nlib\n0.5 is the version\n", "ctypes\nPillow\n0.1\n", "\x95 a bullet\n", "I\nII\nIII\n", "].\n",
     "N.\n\n", "(items)\nare\nhere\n", "(in the field\nand beyond\n", "cats and dogs\nand mice\n(tRNA)\n",
-    "cut\nfor\nthe\n", "(istanbul\nconstantinople\n", "(iso\niec\nitu\n", "pickle\n", "gopher\n",
+    "cut\nfor\nthe\n", "(istanbul\nconstantinople\n", "(Vienna\nitaly\nrome\n", "(iso\niec\nitu\n", "pickle\n", "gopher\n",
 )  # fmt: skip
 
 
@@ -171,6 +177,9 @@ PADDED = {
     + b"Vx,1\n" * 30_000
     + b"0" * 30_000
     + b"(Vtrue\ntR and more text",
+    "what is called is of a package that no list names": b"cyours\nrun\n("
+    + b"Vx,1\n" * 30_000
+    + b"1(Vtrue\ntR and more text",
     "a mark below": b"cos\nsystem\n(Vid\nt(" + b"Va\n" * 50_000 + b"1R.",
 }
 

@@ -587,7 +587,8 @@ class _Walker:
                 self.doubtful = target
         elif self.deep and (imports := (*self.imports, *self.odd_imports)):
             # Any of them may be what is called.
-            if not self._may_be_prose() or self.has_more_imports or any(map(self._is_importable, imports)):
+            sure = arguments == TUPLE and any(map(_is_plain, imports))
+            if sure or not self._may_be_prose() or self.has_more_imports or any(map(self._is_importable, imports)):
                 self._believe()
         self._count_evidence()
 
@@ -692,6 +693,8 @@ class _Walker:
             return True
         if not found.name.isidentifier():
             return False
+        if _is_plain(found) and any(map(_is_more_than_a_word, arguments)):
+            return True
         if _is_plain(found) and _is_known(found.module):
             exists = _exists(found)
             if arguments:  # other platforms have other functions of the system
@@ -737,7 +740,7 @@ class _Walker:
                 self.stack.append(ANYTHING)
                 self._doubt(target, items[1:])
             else:
-                self._call(target, TUPLE)
+                self._call(target, TUPLE if isinstance(target, Import) else ANYTHING)
 
     def _other(self, opcode: int, at: int) -> None:
         self.firm += 1
@@ -913,6 +916,13 @@ def _exists(found: Import) -> bool | None:
             return found.name.encode() in file.read()
     except OSError:
         return None
+
+
+def _is_more_than_a_word(item: Item) -> bool:
+    """Whether it may be a command or a program, which short words between a parenthesis and an `i` are not."""
+    if isinstance(item, str):
+        return bool(item) and not item.replace("_", "").isalnum()
+    return isinstance(item, Import) or item in (TUPLE, CONTAINER, BYTES, LONG_TEXT)
 
 
 def _can_be_called(item: Item) -> bool:
