@@ -66,6 +66,21 @@ def test_a_folder(folder: Path) -> None:
     }
 
 
+def test_a_folder_is_summed_up_by_format(folder: Path) -> None:
+    (folder / "w.bin").write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 3\n")
+    (folder / "b.onnx").write_bytes(ARRAY)
+    (folder / "b.gguf").write_bytes(b"GGUF")
+    *_, judged, counts = scan(folder, ".").stdout.splitlines()
+    assert judged == "5 problems in 5 files, 1 not judged (judged: 9 files). Nothing was changed."
+    assert counts == (
+        "9 files: 2 npy, 2 pickle, 1 gguf (malformed), 1 pytorch-zip (pickle), 1 kept elsewhere, 2 ordinary"
+    )
+    assert scan(folder, ".", ".").stdout.splitlines()[-1] == counts
+    (folder / "nothing").mkdir()
+    assert scan(folder, "nothing").stdout == "no problems (judged: 0 files)\n0 files\n"
+    assert scan(folder, "notes.txt").stdout.splitlines()[-1] == "no problems (judged: 1 file)"
+
+
 def test_files_that_are_named_get_a_line_each(folder: Path) -> None:
     done = scan(folder, "a.npy", "notes.txt", "empty")
     assert done.stdout == (
@@ -166,7 +181,26 @@ def test_why(folder: Path) -> None:
     (verdict,) = found["verdicts"]
     assert verdict["why"]["severity"]
     assert verdict["why"]["would_call"] == ["__builtin__.print('loaded')"]
-    assert "    calls  __builtin__.print('loaded')" in scan(folder, "--why", "sub/evil.txt").stdout
+
+
+def test_why_stands_with_the_finding_that_it_explains(folder: Path) -> None:
+    pytest.importorskip("resource", reason="without limits on a child process (Windows), fickling is not asked")
+    (folder / "two.tar").write_bytes(tarred({"a.pkl": pickle.dumps([1], 4), "b.pkl": pickle.dumps(Payload(), 2)}))
+    (folder / "cut.pkl").write_bytes(pickle.dumps(Payload(), 2)[:-1])
+    told = scan(folder, "--why", "cut.pkl", "two.tar", "a.npy").stdout.splitlines()
+    assert [line for line in told[:-1] if not line.startswith(("    why", "    more"))] == [
+        "a.npy: a NumPy array of numbers",
+        "cut.pkl: pickle-weights: these weights are a pickle, and loading it calls __builtin__.print",
+        "    found  GLOBAL '__builtin__ print' at byte 2",
+        "    also   fickling has no answer: it failed, took too long, or cannot be run here",
+        "two.tar: pickle-weights: these weights are a pickle, and loading it calls __builtin__.print",
+        "    in     b.pkl",
+        "    found  GLOBAL '__builtin__ print' at byte 2",
+        "    also   fickling says LIKELY_OVERTLY_MALICIOUS",
+        "    calls  __builtin__.print('loaded')",
+        "    also   fickling says LIKELY_SAFE of a.pkl, and sees no call",
+    ]
+    assert "fickling" not in scan(folder, "two.tar").stdout
 
 
 def test_usage() -> None:

@@ -112,10 +112,7 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
     """What is wrong with the format of one file: at most one finding; `allowed` are the ids of formats."""
     wanted = promised(seen.name)
     ids = {known.id for known in wanted}
-    verdicts = seen.verdicts
-    if wanted and any(v.kind == SAFE and v.format not in ids and _is_told_by_its_start(v.format) for v in verdicts):
-        # It is sound, and only its name is wrong. (An archive that lies behind something else is not.)
-        verdicts = tuple(v for v in verdicts if v.kind != MALFORMED or v.format not in ids)
+    verdicts = without_names(seen.verdicts, seen.name)
     whole = [verdict for verdict in verdicts if verdict.member is None]
     # A waiver of what would run must not hide what is malformed.
     for verdict in sorted(verdicts, key=lambda verdict: verdict.kind != MALFORMED):
@@ -135,6 +132,15 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
             message = f"this file is {known.title} (in formats.allow: {known.id}), and {_list(allowed)}"
             yield _finding(FORMAT_NOT_ALLOWED, seen, message, verdict)
             return
+
+
+def without_names(verdicts: Sequence[Verdict], name: str) -> Sequence[Verdict]:
+    """The verdicts on a file, but for what is only said because of a name that promises another format."""
+    ids = {known.id for known in promised(name)}
+    # An archive that lies behind something else does not make that sound.
+    if not ids or not any(v.kind == SAFE and v.format not in ids and _is_told_by_its_start(v.format) for v in verdicts):
+        return verdicts
+    return [verdict for verdict in verdicts if verdict.kind != MALFORMED or verdict.format not in ids]
 
 
 def _is_told_by_its_start(id: str) -> bool:

@@ -12,10 +12,10 @@ from ..core.content import DescriptorContent
 from ..core.digests import POINTER_SIZE
 from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath
 from ..formats.recognise import PICKLES_AT_MOST
-from ..formats.verdicts import PICKLE
+from ..formats.verdicts import CODE, MALFORMED, OPAQUE, PICKLE, SAFE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..core.content import Content
     from ..formats.verdicts import Verdict
@@ -29,6 +29,7 @@ folders are not followed. - reads standard input.
 _STDIN = "-"
 _PIECE = 1024 * 1024
 _SECONDS_BETWEEN = 0.1
+_WORST_FIRST = (PICKLE, CODE, MALFORMED, OPAQUE, SAFE)
 
 _Shown = tuple[str, "Verdict", "Mapping[str, object]"]
 
@@ -56,7 +57,8 @@ def main(argv: Sequence[str]) -> int:
     arguments.add_argument("--why", action="store_true", help="ask fickling, too, what each pickle would do")
     arguments.add_argument("paths", nargs="+", metavar="PATH", help="a file, a folder, or - for standard input")
     given = arguments.parse_args(argv)
-    scanned = _scan(given.paths, why=given.why)
+    paths = list(dict.fromkeys(given.paths))
+    scanned = _scan(paths, why=given.why)
     said = _count(scanned.files)
     report = Report("scan", None, None, said, tuple(scanned.findings), tuple(scanned.pointers), tuple(scanned.errors))
     # Paths are as they were given: from where the user stands, and not from any root.
@@ -65,10 +67,13 @@ def main(argv: Sequence[str]) -> int:
         verdicts = [_as_json(*shown) for shown in scanned.verdicts]
         show(as_json(report, stand, {"files": scanned.files, "verdicts": verdicts}))
         return report.exit_code
-    named = {path for path in given.paths if path == _STDIN or not os.path.isdir(path)}
-    show("".join(_lines(scanned, named)) + as_text(report, stand))
+    named = {path for path in paths if path == _STDIN or not os.path.isdir(path)}
+    text = "".join(_lines(scanned, named)) + as_text(report, stand, _fickling(scanned) if given.why else None)
     if report.is_clean:
-        show(f"no problems (judged: {plain(said)})\n")
+        text += f"no problems (judged: {plain(said)})\n"
+    if len(named) < len(paths):
+        text += f"{_recognised(scanned)}\n"
+    show(text)
     return report.exit_code
 
 
@@ -209,7 +214,7 @@ def _why(verdict: Verdict) -> Mapping[str, object]:
 
 
 def _lines(scanned: _Scanned, named: set[str]) -> Iterator[str]:
-    """What is not wrong with files that were named one by one, and what fickling says of pickles."""
+    """What is not wrong with files that were named one by one."""
     from ..core.report import plain
 
     wrong = {finding.path for finding in scanned.findings} | {error.path for error in scanned.errors}
@@ -217,14 +222,54 @@ def _lines(scanned: _Scanned, named: set[str]) -> Iterator[str]:
     told = {path: verdict.what for path, verdict, _ in scanned.verdicts}
     for path in sorted(named - wrong):
         yield f"{plain(path)}: {told.get(path, 'an ordinary file')}\n"
+
+
+def _recognised(scanned: _Scanned) -> str:
+    """How many files there are of each format; one that is several things counts as the worst of them."""
+    from collections import Counter
+
+    from ..check_model_format import without_names
+
+    found: dict[str, list[Verdict]] = {}
+    for path, verdict, _ in scanned.verdicts:
+        found.setdefault(path, []).append(verdict)
+    told = (without_names(verdicts, path) for path, verdicts in found.items())
+    labels = Counter(_label(min(verdicts, key=lambda v: _WORST_FIRST.index(v.kind))) for verdicts in told)
+    rest = scanned.files - len(found) - len(scanned.pointers)
+    counts = [*labels.most_common(), ("kept elsewhere", len(scanned.pointers)), ("ordinary", rest)]
+    parts = ", ".join(f"{count} {label}" for label, count in counts if count)
+    return f"{_count(scanned.files)}: {parts}" if parts else _count(scanned.files)
+
+
+def _label(verdict: Verdict) -> str:
+    if verdict.kind == SAFE:
+        return verdict.format
+    return f"{verdict.format} ({verdict.kind})" if verdict.format not in ("", verdict.kind) else verdict.kind
+
+
+def _fickling(scanned: _Scanned) -> Callable[[Finding], Iterator[str]]:
+    """What fickling says of the pickles of a file, for the finding that speaks of them: lines below it."""
+    from ..core.report import plain
+    from ..forbid_pickle_weights import PICKLE_WEIGHTS
+
+    pickles: dict[str, list[tuple[Verdict, Mapping[str, object]]]] = {}
     for path, verdict, why in scanned.verdicts:
-        if why:
-            place = plain(path) + (f"!{plain(verdict.member)}" if verdict.member else "")
-            yield f"{place}: fickling says {why['severity']}\n"
-            calls = why["would_call"]
+        if verdict.kind == PICKLE:
+            pickles.setdefault(path, []).append((verdict, why))
+
+    def below(finding: Finding) -> Iterator[str]:
+        said = pickles.get(finding.path, []) if finding.rule is PICKLE_WEIGHTS else []
+        for verdict, why in sorted(said, key=lambda pair: pair[0].member != finding.member):
+            place = f" of {plain(verdict.member)}" if verdict.member and verdict.member != finding.member else ""
+            calls = why.get("would_call", [])
             assert isinstance(calls, list)
-            for call in calls:
-                yield f"    calls  {plain(call)}\n"
+            if not why:
+                yield f"    also   fickling has no answer{place}: it failed, took too long, or cannot be run here"
+            else:
+                yield f"    also   fickling says {why['severity']}{place}{'' if calls else ', and sees no call'}"
+            yield from (f"    calls  {plain(call)}" for call in calls)
+
+    return below
 
 
 def _as_json(path: str, verdict: Verdict, why: Mapping[str, object]) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .findings import CUSTODY, CannotJudge, RepoPath, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from .findings import Command, Finding, NotJudged
 
@@ -166,22 +166,34 @@ def _from(prefix: str, path: str) -> str:
 
 # ---------------------------------------------------------------------- text
 
+# It leaves the file in the work tree.
+_UNTRACK = ("git", "rm", "--cached")
 
-def as_text(report: Report, stand: Standpoint) -> str:
-    """The report for a person: a first line that can be found with grep, then fix, found, why, more."""
+
+def as_text(report: Report, stand: Standpoint, also: Callable[[Finding], Iterable[str]] | None = None) -> str:
+    """The report for a person: a first line that can be found with grep, then fix, found, why, more.
+
+    `also` gives lines, escaped already, that a command has to say below a finding.
+    """
     shown = [finding for finding in report.findings if finding.waived_by is None]
     lines: list[str] = []
     explained: set[str] = set()
+    ignoring = False
     for finding in shown:
         place = plain(finding.path) + (f":{finding.line}" if finding.line else "")
         warning = "" if finding.blocks else " (warning)"
         lines.append(f"{place}: {finding.rule.name}{warning}: {sentence(finding.message)}")
         for number, command in enumerate(finding.fix):
             lines.append(f"    {'' if number else 'fix':<7}{command_line(command, stand)}")
+        if not ignoring and finding.rule.about_content and any(words[:3] == _UNTRACK for words in finding.fix):
+            ignoring = True
+            lines.append("    then   name it in .gitignore, so that git add does not stage it again")
         if finding.member:
             lines.append(f"    in     {plain(finding.member)}")
         if finding.found:
             lines.append(f"    found  {sentence(finding.found)}")
+        if also is not None:
+            lines += also(finding)
         if finding.rule.name not in explained:
             explained.add(finding.rule.name)
             lines.append(f"    why    {finding.rule.why}")
