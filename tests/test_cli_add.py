@@ -756,6 +756,32 @@ def test_a_checkpoint_in_several_files_is_converted_by_its_index(repo: Repo, cus
     ]
 
 
+LARGE = "version: 1\nsizes: {plain_blob_max: 50B}\n"
+
+
+def test_a_large_result_in_git_itself_is_told_with_the_way_to_lfs(repo: Repo, custody: Commands) -> None:
+    repo.commit({POLICY: LARGE})
+    repo.write("models/m.pt", torch_zip())
+    said = custody.ok("add", "models/m.pt")
+    assert "\nlarge    models/m.safetensors (120 bytes), models/m.safetensors.json (" in said
+    assert "\n           git lfs track models/m.safetensors models/m.safetensors.json\n" in said
+    assert "\n           git add .gitattributes models/m.safetensors models/m.safetensors.json\n" in said
+    repo.write("models/x/a[1].pt", torch_zip())
+    said = custody.ok("add", "a[1].pt", cwd="models/x")
+    names = "'models/x/a[1].safetensors' 'models/x/a[1].safetensors.json'"
+    assert f"git -C ../../ lfs track --filename {names}\n" in said
+    assert f"git --literal-pathspecs -C ../../ add .gitattributes {names}\n" in said
+
+
+def test_what_a_filter_keeps_out_of_git_is_not_large(repo: Repo, custody: Commands) -> None:
+    repo.git("config", "filter.lfs.clean", "echo pointer")
+    repo.commit({POLICY: LARGE, ".gitattributes": "*.safetensors* filter=lfs\n"})
+    repo.write("m.pt", torch_zip())
+    said = custody("add", "m.pt").out
+    assert said.startswith("converted m.pt")
+    assert "large" not in said
+
+
 def test_what_is_no_pickle_is_not_called_one(repo: Repo, custody: Commands) -> None:
     repo.write("tokenizer_config.json", json.dumps({"chat_template": "{{ ''.__class__.__mro__ }}"}))
     said = custody.fails(1, "add", "tokenizer_config.json")

@@ -95,16 +95,17 @@ def _told(result: Result, source: str) -> Iterator[str]:
 
 
 def _tensors(count: int, size: int) -> str:
-    return f"{count} tensor{'s' if count != 1 else ''}, {_size(size)}"
+    return f"{count} tensor{'s' if count != 1 else ''}, {size_in_words(size)}"
 
 
-def _size(size: int) -> str:
-    amount = float(size)
+def size_in_words(length: int) -> str:
+    """A number of bytes, in the unit that suits it."""
+    amount = float(length)
     for unit in ("bytes", "kB", "MB", "GB"):
         if amount < 1000 or unit == "GB":
             return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1000
-    return f"{size} bytes"
+    return f"{length} bytes"
 
 
 def _told_why_not(refused: Refused, source: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .desk import Desk
 
 _IGNORED = ".gitignore"
+_ATTRIBUTES = ".gitattributes"
 
 
 class Converted(NamedTuple):
@@ -107,7 +108,7 @@ def convert(desk: Desk, findings: Mapping[str, Finding]) -> Converted:
         if tracked:
             git.drop(tracked)
         done.update(sources)
-        told += _told(index or path, made, result)
+        told += _told(index or path, made, result) + _large(desk, made)
         staged += made
     if done:
         show(told + _ignore(desk, sorted(done)) + _LIMIT)
@@ -157,6 +158,33 @@ def _told(path: str, made: Sequence[str], result: Result) -> str:
     ]
     if result.left_out:
         lines.append("left out the state of the optimiser: git custody convert --optimizer --force keeps it")
+    return "".join(line + "\n" for line in lines)
+
+
+def _large(desk: Desk, made: Sequence[str]) -> str:
+    """What there is to say where git itself now holds a large file: with a filter for it, it holds a pointer."""
+    from .convert import size_in_words
+
+    git = desk.git
+    entries = git.entries(None, made)
+    sizes = git.sizes([entry.oid for entry in entries.values()])
+    large = {p: sizes[e.oid] for p, e in entries.items() if sizes.get(e.oid, 0) > desk.case.policy.plain_blob_max}
+    if not large:
+        return ""
+    stand = standpoint(git.prefix, os.environ, git.root)
+    # git-lfs writes its patterns where it stands, and knows none that lead upwards.
+    there = ("-C", "../" * stand.prefix.count("/")) if stand.prefix else ()
+    is_glob = any(set(path) & set("*?[]\\") for path in large)
+    as_name, as_path = ("--filename", "--literal-pathspecs") if is_glob else ("", "")
+    names = [f"./{path}" if path.startswith("-") else path for path in large]
+    track = "git", *there, "lfs", "track", as_name, *names
+    add = "git", as_path, *there, "add", _ATTRIBUTES, *names
+    held = ", ".join(f"{plain(path)} ({size_in_words(length)})" for path, length in large.items())
+    lines = [
+        f"large    {held} in git itself, in every clone for good; GitHub takes no file of more than 100 MB.",
+        "         To keep it with Git LFS, before the commit:",
+        *(f"           {command_line(tuple(filter(None, command)), stand)}" for command in (track, add)),
+    ]
     return "".join(line + "\n" for line in lines)
 
 
