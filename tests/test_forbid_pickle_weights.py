@@ -286,6 +286,16 @@ def test_dataset_that_became_a_pickle_is_unstaged_not_deleted(repo: Repo) -> Non
 
 
 def test_content_that_others_keep_and_that_is_not_here(repo: Repo) -> None:
+def test_what_stays_in_the_work_tree_is_said_to_be_staged_again_once(repo: Repo) -> None:
+    repo.stage({"a.bin": PICKLE, "b.bin": PICKLE, "c.pt": torch_zip()})
+    lines = repo.check(text=True).out.splitlines()
+    (then,) = (number for number, line in enumerate(lines) if line.startswith("    then   "))
+    assert lines[then - 1] == "    fix    git rm --cached -f a.bin"
+    assert ".gitignore" in lines[then]
+    repo.git("rm", "-q", "--cached", "-f", "a.bin", "b.bin")
+    assert "    then   " not in repo.check(text=True).out
+
+
     repo.stage(
         {
             "models/a.pkl.dvc": "outs:\n- md5: 0123456789abcdef0123456789abcdef\n  size: 3\n  path: a.pkl\n",

@@ -23,8 +23,9 @@ Bad
 
 How to fix
     `git custody add PATH` converts what holds nothing but tensors to safetensors, without running it, and keeps
-    the pickle out of git. For all else, take the file out of the commit (`git rm --cached -f PATH`) and save it
-    again: arrays with `numpy.save(..., allow_pickle=False)`, other data as JSON, CSV or Parquet.
+    the pickle out of git. For all else, take the file out of the commit (`git rm --cached -f PATH`), name it in
+    `.gitignore`, or `git add .` stages it again, and save what it holds in another file: arrays with
+    `numpy.save(..., allow_pickle=False)`, other data as JSON, CSV or Parquet.
 
 Limits
     A pickle in the middle of another file (a text with a comment before it, an encoded string) is not looked
@@ -59,11 +60,12 @@ PICKLE_WEIGHTS = Rule(
     title="Models and data must not be pickles.",
     why="loading a pickle runs code chosen by whoever made the file",
     fix="Save weights as safetensors, arrays with numpy.save(…, allow_pickle=False), other data as JSON, CSV or "
-    "Parquet, and commit that file instead. `git custody add PATH` converts what holds nothing but tensors, and "
-    "says what can be done with the rest.",
+    "Parquet, and commit that file instead; name the pickle in `.gitignore`, or `git add .` stages it again. "
+    "`git custody add PATH` converts what holds nothing but tensors, and says what can be done with the rest.",
     limits="A pickle in the middle of another file is not looked for. A waiver admits one pickle by its digest, and "
     "only where all names that it looks up are in `pickles.globals` of the policy.",
     about_content=True,
+    untracked="name it in .gitignore, so that git add does not stage it again",
 )
 CODE_ON_LOAD = Rule(
     name="code-on-load",

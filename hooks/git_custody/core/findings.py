@@ -11,7 +11,8 @@ class Rule(NamedTuple):
     `title` and `why` are one sentence each; `fix` and `limits` are what `git custody explain` shows.
     `level` is the LLMSVS level (1, 2 or 3) from which the rule is enforced. `since` is the policy
     edition (``YYYY-MM``) that introduced it: under an older edition it only warns. A waiver for a rule
-    `about_content` has to name the digest that it admits.
+    `about_content` has to name the digest that it admits. `untracked` says what is left to do once
+    `git rm --cached` has taken a file out of git.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Rule(NamedTuple):
     waivable: bool = True
     about_content: bool = False
     since: str = "2026-12"
+    untracked: str = ""
 
 
 class RepoPath(NamedTuple):

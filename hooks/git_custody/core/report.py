@@ -166,7 +166,7 @@ def _from(prefix: str, path: str) -> str:
 
 # ---------------------------------------------------------------------- text
 
-# It leaves the file in the work tree.
+# What it takes out of git stays in the work tree.
 _UNTRACK = ("git", "rm", "--cached")
 
 
@@ -178,16 +178,17 @@ def as_text(report: Report, stand: Standpoint, also: Callable[[Finding], Iterabl
     shown = [finding for finding in report.findings if finding.waived_by is None]
     lines: list[str] = []
     explained: set[str] = set()
-    ignoring = False
+    told: set[str] = set()
     for finding in shown:
         place = plain(finding.path) + (f":{finding.line}" if finding.line else "")
         warning = "" if finding.blocks else " (warning)"
         lines.append(f"{place}: {finding.rule.name}{warning}: {sentence(finding.message)}")
         for number, command in enumerate(finding.fix):
             lines.append(f"    {'' if number else 'fix':<7}{command_line(command, stand)}")
-        if not ignoring and finding.rule.about_content and any(words[:3] == _UNTRACK for words in finding.fix):
-            ignoring = True
-            lines.append("    then   name it in .gitignore, so that git add does not stage it again")
+        rule = finding.rule
+        if rule.untracked and rule.name not in told and any(words[:3] == _UNTRACK for words in finding.fix):
+            told.add(rule.name)
+            lines.append(f"    then   {rule.untracked}")
         if finding.member:
             lines.append(f"    in     {plain(finding.member)}")
         if finding.found:

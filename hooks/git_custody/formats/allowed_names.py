@@ -27,8 +27,8 @@ def why_not(name: str) -> str:
         meant = [asked]
     elif not meant and (known := format_of(asked)):
         return (
-            f"{said} ({known.title}), which this list is not about: such a file passes unless it holds code, and what "
-            "holds code no list allows; a waiver can admit a single file (git custody waive)"
+            f"{said} ({known.title}), which this list is not about: such a file passes unless it holds code, and then "
+            "no list allows it; a waiver can admit a single file (git custody waive)"
         )
     elif not 0 < len(meant) <= _MEANT_AT_MOST:
         meant = [near] if (near := nearest(asked, (*_PICKLES, *models))) else []
