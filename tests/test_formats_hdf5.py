@@ -210,12 +210,14 @@ def test_a_keras_model_is_judged_by_its_configuration(new: bool, user_block: int
             assert verdict.evidence == "Lambda 'f' in model_config"
 
 
-def test_a_user_block_of_any_size_is_found_where_the_name_promises_hdf5() -> None:
-    file = Hdf5(user_block=65_536)
+@pytest.mark.parametrize("user_block", [4096, 65_536, 1 << 20])
+def test_a_user_block_of_any_size_is_found_under_any_name(user_block: int) -> None:
+    file = Hdf5(user_block=user_block)
     data = file.bytes(file.header(file.text("model_config", config(LAMBDA))))
-    for name in ("model.h5", "a.HDF", "a.h5ad", "a.store", "a.nc"):
-        assert told(data, name) == [("code", "keras", None)]
-    assert told(data, "model.dat") == []
+    for name in ("model.h5", "a.HDF", "a.h5ad", "model.dat", ""):
+        for behind in (b"", bytes(500_000)):
+            assert told(data + behind, name) == [("code", "keras", None)]
+    assert told(data[:1] + b"." + data[1:], "model.dat") == []
 
 
 @pytest.mark.parametrize("new", [False, True])

@@ -43,6 +43,7 @@ UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
 COMPLETE = frozenset({"arrays", "compressed", "tars", "zips"})
 ZIP_START = b"PK\x03\x04"
 ZIP_END = b"PK\x05\x06"
+HDF5_START = b"\x89HDF\r\n\x1a\n"
 ZIP_TAIL = 65_535 + 22 + 4096  # the longest comment, the end record, and as much again as zips.TAIL says
 TAR_CHECKSUM_BEGINS = b"\0 01234567+-\t\n\r\v\f\x1c\x1d\x1e\x1f\x80\xff"
 LEGACY_TORCH_MAGIC = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -204,15 +205,19 @@ class _Examination:
 
 def _inspectors(scene: Scene) -> Iterator[Inspect]:
     head = scene.head
-    for module in modules_for(head, scene.name):
+    modules = modules_for(head, scene.name)
+    for module in modules:
         yield _inspector(module)
     if len(head) >= 512 and head[148] in TAR_CHECKSUM_BEGINS:
         from git_custody.formats import tars
 
         if tars.is_header(head[:512]):
             yield tars.inspect
-    if head[:4] == ZIP_START or _ends_as_zip(scene):
+    begin, tail = _tail(scene)
+    if head[:4] == ZIP_START or ZIP_END in tail:
         yield _inspector("zips")
+    if begin is not None and "hdf5" not in modules and _has_user_block(scene.content, begin, tail):
+        yield _inspector("hdf5")
 
 
 _inspectors_known: dict[str, Inspect] = {}
@@ -225,15 +230,27 @@ def _inspector(module: str) -> Inspect:
     return inspect
 
 
-def _ends_as_zip(scene: Scene) -> bool:
+def _tail(scene: Scene) -> tuple[int | None, bytes]:
+    """Where the last bytes of the content begin, and those: none of it (`None`) where it is too long to unpack."""
     content, head = scene.content, scene.head
     if len(head) < HEAD:
-        return ZIP_END in head
+        return None, head
     ends_within = getattr(content, "ends_within", None)
     if ends_within is not None and not ends_within(UNPACKED_FOR_A_TAIL):
-        return False  # it is compressed, and too long to unpack just for that
-    size = content.size
-    return ZIP_END in content.read_at(max(0, size - ZIP_TAIL), ZIP_TAIL)
+        return None, b""
+    begin = max(0, content.size - ZIP_TAIL)
+    return begin, content.read_at(begin, ZIP_TAIL)
+
+
+def _has_user_block(content: Content, tail_at: int, tail: bytes) -> bool:
+    """Whether HDF5 begins behind a block of the user's: `catalog.py` has the marks of the smaller ones."""
+    begin, end = HEAD, tail_at + len(tail)
+    while begin < end:
+        at = begin - tail_at
+        if (tail[at : at + 8] if at >= 0 else content.read_at(begin, 8)) == HDF5_START:
+            return True
+        begin *= 2
+    return False
 
 
 def _name_of(walked: Walk, head: bytes, wrapping: str) -> tuple[str, str]:
