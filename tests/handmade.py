@@ -75,6 +75,8 @@ def _write(value: Any, out: bytearray) -> None:
             _write(key, out)
             _write(part, out)
         out += b"u"
+    elif value == ():
+        out += b")"
     elif isinstance(value, (list, tuple)):
         out += b"](" if isinstance(value, list) else b"("
         for part in value:
@@ -142,7 +144,7 @@ def legacy(value: Any, storages: dict[str, tuple[int, bytes]], *, little_endian:
 
 
 def dtype(code: str, order: str = "<") -> Made:
-    state = (3, order, None, None, None, -1, -1, 0)
+    state = (3, order, None, None, None, -1, -1, 63 if code == "O8" else 0)
     return Made(Name("numpy", "dtype"), code, False, True, state=state)
 
 

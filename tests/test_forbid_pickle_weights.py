@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import collections
 import datetime
 import gzip
 import hashlib
@@ -285,7 +286,6 @@ def test_dataset_that_became_a_pickle_is_unstaged_not_deleted(repo: Repo) -> Non
     ]
 
 
-def test_content_that_others_keep_and_that_is_not_here(repo: Repo) -> None:
 def test_what_stays_in_the_work_tree_is_said_to_be_staged_again_once(repo: Repo) -> None:
     repo.stage({"a.bin": PICKLE, "b.bin": PICKLE, "c.pt": torch_zip()})
     lines = repo.check(text=True).out.splitlines()
@@ -296,6 +296,7 @@ def test_what_stays_in_the_work_tree_is_said_to_be_staged_again_once(repo: Repo)
     assert "    then   " not in repo.check(text=True).out
 
 
+def test_content_that_others_keep_and_that_is_not_here(repo: Repo) -> None:
     repo.stage(
         {
             "models/a.pkl.dvc": "outs:\n- md5: 0123456789abcdef0123456789abcdef\n  size: 3\n  path: a.pkl\n",
@@ -388,6 +389,30 @@ def test_a_waiver_holds_for_what_a_checkout_makes_of_a_pickle(repo: Repo, mode: 
     messages = [f["message"] for f in verdict.report["findings"] if f["blocks"]]
     assert "its line ends" in messages[0]
     assert "no waiver admits it" in messages[0]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "rules"),
+    [
+        ("", []),
+        ("* text=auto eol=crlf", []),
+        ("*.bin binary", []),
+        ("*.bin text", ["pickle-weights"]),
+        ("*.bin eol=crlf", ["pickle-weights"]),
+        ("*.bin crlf", ["pickle-weights"]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["--staged", "--all"])
+def test_a_waiver_of_a_binary_file_counts_on_its_line_ends_only_where_they_stay(
+    repo: Repo, mode: str, attributes: str, rules: list[str]
+) -> None:
+    repo.git("config", "core.safecrlf", "false")
+    repo.commit({".gitattributes": attributes + "\n"})
+    stored = pickle.dumps({"sizes": [collections.OrderedDict(), 10, 2570, 0, "\n\n"]}, 4)
+    blob = repo.git("hash-object", "-w", "--stdin", input=stored)
+    waived(repo, stored)
+    repo.git("update-index", "--cacheinfo", f"100644,{blob},old.bin")
+    assert [rule for rule in repo.check(mode).rules if rule == "pickle-weights"] == rules
 
 
 def test_a_waiver_of_a_text_admits_no_other_pickle_that_a_checkout_makes_of_it(repo: Repo) -> None:

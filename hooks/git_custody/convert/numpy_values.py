@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from git_custody.convert.blobs import as_content
 from git_custody.convert.dtypes import ML_DTYPES, NUMPY, Dtype, dated
@@ -25,6 +25,7 @@ _RESAVE_SWAPPED = ('array = array.astype(array.dtype.newbyteorder("<"))',)
 
 _ARRAYS = ("numpy.ndarray", "numpy.memmap", "numpy._core.memmap.memmap", "numpy.core.memmap.memmap")
 NAMES = frozenset(_ARRAYS)
+PARTS_WITHIN_PARTS = 8
 
 
 class NumpyDtype:
@@ -36,6 +37,7 @@ class NumpyDtype:
         self.is_structured = False
         self.unit: str | None = None
         self._known = known
+        self._state: tuple[Any, ...] | None = None
 
     @property
     def text(self) -> str:
@@ -56,6 +58,7 @@ class NumpyDtype:
         """Set what pickles keep beside the code."""
         if not isinstance(state, tuple) or len(state) not in (8, 9) or state[0] not in (3, 4):
             return False
+        self._state = state
         self.is_structured = any(part is not None for part in state[2:5])
         if not all(type(number) is int for number in state[5:8]) or not self._has_usual_flags(state[7]):
             return False
@@ -68,6 +71,22 @@ class NumpyDtype:
         elif len(state) == 9 and not _is_nothing(state[8]):
             return False
         return True
+
+    def layout(self, depth: int = 0) -> tuple[int, bool] | None:
+        """Bytes per element and whether they are Python objects, if all that describes it agrees on that."""
+        size, state = self.item_size, self._state
+        if self.code in ("O", "O8"):
+            return (8, True) if state is None or state[7] == 63 else None
+        if self.is_structured and state is not None:
+            parts = _parts(state)
+            inner = [part.layout(depth + 1) for part in parts] if parts and depth < PARTS_WITHIN_PARTS else [None]
+            holds_objects = any(part is not None and part[1] for part in inner)
+            agrees = None not in inner and self.code == f"V{state[5]}" and bool(state[7] & 1) == holds_objects
+            return (state[5], holds_objects) if agrees else None
+        is_usual = self._known is not None or self.code in NUMPY or self.code in ("M8", "m8")
+        if size is None or not (is_usual or self.code in (f"S{size}", f"V{size}", f"U{size // 4}")):
+            return None
+        return (size, False) if state is None or state[5] in (-1, size) else None
 
     def _has_usual_flags(self, flags: object) -> bool:
         """Whether a dtype has the flags that NumPy gives it: with those of objects, any is read as one of objects."""
@@ -98,6 +117,17 @@ class NumpyDtype:
         if dtype.size > 1 and self.order != "<" and not (self._known and self.order == "|"):
             return Unsupported(_SWAPPED, _RESAVE_SWAPPED, at)
         return dtype
+
+
+def _parts(state: tuple[Any, ...]) -> list[NumpyDtype] | None:
+    """The types of the fields of a record, or of the elements of a subarray; None where they are not to be told."""
+    subarray, names, fields = state[2:5]
+    if isinstance(fields, Dict) and isinstance(names, tuple) and subarray is None:
+        held = [value for _, value in fields.pairs]
+    else:
+        held = [subarray] if names is None and fields is None else []
+    parts = [value[0] for value in held if isinstance(value, tuple) and value and isinstance(value[0], NumpyDtype)]
+    return parts if len(parts) == len(held) else None
 
 
 class NumpyArray:

@@ -5,6 +5,9 @@ joblib's layout: `NumpyArrayWrapper` in ``joblib/numpy_pickle.py``, since 0.10.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
 from git_custody.convert.constructors import Constructors
 from git_custody.convert.loaded import Loaded
 from git_custody.convert.numpy_values import OBJECTS, RESAVE_OBJECTS, NumpyArray, NumpyDtype
@@ -12,7 +15,7 @@ from git_custody.convert.pytorch_zip import text
 from git_custody.convert.refused import Refused
 from git_custody.convert.tensors import LENGTH_AT_MOST
 from git_custody.convert.unpickle import unpickle
-from git_custody.convert.values import Blob, Dict, Foreign, Global
+from git_custody.convert.values import Blob, Dict, Foreign, Global, Record
 from git_custody.core.content import Content, PartContent
 
 _WRAPPERS = frozenset(
@@ -38,13 +41,24 @@ class _Wrapper:
         self.state: dict[str, object] = {}
 
 
+class Stretch(NamedTuple):
+    """Where the numbers of an array lie: from byte `begin` to byte `end`, behind `padding` bytes that only align them.
+    `is_pickle`: they are Python objects, and so another pickle of its own.
+    """
+
+    begin: int
+    end: int
+    padding: int
+    is_pickle: bool
+
+
 class _JoblibConstructors(Constructors):
     loader = 'pickle.load(open({path}, "rb"))'
 
     def __init__(self, content: Content) -> None:
         super().__init__()
         self.has_wrappers = False
-        self._content = content
+        self.content = content
 
     def knows(self, found: Global) -> bool:
         """Whether a name stands for something that is understood; joblib's wrapper does here."""
@@ -72,28 +86,68 @@ class _JoblibConstructors(Constructors):
         if not isinstance(target, _Wrapper):
             return None
         self.has_wrappers = True
-        state = target.state
+        stretch = self.stretch(target.state, end)
+        if stretch.is_pickle:
+            # Where it ends cannot be told without following it.
+            raise Refused(f"it holds {OBJECTS} (byte {end})", how_to_resave=RESAVE_OBJECTS)
+        return self.array(target.state, stretch), stretch.end
+
+    def array(self, state: Mapping[str, Any], stretch: Stretch) -> object:
+        """Stand in for the array that joblib makes of a wrapper's state and the bytes behind it."""
+        begin, end = stretch.begin, stretch.end
+        array = NumpyArray()
+        data = Blob(PartContent(self.content, begin, end - begin), is_text=False)
+        if not array.fill(state["dtype"], state["shape"], str(text(state["order"])), data, begin):
+            raise Refused(f"it holds an array that is described in an unusual way (byte {begin})")
+        if array.unsupported is not None:
+            self.foreign.append(Foreign(array.unsupported, begin))
+        return array
+
+    def stretch(self, state: Mapping[str, object], at: int) -> Stretch:
+        """Where the numbers lie of a wrapper whose state ends at byte `at`. Raises `Refused`."""
+        unusual = Refused(f"it holds an array that is described in an unusual way (byte {at})")
         dtype, shape, order, kind = (state.get(key) for key in ("dtype", "shape", "order", "subclass"))
         if not isinstance(dtype, NumpyDtype) or text(order) not in ("C", "F") or not isinstance(shape, tuple):
-            raise Refused(f"it holds an array that is described in an unusual way (byte {end})")
+            raise unusual
         if not isinstance(kind, Global) or kind.dotted not in _ARRAYS:
-            raise Refused(f"it holds an array of a class of its own (byte {end})")
-        array = NumpyArray()
-        size = dtype.item_size
-        if size is None:
-            # What follows is another pickle, and where it ends cannot be told without following it.
-            raise Refused(f"it holds {OBJECTS} (byte {end})", how_to_resave=RESAVE_OBJECTS)
+            raise Refused(f"it holds an array of a class of its own (byte {at})")
+        layout = dtype.layout()
+        if layout is None:
+            raise unusual
+        size, is_pickle = layout
+        if is_pickle:
+            return Stretch(at, at, 0, is_pickle=True)
         for extent in shape:
             if type(extent) is not int or extent < 0 or size > LENGTH_AT_MOST:
-                raise Refused(f"it holds an array that is described in an unusual way (byte {end})")
+                raise unusual
             size *= extent
+        padding = 0
         if state.get("numpy_array_alignment_bytes") is not None:
-            end += 1 + int.from_bytes(self._content.read_at(end, 1), "little")
-        data = PartContent(self._content, end, size)
-        if size and len(data.read_at(size - 1, 1)) != 1:
+            padding = 1 + int.from_bytes(self.content.read_at(at, 1), "little")
+        begin = at + padding
+        if size and len(self.content.read_at(begin + size - 1, 1)) != 1:
             raise Refused("it ends before the numbers of an array")
-        if not array.fill(dtype, shape, str(text(order)), Blob(data, is_text=False), end):
-            raise Refused(f"it holds an array that is described in an unusual way (byte {end})")
-        if array.unsupported is not None:
-            self.foreign.append(Foreign(array.unsupported, end))
-        return array, end + size
+        return Stretch(begin, begin + size, padding, is_pickle=False)
+
+
+class _ArrayFinder(_JoblibConstructors):
+    def __init__(self, content: Content) -> None:
+        super().__init__(content)
+        self.found: dict[int, Stretch] = {}
+
+    def behind(self, target: object, end: int) -> tuple[object, int] | None:
+        """Note where an array lies."""
+        if not isinstance(target, _Wrapper):
+            return None
+        stretch = self.stretch(target.state, end)
+        if stretch.is_pickle:
+            stretch = stretch._replace(end=unpickle(self.content, end, Constructors())[1])
+        self.found[end] = stretch
+        return Record("numpy.ndarray", ()), stretch.end
+
+
+def arrays_of(content: Content, start: int) -> dict[int, Stretch]:
+    """Where the arrays of joblib's pickle at byte `start` lie, by where the state of each ends. Raises `Refused`."""
+    finder = _ArrayFinder(content)
+    unpickle(content, start, finder)
+    return finder.found

@@ -41,8 +41,10 @@ NAMES_AT_MOST = 1000
 TEXT_KEPT = 128
 LONGER_TEXTS_KEPT = 2000
 MEMO_KEPT = 65_536
+OF_NUMBERS = b"0123456789+-_ \t\r\v\f"  # what some unpickler takes for one
 LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 LEGACY_TORCH_STREAMS = 5
+ARRAYS_BETWEEN = "joblib keeps the numbers of arrays between its opcodes"
 
 # Kinds of item, beside texts: never a string; perhaps one; made by the loader from a persistent id; not kept.
 NO_TEXT, UNSURE, PERSISTENT, LOST = range(4)
@@ -69,14 +71,25 @@ class Names(NamedTuple):
 
 def names_in(content: Content, start: int = 0, *, most: int = OPCODES_AT_MOST) -> Names:
     """Read all streams of the pickle at `start` of `content`, or as many as `most` opcodes fill."""
-    return _Reader(content, start, most).run()
+    told = Reader(content, start, most).run()
+    if told.obstacle == ARRAYS_BETWEEN:
+        from git_custody.formats.joblib_names import names_between_arrays
+
+        return names_between_arrays(content, start, most)
+    return told
 
 
-class _Untold(Exception):
+class Untold(Exception):
     """The names cannot be told; the argument says why."""
 
 
-class _Reader:
+class Broken(Untold):
+    """Every unpickler stops here, with an error."""
+
+
+class Reader:
+    """Reads opcodes, and keeps what a name may be made of."""
+
     def __init__(self, content: Content, start: int, most: int) -> None:
         self.content = content
         self.most = most
@@ -91,6 +104,7 @@ class _Reader:
         self.looked_up = 0
         self.longer_texts = 0
         self.has_persistent = False
+        self.has_broken = False
         self._new_stream()
 
     def _new_stream(self) -> None:
@@ -104,15 +118,22 @@ class _Reader:
         self.counts_memo = True  # how many keys there are is known
 
     def run(self) -> Names:
+        """Read to the end, or as far as can be told."""
         obstacle = None
         try:
-            while self._stream():
+            while self.stream():
                 self._new_stream()
             if self.streams > 1 and not self._is_legacy_torch():
-                raise _Untold("something else follows its end")
-        except _Untold as untold:
+                raise Untold("something else follows its end")
+        except Untold as untold:
             obstacle = str(untold)
+            self.has_broken = isinstance(untold, Broken)
         return Names(frozenset(self.names), obstacle, self.opcodes)
+
+    @property
+    def position(self) -> int:
+        """The byte of the content that is read next."""
+        return self.base + self.at
 
     # Reading
 
@@ -127,7 +148,7 @@ class _Reader:
             self.marks = [mark - dropped for mark in self.marks if mark >= dropped]
             self.deep = True
         if len(self.marks) > STACK_KEPT:
-            raise _Untold("it opens more lists than are kept")
+            raise Untold("it opens more lists than are kept")
 
     def _line(self) -> bytes:
         """Read the rest of the line; only its first 64 KiB where it is longer."""
@@ -143,24 +164,24 @@ class _Reader:
             self.window = self.content.read_at(self.base, WINDOW)
             self.at_end = len(self.window) < WINDOW
             if not self.window:
-                raise _Untold("it ends in the middle of an opcode")
+                raise Broken("it ends in the middle of an opcode")
         self.at = end + 1
         return kept[:end] if kept is self.window else kept
 
     # One stream
 
-    def _stream(self) -> bool:
+    def stream(self) -> bool:
         """Read to the next STOP; whether another stream follows."""
         while True:
             if len(self.window) - self.at < LONGEST_FIXED_OPCODE and not self.at_end:
                 self._refill()
             at = self.at
             if at >= len(self.window):
-                raise _Untold("it has no end")
+                raise Broken("it has no end")
             opcode = self.window[at]
             spec = SPECS[opcode]
             if spec is None:
-                raise _Untold("it breaks off")
+                raise Broken("it breaks off")
             group, width, kind = spec
             if group == PUSH:
                 self._push(at)
@@ -178,10 +199,10 @@ class _Reader:
                 else:
                     self._other(opcode)
             if self.opcodes > self.most:
-                raise _Untold("it is too long")
+                raise Untold("it is too long")
             if self.frame_end and (begin := self.base + self.at) >= self.frame_end:
                 if begin > self.frame_end:
-                    raise _Untold("one of its frames ends inside of an opcode")
+                    raise Untold("one of its frames ends inside of an opcode")
                 self.frame_end = 0
 
     def _push(self, at: int) -> None:
@@ -193,11 +214,11 @@ class _Reader:
         count = 0
         while at < last and (step := steps[window[at]]):
             if window[at] == 0x97:  # NEXT_BUFFER
-                raise _Untold("it takes buffers from elsewhere")
+                raise Untold("it takes buffers from elsewhere")
             at += step
             count += 1
         if at > len(window):
-            raise _Untold("it ends in the middle of an opcode")
+            raise Broken("it ends in the middle of an opcode")
         self.stack.extend([NO_TEXT] * count)
         self.opcodes += count // PUSHES_PER_OPCODE + 1
         self.at = at
@@ -208,7 +229,7 @@ class _Reader:
         self.opcodes += OPCODES_PER_STREAM
         end = self.base + self.at
         if self.frame_end > end:
-            raise _Untold("one of its frames goes on behind its end")
+            raise Untold("one of its frames goes on behind its end")
         following = self.content.read_at(end, 1)
         if self._is_legacy_torch():
             self._read_tensors(following)
@@ -217,7 +238,7 @@ class _Reader:
             return True
         rest = self.content.read_at(end, WINDOW)
         if rest.strip(PADDING) or len(rest) == WINDOW:
-            raise _Untold("something else follows its end")
+            raise Untold("something else follows its end")
         return False
 
     def _is_legacy_torch(self) -> bool:
@@ -232,12 +253,12 @@ class _Reader:
         before = self.looked_up
         self._new_stream()
         try:
-            self._stream()
-        except _Untold:
+            self.stream()
+        except Untold:
             if self.looked_up == before:
                 return
             raise
-        raise _Untold("something else follows its end")
+        raise Untold("something else follows its end")
 
     # Stack, mark and memo
 
@@ -247,7 +268,7 @@ class _Reader:
             return stack.pop()
         if self.deep and not self.marks:
             return LOST
-        raise _Untold("it takes what is not there")
+        raise Broken("it takes what is not there")
 
     def _pop_mark(self) -> list[Item]:
         if self.marks:
@@ -256,7 +277,7 @@ class _Reader:
             del self.stack[mark:]
             return items
         if not self.deep:
-            raise _Untold("it takes what is not there")
+            raise Broken("it takes what is not there")
         self.stack.clear()
         return [LOST]
 
@@ -277,27 +298,31 @@ class _Reader:
         item = self.memo.get(key)
         if item is None:
             if not self.beyond_memo:
-                raise _Untold("it takes what is not there")
+                raise Broken("it takes what is not there")
             item = LOST
         self.stack.append(item)
 
     # Names
 
-    def _look_up(self, module: str, name: str) -> None:
+    def _look_up(self, module: str, name: str) -> Item:
         self.looked_up += 1
         if not module or not name or max(len(module), len(name)) > NAME_AT_MOST:
-            raise _Untold("a name is no name, or too long")
+            raise Untold("a name is no name, or too long")
         self.names.add(dotted(module, name))
         if self.protocol < 3:
             self.names.add(renamed(module, name))
         if len(self.names) > NAMES_AT_MOST:
-            raise _Untold("there are too many names")
+            raise Untold("there are too many names")
         if "ArrayWrapper" in name or "numpy_pickle" in f"{module}.{name}":
-            raise _Untold("joblib keeps the numbers of arrays between its opcodes")
+            return self._array(module, name)
+        return UNSURE
+
+    def _array(self, module: str, name: str) -> Item:
+        raise Untold(ARRAYS_BETWEEN)
 
     def _call(self, target: Item) -> None:
         if target == PERSISTENT or (target == LOST and self.has_persistent):
-            raise _Untold("it calls what its loader makes of an id")
+            raise Untold("it calls what its loader makes of an id")
         self.stack.append(UNSURE)
 
     def _persistent(self) -> None:
@@ -310,7 +335,7 @@ class _Reader:
         begin = self.at + width
         length = int.from_bytes(self.window[self.at : begin], "little", signed=opcode in SIGNED_LENGTHS)
         if begin > len(self.window) or length < 0:
-            raise _Untold("it ends in the middle of an opcode")
+            raise Broken("it ends in the middle of an opcode")
         if begin + length > len(self.window) and not self.at_end:
             self._refill()
             begin = width
@@ -339,15 +364,17 @@ class _Reader:
     def _lined(self, opcode: int) -> None:
         line = self._line()
         if opcode in b"ci":  # GLOBAL, INST
-            other = self._line()
+            try:
+                other = self._line()
+            except Broken as broken:
+                raise Untold(str(broken)) from None  # some unpicklers take what is left for a line
             try:
                 module, name = (part.decode("utf-8" if opcode == 0x63 else "ascii") for part in (line, other))
             except UnicodeDecodeError:
-                raise _Untold("a name is no name, or too long") from None
+                raise Untold("a name is no name, or too long") from None
             if opcode == 0x69:
                 self._pop_mark()
-            self._look_up(module, name)
-            self.stack.append(UNSURE)
+            self.stack.append(self._look_up(module, name))
         elif opcode == 0x56:  # UNICODE
             self.stack.append(UNSURE if b"\\" in line else self._text(line, opcode))
         elif opcode == 0x53:  # STRING
@@ -357,7 +384,8 @@ class _Reader:
             self._persistent()
         elif opcode in b"gp":  # GET, PUT
             if not line.isdigit() or len(line) > 12:
-                raise _Untold("it counts in an unusual way")
+                is_none = line.partition(b"\0")[0].strip(OF_NUMBERS)
+                raise (Broken if is_none else Untold)("it counts in an unusual way")
             if opcode == 0x67:
                 self._recall(int(line))
             else:
@@ -373,20 +401,20 @@ class _Reader:
             self._top()
         elif opcode == 0x6F:  # OBJ
             if not items:
-                raise _Untold("it takes what is not there")
+                raise Broken("it takes what is not there")
             self._call(items[0])
 
     def _other(self, opcode: int) -> None:
         width = WIDTHS.get(opcode, 0)
         argument = self.window[self.at : self.at + width]
         if len(argument) < width:
-            raise _Untold("it ends in the middle of an opcode")
+            raise Broken("it ends in the middle of an opcode")
         self.at += width
         value = int.from_bytes(argument, "little")
         stack = self.stack
         if opcode == 0x94:  # MEMOIZE
             if not self.counts_memo:
-                raise _Untold("it counts in an unusual way")
+                raise Untold("it counts in an unusual way")
             self._remember(len(self.memo) + self.beyond_memo, is_next=True)
         elif opcode in b"qr":  # BINPUT, LONG_BINPUT
             self._remember(value)
@@ -405,9 +433,11 @@ class _Reader:
             self._pop()
             self._pop()
             self._call(self._pop())
-        elif opcode in b"ab":  # APPEND, BUILD
+        elif opcode == 0x61:  # APPEND
             self._pop()
             self._top()
+        elif opcode == 0x62:  # BUILD
+            self._build()
         elif opcode == 0x73:  # SETITEM
             self._pop()
             self._pop()
@@ -426,25 +456,29 @@ class _Reader:
             self._persistent()
         elif opcode == 0x80:  # PROTO
             if value > 5:
-                raise _Untold("its protocol is not known")
+                raise Untold("its protocol is not known")
             self.protocol = value
         elif opcode == 0x95:  # FRAME
             if self.frame_end:
-                raise _Untold("one of its frames begins inside of another")
+                raise Untold("one of its frames begins inside of another")
             self.frame_end = self.base + self.at + value
         elif opcode in b"\x82\x83\x84":  # EXT1, EXT2, EXT4
             self.looked_up += 1
-            raise _Untold(f"what extension code {value} stands for is up to its loader")
+            raise Untold(f"what extension code {value} stands for is up to its loader")
         else:  # READONLY_BUFFER
             self._top()
+
+    def _build(self) -> None:
+        self._pop()
+        self._top()
 
     def _stack_global(self) -> None:
         name, module = self._pop(), self._pop()
         self.looked_up += 1
         if not (isinstance(name, str) and isinstance(module, str)):
-            raise _Untold("a name is only computed while it is loaded")
-        self._look_up(module, name)
-        self.stack.append(UNSURE)
+            untold = Broken if NO_TEXT in (name, module) else Untold
+            raise untold("a name is only computed while it is loaded")
+        self.stack.append(self._look_up(module, name))
 
 
 def renamed(module: str, name: str) -> str:

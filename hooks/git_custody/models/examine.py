@@ -175,7 +175,8 @@ class _Look(NamedTuple):
         if stands_in or (kept is not None and is_pointer(content.read_at(0, HEAD))):
             found = list(_that_run(found))
         yield from found
-        is_judged = any(_is_bad(seen) for seen in found) and not self.thorough
+        is_judged = any(_is_bad(seen) for seen in found)
+        is_judged = is_judged and (not self.thorough or self._keeps_its_line_ends(content))
         if not is_judged and (written := _with_other_line_ends(content, self.owned)) is not None:
             for seen in self.examine(written, sha256 or sha256_of(content)):
                 if not any(_is_bad(one) for one in found) or _names(seen) - _names(*found):
@@ -198,6 +199,15 @@ class _Look(NamedTuple):
         ):
             # The content is gone when the hooks read this.
             yield seen._replace(verdicts=tuple(verdict._replace(source=None) for verdict in seen.verdicts))
+
+    def _keeps_its_line_ends(self, content: Content) -> bool:
+        """Whether git takes a content for binary, and no attribute says that it is text all the same."""
+        if b"\0" not in content.read_at(0, min(content.size, _TEXT_AT_MOST)):
+            return False
+        said = self.case.attributes([self.path], ("text", "eol", "crlf")).get(self.path, {})
+        if said.get("text") in ("unset", "auto"):
+            return True
+        return all(said.get(name, "unspecified") == "unspecified" for name in ("text", "eol", "crlf"))
 
     def _kept(self, content: Content) -> tuple[Kept, ...] | None:
         if not (self.path.endswith(_OF_DVC) or b"annex/objects/" in content.read_at(0, HEAD)):
