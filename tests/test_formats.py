@@ -146,6 +146,12 @@ def test_objects_are_found_behind_a_header_of_any_length(descr: object) -> None:
         assert pickles_in(npy([(field * 20_000, "<i4"), ("O2", "<U3")], (1,), EVIL0, version=2)) == []
 
 
+@pytest.mark.parametrize("first", [b"N.", b"I1\n.", pickle.dumps([1], 0), pickle.dumps("a", 4) + b"N."])
+def test_an_array_behind_a_pickle_of_data_is_found(first: bytes) -> None:
+    # numpy.load, called again and again on one handle, unpickles the first and then the objects of the second.
+    assert [verdict.kind for verdict in judged(first + npy("|O", (1,), EVIL0))] == ["pickle"]
+
+
 def test_a_header_that_nobody_writes_is_not_searched() -> None:
     with within(2):
         data = b"\x93NUMPY\x02\0" + struct.pack("<L", 17 << 20) + b"'" * (17 << 20) + EVIL0

@@ -111,6 +111,7 @@ LETTERED_LENGTHS = frozenset(b"UC")  # a capital letter and any other make one o
 UTF8_TEXTS = frozenset(b"X\x8c\x8d")
 TEXT_CONTROLS = b"\t\n\r\f\x1b"
 CONTROLS = bytes(range(32)) + b"\x7f"
+NUMPY_MAGIC = b"\x93NUMPY"
 PADDING = b"\0\t\n\r "
 # What takes any line, as the first column of a table may have it on every row; GLOBAL takes two.
 LINES = rb"[VPISFL][^\n]*\n|c[^\n]*\n[^\n]*\n|\("
@@ -459,6 +460,8 @@ class _Walker:
         complete = self.protocol >= 2 and self.opcodes - self.stream_began >= 3
         if (self.calls and self.doubtful is None) or self.has_arguments or (complete and has_value):
             return True
+        if has_value and rest.startswith(NUMPY_MAGIC):
+            return True  # what `numpy.load` reads one by one from a handle: a pickle of data, then an array of objects
         imported = self.doubtful or next(iter(self.imports), None)
         if imported is not None:
             # `cache`, `build`, `.venv` on three lines is a list of names, not an import of `ache.build`.
