@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from clock import within
 from corpus import Payload
+from git_custody.check_model_format import findings_for
 from git_custody.core.content import BytesContent, Content
 from git_custody.formats import hdf5_blocks
 from git_custody.formats.recognise import recognise
 from git_custody.formats.verdicts import Verdict
+from git_custody.models.examine import examine
 
 UNDEFINED = b"\xff" * 8
 SCALAR = bytes([1, 0, 0, 0, 0, 0, 0, 0])
@@ -208,6 +210,20 @@ def test_a_keras_model_is_judged_by_its_configuration(new: bool, user_block: int
         if layers:
             assert verdict.calls == "marshal.loads"
             assert verdict.evidence == "Lambda 'f' in model_config"
+
+
+def test_an_old_file_named_keras_is_told_as_hdf5_with_the_way_to_save_it_anew() -> None:
+    file = Hdf5()
+    data = file.bytes(file.header(file.text("model_config", config())))
+    for name, told_how in (("old.KERAS", True), ("old.h5", False)):
+        (verdict,) = judged(data, name)
+        assert (verdict.kind, verdict.what) == ("safe", "a Keras model in HDF5")
+        assert ("load_model(" in (verdict.evidence or "")) is told_how
+        (seen,) = examine(name, "", BytesContent(data))
+        (finding,) = findings_for(seen, ("keras",))
+        assert finding.rule.name == "model-format-not-allowed"
+        assert "a Keras model or its weights in HDF5 (in formats.allow: keras-h5)" in finding.message
+        assert finding.found == verdict.evidence
 
 
 @pytest.mark.parametrize("user_block", [4096, 65_536, 1 << 20])

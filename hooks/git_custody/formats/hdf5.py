@@ -30,6 +30,11 @@ IN_ARRAY = ("hdf5-objects", "an HDF5 array of Python objects, which PyTables unp
 CONFIGS = ("model_config", "training_config")
 LEGACY_WEIGHTS = frozenset(("layer_names", "backend", "keras_version"))
 WEIGHTS_OF_KERAS_3 = (".weights.h5", ".weights")
+# Until Keras had a format of its own for that name (tf.keras/src/saving/legacy/saving_utils.py, is_hdf5_filepath).
+OF_OLD_KERAS = (
+    "HDF5, as earlier versions wrote .keras; Keras 3 loads it once it is called .h5, and writes it anew with "
+    'keras.saving.load_model("NAME.h5", compile=False).save("NAME.keras")'
+)
 CALLED_LIKE_MODELS = (".h5", ".hdf5", ".keras")
 ATTRIBUTE_READ = 1024 * 1024
 OPCODES_PER_COST = 16
@@ -78,6 +83,7 @@ class _Signs:
 
     def __init__(self, name: str) -> None:
         self.named = name.endswith(CALLED_LIKE_MODELS)
+        self.of_old_keras = name.endswith(".keras")
         self.model = False
         self.weights = name.endswith(WEIGHTS_OF_KERAS_3)
         self.pytables = False
@@ -188,4 +194,5 @@ def _of_whole(file: File, signs: _Signs, harmless: bool) -> Iterator[Said]:
     if signs.keras and file.external:
         yield Said(MALFORMED, "keras-h5", "a Keras model whose weights lie in another file")
     elif signs.keras and harmless and not (file.lost or file.exhausted):
-        yield Said(SAFE, "keras-h5", "a Keras model" if signs.model else "weights of a Keras model")
+        what = "a Keras model in HDF5" if signs.model else "weights of a Keras model in HDF5"
+        yield Said(SAFE, "keras-h5", what, evidence=OF_OLD_KERAS if signs.model and signs.of_old_keras else None)
