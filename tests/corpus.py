@@ -788,7 +788,9 @@ def _torch_legacy() -> Named:
 @kind("npy-objects", "NumPy arrays of objects, in each version of the format")
 def _npy_objects() -> Named:
     for version in (1, 2, 3):
-        for number, descr in enumerate(("|O", "O", "|O8", "object", ">O", "<O8", "=O", "object_", "O8")):
+        for number, descr in enumerate(
+            ("|O", "O", "|O8", "object", ">O", "<O8", "=O", "object_", "O8", "T", "<T", "i4,T")
+        ):
             yield f"{version}-{number}.npy", npy(descr, (1,), pickle.dumps([Payload()], 4), version)
         for protocol in PROTOCOLS:
             yield f"{version}-protocol-{protocol}.npy", npy("|O", (1,), pickle.dumps([Payload()], protocol), version)
@@ -818,6 +820,8 @@ def _npy_odd() -> Named:
     yield "second-structured.npy", structured + npy("O", (1,), objects)
     yield "second-odd-dtype.npy", npy("<f8,<i4", (2,), bytes(24)) + npy("O", (1,), objects)
     yield "behind.npy", numbers + objects
+    for code, size in (("p", 8), ("<N", 8), ("f4, f8", 12), ("bool", 1), ("float32", 4), ("c", 1)):
+        yield f"behind-{code}.npy", npy(code, (2,), bytes(2 * size)) + objects
     for fields in (300, 1_000, 5_000):
         descr = [(f"field_{number}", "<f8") for number in range(fields)] + [("last", "|O")]
         yield f"fields-{fields}.npy", npy(descr, (1,), objects, 2)

@@ -318,6 +318,9 @@ def _arrays() -> Named:
             yield f"{version}-{descr}.npy".replace("/", "_"), npy(descr, (0,), b"", version)
         yield f"{version}.npy", npy("<i4", (5, 2), bytes(40), version)
     yield "three.npy", numbers * 3
+    for fields in (3, 5_000):
+        descr = [(f"field_{number}", "<f8") for number in range(fields)] + [("T", "<f4")]
+        yield f"temperature-{fields}.npy", npy(descr, (1,), bytes(8 * fields + 4), 2)
     for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         yield (
             f"{method}.npz",

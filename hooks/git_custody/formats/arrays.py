@@ -21,8 +21,18 @@ SEARCHED_FOR_NEXT = 1024 * 1024
 WINDOW = 1024 * 1024
 # The type code of objects in quotes, alone or one of several, with the extents of an array before, or escapes.
 SIGN_OF_OBJECTS = rb"""['",] {0,9}(?:\([\d, ]{1,99}\) {0,9}|\d{1,9} {0,9})?[|<>=]?(?:O[48]?|object_?) {0,9}['",]|\\"""
+# NumPy 2's texts of any length, which are pickled too; a field may well be called T.
+SIGN_OF_OBJECTS += rb"""|[,:] {0,9}['"][|<>=]?T['",]|,[|<>=]?T['",]"""
 ITEM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2}
-ITEM_SIZES |= {"f": 4, "d": 8, "g": 16, "F": 8, "D": 16, "G": 32}
+ITEM_SIZES |= {"f": 4, "d": 8, "g": 16, "F": 8, "D": 16, "G": 32, "c": 1, "n": 8, "N": 8, "p": 8, "P": 8}
+NAMED = (
+    {f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)}
+    | {f"float{bits}": bits // 8 for bits in (16, 32, 64, 128)}
+    | {"complex64": 8, "complex128": 16, "complex256": 32, "bool": 1, "bool_": 1, "byte": 1, "ubyte": 1, "half": 2}
+    | {"short": 2, "ushort": 2, "intc": 4, "uintc": 4, "single": 4, "csingle": 8, "cdouble": 16, "complex": 16}
+    | dict.fromkeys(("int", "uint", "int_", "long", "ulong", "longlong", "ulonglong", "intp", "uintp"), 8)
+    | dict.fromkeys(("float", "double", "datetime64", "timedelta64"), 8)
+)
 
 
 class Array(NamedTuple):
@@ -130,7 +140,7 @@ def _has_objects(kind: object, depth: int = 0) -> bool:
     if depth > 64:
         return True
     if isinstance(kind, str):
-        return "O" in kind or "object" in kind.lower()
+        return "O" in kind or "T" in kind or "object" in kind.lower()
     if isinstance(kind, bytes):
         return _has_objects(kind.decode("latin-1"))
     if isinstance(kind, tuple):
@@ -148,6 +158,10 @@ def _item_size(kind: object, depth: int = 0) -> int | None:
     if depth > 64:
         return None
     if isinstance(kind, str):
+        if "," in kind:
+            return _item_size([("", part.strip()) for part in kind.split(",")], depth + 1)
+        if kind in NAMED:
+            return NAMED[kind]
         code = kind.lstrip("<>|=")
         letter, digits = code[:1], code[1:].partition("[")[0]
         if not digits:
