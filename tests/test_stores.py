@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from clock import within
 from conftest import PICKLE, Repo
 from git_custody.core.content import BytesContent
 from git_custody.core.stores import Kept, Stores, kept_in
@@ -54,11 +55,32 @@ def test_what_dvc_files_say_counts_however_they_are_written() -> None:
         f"? outs\n: - md5: {digest}\n",
     ):  # fmt: skip
         assert kept_in("a/w.bin.dvc", BytesContent(text.encode())) == (Kept("DVC", digest),)
-    for text in (f"outs: &a\n- md5: {digest}\n", "outs: [", "#\n" * 600_000 + pointer(digest)):
+    for text in (f"outs: &a\n- md5: {digest}\n", "outs: [", "#\n" * 4_200_000 + pointer(digest)):
         assert kept_in("w.bin.dvc", BytesContent(text.encode())) == ()
     for text in ("", "\n", "# nothing\n", "text", "deps: []\n", "md5: x\n"):
         assert kept_in("w.bin.dvc", BytesContent(text.encode())) is None
     assert kept_in("w.bin", BytesContent(pointer(digest).encode())) is None
+
+
+def lock(stages: int, outs: str = "") -> str:
+    deps = "    deps:\n    - path: data.csv\n      md5: d41d8cd98f00b204e9800998ecf8427e\n"
+    said = (
+        f"  s{n}:\n    cmd: x\n{deps}    outs: {outs or f'[{{md5: {n:032x}, path: m{n}}}]'}\n" for n in range(stages)
+    )
+    return "schema: '2.0'\nstages:\n" + "".join(said)
+
+
+def test_a_lock_of_many_stages() -> None:
+    for stages in (3, 6_000):
+        found = kept_in("dvc.lock", BytesContent(lock(stages).encode()))
+        assert found == tuple(Kept("DVC", f"{n:032x}", f"m{n}") for n in range(stages))
+    large = lock(6_000)
+    assert len(large) > 300_000
+    for broken in (large + "\n[", large + "x: " + "[" * 200_000, large[:-3] + "\x01", "- a\n" * 200_000):
+        assert kept_in("dvc.lock", BytesContent(broken.encode())) == ()
+    shared = "x: &a [" + "{md5: 1}, " * 30_000 + "]\n" + lock(6_000, "*a")
+    with within(2):
+        assert kept_in("dvc.lock", BytesContent(shared.encode())) == ()
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="opens through links")

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .content import FileContent
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 
     from .content import Content
 
-# What only names other content is small; a `dvc.lock` lists many.
+# What only names other content is small; a `dvc.lock` lists many outputs, a listing of a folder many files.
 NAMES_AT_MOST = 1024 * 1024
+LOCK_AT_MOST = 8 * 1024 * 1024
+OUTS_AT_MOST = 100_000
 _PIECE = 1024 * 1024
 _ANNEX = b"/annex/objects/"
 # git-annex takes any line for a pointer that has that in it, and a key at its end (Annex/Link.hs).
@@ -47,7 +50,7 @@ def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
     """What a small file or a link stands for: None where it stands for nothing, empty where that cannot be told."""
     name = path.rpartition("/")[2]
     if name.endswith(".dvc") or name == "dvc.lock":
-        kept = () if content.size > NAMES_AT_MOST else _dvc(content.read_at(0, content.size))
+        kept = () if content.size > LOCK_AT_MOST else _dvc(content.read_at(0, content.size))
         if kept is not None:
             return kept
     if content.size < 32 * 1024:
@@ -59,16 +62,37 @@ def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
 
 
 def _dvc(text: bytes) -> tuple[Kept, ...] | None:
+    from .documents import MAX_BYTES
     from .strict_yaml import parse_yaml
 
+    if len(text) > MAX_BYTES:
+        return _large_dvc(text)
     document = parse_yaml(text)
     data = document.data
     if not isinstance(data, dict):
         is_blank = re.search(rb"^\s*[^\s#]", text, re.MULTILINE) is None
         return () if document.problems and not is_blank else None
+    return _of_stages(data)
+
+
+def _large_dvc(text: bytes) -> tuple[Kept, ...] | None:
+    """What a `dvc.lock` of many stages names, read without what makes metadata strict, and slow."""
+    import yaml
+
+    try:
+        # Texts, lists and mappings alone; aliases are shared, and merge keys stay as they are.
+        data = yaml.load(text, getattr(yaml, "CBaseLoader", yaml.BaseLoader))  # noqa: S506
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        return ()
+    return _of_stages(data) if isinstance(data, dict) else ()
+
+
+def _of_stages(data: dict[Any, Any]) -> tuple[Kept, ...] | None:
     stages = data.get("stages")
     holders = [data, *(stages.values() if isinstance(stages, dict) else ())]
-    return tuple(kept for holder in holders if isinstance(holder, dict) for kept in _outs(holder.get("outs"))) or None
+    found = (kept for holder in holders if isinstance(holder, dict) for kept in _outs(holder.get("outs")))
+    outs = tuple(islice(found, OUTS_AT_MOST + 1))  # aliases make many of few
+    return () if len(outs) > OUTS_AT_MOST else outs or None
 
 
 def _outs(outs: Any) -> Iterator[Kept]:
