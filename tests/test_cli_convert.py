@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+import zlib
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +197,46 @@ def test_progress_is_shown_on_a_terminal_alone(tmp_path: Path) -> None:
     os.close(controller)
     assert b"model.npy: 100 %" in shown
     assert shown.endswith(b"\r\x1b[K")
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ({"a": [1, 2.5, "x"], "b": {"c": None, "$d": True}}, {"a": [1, 2.5, "x"], "b": {"c": None, "$d": True}}),
+        ([OrderedDict(a=(1, 2**70))], [{"a": [1, 2**70]}]),
+        ({0: "cat", 1: {None: "dog"}}, {"0": "cat", "1": {"null": "dog"}}),
+    ],
+)
+def test_plain_values_are_pointed_to_json(
+    folder: Path, capsys: pytest.CaptureFixture[str], value: object, written: object
+) -> None:
+    name = "{saved} {json}.pkl"
+    Path(name).write_bytes(pickle.dumps(value))
+    found = report(capsys, 1, name)["refused"]
+    assert found["message"] == "there is no tensor in it, only plain values, which JSON can hold"
+    subprocess.run((sys.executable, "-c", "\n".join(found["how_to_resave"])), check=True)
+    assert json.loads(Path("{saved} {json}.json").read_text()) == written
+    said = run(capsys, 1, name)
+    assert "git custody convert" not in said
+
+
+@pytest.mark.parametrize("value", [{"a": {1}}, {(1, 2): "a"}, [b"x"], [float("nan")]])
+def test_other_values_without_tensors_have_no_place_in_json(
+    folder: Path, capsys: pytest.CaptureFixture[str], value: object
+) -> None:
+    Path("a.pkl").write_bytes(pickle.dumps(value, 4))
+    assert run(capsys, 1, "a.pkl") == (
+        "a.pkl: not converted: there is no tensor in it; other data belongs in JSON, CSV or Parquet\n"
+        "Nothing was written.\n"
+    )
+
+
+def test_plain_values_that_pytorch_or_joblib_wrote_are_loaded_by_them(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.pt").write_bytes(zipped(checkpoint({"epoch": 1}, {})))
+    load = 'json.dump(torch.load("a.pt", weights_only=True), open("a.json", "x"))'
+    assert report(capsys, 1, "a.pt")["refused"]["how_to_resave"] == ["import json, torch", load]
+    Path("a.joblib").write_bytes(zlib.compress(pickle.dumps({"epoch": 1})))
+    load = 'json.dump(joblib.load("a.joblib"), open("a.json", "x"))'
+    assert report(capsys, 1, "a.joblib")["refused"]["how_to_resave"] == ["import json, joblib", load]

@@ -26,6 +26,7 @@ VALUES_AT_MOST = 2_000_000
 BYTES_AT_MOST = 64 * 1024 * 1024
 _EXACT_INTEGER = 2**53
 _TYPE = "$type"
+_WRITTEN = ("tuple", "dict", "collections.OrderedDict")
 _SCALARS = {"f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b", "b1": "?"}
 _SCALARS |= {"u8": "Q", "u4": "I", "u2": "H", "u1": "B"}
 
@@ -52,6 +53,24 @@ def describe(root: object) -> Description:
     describer = _Describer()
     content = describer.value(root, (), False, 0)
     return Description(content, describer.tensors, describer.others)
+
+
+def is_plain(content: Json) -> bool:
+    """Whether Python's `json` writes the value that is described: tuples become lists, and all keys text."""
+    if isinstance(content, list):
+        return all(map(is_plain, content))
+    if not isinstance(content, dict):
+        return True
+    kind = content.get(_TYPE)
+    if kind is None or kind == "int":
+        return all(map(is_plain, content.values()))
+    items = content.get("items")
+    has_plain_keys = isinstance(items, dict) or kind == "tuple" or _are_plain_keys(items)
+    return kind in _WRITTEN and content.keys() == {_TYPE, "items"} and has_plain_keys and is_plain(items)
+
+
+def _are_plain_keys(pairs: Json) -> bool:
+    return isinstance(pairs, list) and not any(isinstance(pair, list) and isinstance(pair[0], dict) for pair in pairs)
 
 
 class _Describer:

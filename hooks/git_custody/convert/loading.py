@@ -37,7 +37,8 @@ def _read(content: Content, path: str) -> Loaded:
         head = content.read_at(0, _TAR_BLOCK)
         loaded = _read_plain(content, head, path)
         # Checksums inside are those of the unpacked bytes, and the packing has its own.
-        return loaded._replace(spans=(), title=f"{loaded.title}, compressed with {how}")
+        loader = "joblib.load({path})" if loaded.loader.startswith("pickle") else loaded.loader
+        return loaded._replace(spans=(), title=f"{loaded.title}, compressed with {how}", loader=loader)
     return _read_plain(content, head, path)
 
 

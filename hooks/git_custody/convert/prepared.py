@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from git_custody.convert.describe import Found, Json, describe
+from git_custody.convert.describe import Found, Json, describe, is_plain
 from git_custody.convert.loaded import Loaded
 from git_custody.convert.loading import load
 from git_custody.convert.naming import name_all
@@ -47,7 +47,7 @@ def prepare(content: Content, path: str, *, optimizer: bool) -> Prepared:
     loaded = load(content, path)
     described = describe(loaded.root)
     if not described.tensors:
-        raise Refused("there is no tensor in it")
+        raise _without_tensors(loaded, described.content)
     named = name_all(described.tensors, optimizer=optimizer)
     if not named.tensors:
         raise Refused("all tensors in it are the state of an optimiser, which is left out; --optimizer keeps it")
@@ -66,6 +66,15 @@ def prepare(content: Content, path: str, *, optimizer: bool) -> Prepared:
     tied, shared = _groups(named.tensors)
     left_out = _left_out(named.left_out)
     return Prepared(loaded, layout, described.content, tied, shared, left_out, described.others > 0)
+
+
+def _without_tensors(loaded: Loaded, content: Json) -> Refused:
+    if not is_plain(content):
+        return Refused("there is no tensor in it; other data belongs in JSON, CSV or Parquet")
+    module = loaded.loader.partition(".")[0]
+    load = loaded.loader.replace("weights_only=False", "weights_only=True")
+    lines = f"import json, {module}", f'json.dump({load}, open({{json}}, "x"))'
+    return Refused("there is no tensor in it, only plain values, which JSON can hold", how_to_resave=lines)
 
 
 def _groups(tensors: dict[str, Found]) -> tuple[list[list[str]], list[list[str]]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from git_custody.convert.values import Foreign
+
+_WORD = re.compile(r"\{(?:path|saved|json)\}")
 
 
 class Refused(Exception):
@@ -15,7 +18,7 @@ class Refused(Exception):
     `message` is one sentence for a person. `global_name` is the dotted name that only running code could resolve,
     where there is one; `place` the keys that lead to it in the checkpoint (``args.lr``); `how_to_resave` lines
     of Python that save what is needed in a form that can be converted, to be run where the file is trusted; ``{path}``
-    in them is the file, ``{saved}`` the new one.
+    in them is the file, ``{saved}`` the new one; ``{json}`` is a new one that needs no conversion.
     """
 
     def __init__(
@@ -39,9 +42,9 @@ class Refused(Exception):
         is_torch = any("torch." in line for line in self.how_to_resave)
         stem, suffix = os.path.splitext(source)
         saved = f"{stem}-tensors{suffix if is_torch else '.npz'}"
-        lines = [
-            line.replace("{path}", _literal(source)).replace("{saved}", _literal(saved)) for line in self.how_to_resave
-        ]
+        names = {"{path}": source, "{saved}": saved, "{json}": f"{stem}.json"}
+        # In one go: a name may have such a word in it.
+        lines = [_WORD.sub(lambda word: _literal(names[word[0]]), line) for line in self.how_to_resave]
         return lines, saved if any("{saved}" in line for line in self.how_to_resave) else None
 
 
