@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -113,10 +114,14 @@ def test_names_from_the_file_forge_nothing(folder: Path, capsys: pytest.CaptureF
 def test_what_cannot_be_read_or_written_is_exit_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("model.pt").write_bytes(simple())
     Path("text.pt").write_bytes(b"no checkpoint\n")
+    Path("words.pt").write_bytes(b"I am one of those texts that begin like a pickle.\n")
+    Path("empty.pt").write_bytes(b"")
+    Path("zip.pt").write_bytes(zipped({"a.txt": b"words"}))
+    Path("done.pt").write_bytes(struct.pack("<Q", 2) + b"{}" + bytes(8))
     Path("model.safetensors").write_bytes(b"mine")
     for words in (
         ["missing.pt"],
-        ["text.pt"],
+        *([f"{name}.pt"] for name in ("text", "words", "empty", "zip", "done")),
         ["model.pt"],
         ["model.pt", "a.bin"],
         ["--check", "model.pt"],

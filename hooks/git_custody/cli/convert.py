@@ -31,7 +31,9 @@ _SHOWN_AT_MOST = 5
 
 
 def main(argv: Sequence[str]) -> int:
-    """Convert or verify; the exit code is 0, 1 (refused, or not the same any more) or 2 (cannot be read or written)."""
+    """Convert or verify; the exit code is 0, 1 (a checkpoint that is refused, or not the same any more) or 2 (no
+    checkpoint, or a file that cannot be read or written).
+    """
     arguments = parser("convert", _ABOUT)
     arguments.add_argument("source", metavar="SRC", help="the checkpoint, or the index of one in several files")
     arguments.add_argument("destination", nargs="?", metavar="DST", help="default: SRC with .safetensors")
