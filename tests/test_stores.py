@@ -54,12 +54,30 @@ def test_what_dvc_files_say_counts_however_they_are_written() -> None:
         f'"outs":\n- "md5": {digest}\n', f'"\\x6futs":\n- md5: {digest}\n', f"{{outs: [{{md5: {digest}}}]}}",
         f"? outs\n: - md5: {digest}\n",
     ):  # fmt: skip
-        assert kept_in("a/w.bin.dvc", BytesContent(text.encode())) == (Kept("DVC", digest),)
+        assert kept_in("a/w.bin.dvc", BytesContent(text.encode())) == (Kept("DVC", digest, folder="a"),)
     for text in (f"outs: &a\n- md5: {digest}\n", "outs: [", "#\n" * 4_200_000 + pointer(digest)):
         assert kept_in("w.bin.dvc", BytesContent(text.encode())) == ()
     for text in ("", "\n", "# nothing\n", "text", "deps: []\n", "md5: x\n"):
         assert kept_in("w.bin.dvc", BytesContent(text.encode())) is None
     assert kept_in("w.bin", BytesContent(pointer(digest).encode())) is None
+
+
+def test_a_project_of_dvc_in_a_part_of_the_repository(repo: Repo) -> None:
+    digest = dvc(repo, PICKLE, folder="part/.dvc/cache")
+    repo.stage({"part/deep/er/w.bin.dvc": pointer(digest)})
+    assert repo.check().caught() == ["part/deep/er/w.bin.dvc"]
+    repo.stage(
+        {
+            "part/w.bin.dvc": pointer(dvc(repo, WORDS, folder="part/kept")),
+            "part/.dvc/config": "[cache]\ndir = ../kept\n",
+        }
+    )
+    repo.git("rm", "-q", "--cached", "part/deep/er/w.bin.dvc")
+    assert repo.check().rules == []
+    repo.stage({"elsewhere/w.bin.dvc": pointer(digest)})
+    assert repo.check().caught("content-absent") == ["elsewhere/w.bin.dvc"]
+    found = kept_in("a/b.dvc", BytesContent(f"wdir: ../data\nouts: [{{md5: {digest}, path: w.bin}}]\n".encode()))
+    assert found == (Kept("DVC", digest, "../data/w.bin", "a"),)
 
 
 def lock(stages: int, outs: str = "") -> str:

@@ -9,9 +9,9 @@ https://git-annex.branchable.com/internals/ (hashing, key format, pointer file).
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,21 +38,23 @@ _ANNEX_DIGESTS |= {"SHA512": "sha512"}
 
 class Kept(NamedTuple):
     """Content that is kept elsewhere. `keeper` is "DVC" or "git-annex", `key` the md5 (hex, with ``.dir`` for a
-    folder) or the annex key, `name` the path that it has beside the pointer ("" for the file itself).
+    folder) or the annex key, `name` the path that it has beside the pointer ("" for the file itself), and `folder`
+    the pointer's own folder.
     """
 
     keeper: str
     key: str
     name: str = ""
+    folder: str = ""
 
 
 def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
     """What a small file or a link stands for: None where it stands for nothing, empty where that cannot be told."""
-    name = path.rpartition("/")[2]
+    folder, _, name = path.rpartition("/")
     if name.endswith(".dvc") or name == "dvc.lock":
         kept = () if content.size > LOCK_AT_MOST else _dvc(content.read_at(0, content.size))
         if kept is not None:
-            return kept
+            return tuple(one._replace(folder=folder) for one in kept)
     if content.size < 32 * 1024:
         line = content.read_at(0, content.size).partition(b"\n")[0].removesuffix(b"\r")
         key = line.rpartition(b"/")[2]
@@ -90,16 +92,18 @@ def _large_dvc(text: bytes) -> tuple[Kept, ...] | None:
 def _of_stages(data: dict[Any, Any]) -> tuple[Kept, ...] | None:
     stages = data.get("stages")
     holders = [data, *(stages.values() if isinstance(stages, dict) else ())]
-    found = (kept for holder in holders if isinstance(holder, dict) for kept in _outs(holder.get("outs")))
+    found = (kept for holder in holders if isinstance(holder, dict) for kept in _outs(holder))
     outs = tuple(islice(found, OUTS_AT_MOST + 1))  # aliases make many of few
     return () if len(outs) > OUTS_AT_MOST else outs or None
 
 
-def _outs(outs: Any) -> Iterator[Kept]:
+def _outs(holder: dict[Any, Any]) -> Iterator[Kept]:
+    outs, wdir = holder.get("outs"), holder.get("wdir")
     for out in outs if isinstance(outs, list) else ():
         if isinstance(out, dict):
-            digest = out.get("md5")
-            yield Kept("DVC", digest if isinstance(digest, str) else "", str(out.get("path", "")))
+            digest, name = out.get("md5"), str(out.get("path", ""))
+            name = posixpath.join(wdir, name) if isinstance(wdir, str) and name else name
+            yield Kept("DVC", digest if isinstance(digest, str) else "", name)
 
 
 def is_that(kept: Kept, content: Content) -> bool:
@@ -118,6 +122,7 @@ class Stores:
     def __init__(self, root: str, git_directory: str) -> None:
         self._root = root
         self._git = git_directory
+        self._known: dict[str, tuple[str, ...]] = {}
 
     def contents(self, kept: Kept) -> Iterator[tuple[str, Content | None]]:
         """The content, or for a folder that of each file in it: pairs of name and content, None where it is absent.
@@ -127,46 +132,35 @@ class Stores:
         if kept.keeper == "git-annex":
             yield kept.name, self._annex(kept.key)
         elif not kept.key.endswith(".dir"):
-            yield kept.name, self._dvc(kept.key)
+            yield kept.name, self._dvc(kept.key, kept.folder)
         else:
-            listing = self._dvc(kept.key)
+            listing = self._dvc(kept.key, kept.folder)
             files = None if listing is None else _listed(listing)
             if files is None:
                 yield kept.name, None
                 return
             for name, digest in files:
-                yield f"{kept.name}/{name}", self._dvc(digest)
+                yield f"{kept.name}/{name}", self._dvc(digest, kept.folder)
 
-    def _dvc(self, digest: str) -> Content | None:
+    def _dvc(self, digest: str, folder: str) -> Content | None:
         if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", digest):
             return None
-        for folder in (os.path.join(self._root, ".dvc", "cache"), *self._dvc_folders):
+        for store in self._dvc_stores(folder):
             for parts in (("files", "md5", digest[:2], digest[2:]), (digest[:2], digest[2:])):
-                found = _verified(os.path.join(folder, *parts), "md5", digest.removesuffix(".dir"))
+                found = _verified(os.path.join(store, *parts), "md5", digest.removesuffix(".dir"))
                 if found is not None:
                     return found
         return None
 
-    @cached_property
-    def _dvc_folders(self) -> tuple[str, ...]:
-        """The folders that settings name, read once for all files."""
-        return tuple(self._configured())
-
-    def _configured(self) -> Iterator[str]:
-        from configparser import ConfigParser, Error
-
-        for name in ("config.local", "config"):
-            settings = ConfigParser(interpolation=None)
-            try:
-                with open(os.path.join(self._root, ".dvc", name), "rb", opener=_plainly) as file:
-                    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                        settings.read_string(file.read(NAMES_AT_MOST).decode("utf-8"))
-            except (OSError, UnicodeDecodeError, Error):
-                continue
-            folder = settings.get("cache", "dir", fallback="").strip("'\"")
-            # A repository must not be able to make us ask another machine, as such a path does on Windows.
-            if folder and folder[:2] not in ("//", "\\\\"):
-                yield os.path.join(self._root, ".dvc", folder)
+    def _dvc_stores(self, folder: str) -> tuple[str, ...]:
+        """The caches of the DVC project that a folder belongs to, which may be a part of the repository."""
+        if folder not in self._known:
+            project = folder
+            while project and not os.path.isdir(os.path.join(self._root, project, ".dvc")):
+                project = project.rpartition("/")[0]
+            own = os.path.join(self._root, project, ".dvc")
+            self._known[folder] = (os.path.join(own, "cache"), *_configured(own))
+        return self._known[folder]
 
     def _annex(self, key: str) -> Content | None:
         # <backend>-s<size>…--<digest>, and for the backends with an E the file's extensions behind it.
@@ -180,6 +174,24 @@ class Stores:
             if found is not None:
                 return found
         return None
+
+
+def _configured(settings_folder: str) -> Iterator[str]:
+    """The cache folders that the settings of a DVC project name."""
+    from configparser import ConfigParser, Error
+
+    for name in ("config.local", "config"):
+        settings = ConfigParser(interpolation=None)
+        try:
+            with open(os.path.join(settings_folder, name), "rb", opener=_plainly) as file:
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    settings.read_string(file.read(NAMES_AT_MOST).decode("utf-8"))
+        except (OSError, UnicodeDecodeError, Error):
+            continue
+        folder = settings.get("cache", "dir", fallback="").strip("'\"")
+        # A repository must not be able to make us ask another machine, as such a path does on Windows.
+        if folder and folder[:2] not in ("//", "\\\\"):
+            yield os.path.join(settings_folder, folder)
 
 
 def _annex_folders(key: str) -> Iterator[tuple[str, str]]:
