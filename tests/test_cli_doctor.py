@@ -181,6 +181,22 @@ def test_a_configuration_that_leaves_gaps(old: str, new: str, found: str, custod
     assert found in checks(custody, code=1)["config"]
 
 
+def test_hooks_of_a_revision_that_is_not_there(custody: Commands, repo: Repo, tmp_path: Path) -> None:
+    said = custody("doctor").out
+    assert 'ok       source: whether https://github.com/git-custody/git-custody has "v1.0.0" was not checked' in said
+    hooks = Repo(tmp_path / "hooks")
+    manifest = Path(__file__).parent.parent / ".pre-commit-hooks.yaml"
+    hooks.commit({manifest.name: manifest.read_bytes()})
+    hooks.git("tag", "v1.0.1")
+    repo.stage({CONFIG: WELL.replace("https://github.com/git-custody/git-custody", "../hooks")})
+    assert checks(custody, code=1) == {"source": '../hooks has no revision "v1.0.0" (its newest tags: v1.0.1)'}
+    mend = fixes(custody)["source"].split()
+    assert mend == ["pre-commit", "autoupdate", "--repo", "../hooks"]
+    subprocess.run((sys.executable, "-m", "pre_commit", *mend[1:]), cwd=repo.path, check=True, capture_output=True)
+    repo.git("add", CONFIG)
+    assert checks(custody, code=0) == {}
+
+
 def test_single_hooks_are_enough_when_they_are_all_that_is_asked(custody: Commands, repo: Repo) -> None:
     names = ("forbid-pickle-weights", "check-model-format", "check-dataset-card", "check-policy")
     ids = "".join(f"  - id: {name}\n" for name in names)

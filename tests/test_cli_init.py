@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import yaml
 
+from clock import within
 from commands import POLICY, PROGRAM, Commands, hide
 from conftest import Repo
 from git_custody import __version__
 from git_custody.catalog import HOOK_IDS, load_all
 from git_custody.cli.init import HOME
+from git_custody.core import git
 from git_custody.core.metadata import load
 from git_custody.scaffold import ci_files
 from git_custody.scaffold.policy_file import first_policy
@@ -99,6 +101,55 @@ def test_where_the_hooks_come_from_can_be_told(custody: Commands, repo: Repo) ->
     entry = yaml.safe_load((repo.path / CONFIG).read_text())["repos"][0]
     assert (entry["repo"], entry["rev"]) == ("/srv/git hooks: ours", "0123456789")
     valid(repo.path / CONFIG)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Repo:
+    """A repository of hooks with some tags."""
+    made = Repo(tmp_path / "hooks")
+    for tag in ("v1.9.0", "v1.10.0", "v0.1", "v0.2"):
+        made.commit(message=tag)
+        made.git("tag", "-a", "-m", tag, tag)
+    made.commit(message="Later")
+    made.git("branch", "stable", "HEAD~1")
+    return made
+
+
+@pytest.mark.parametrize(
+    "rev", ["v1.9.0", "tags/v1.9.0", "stable", "origin/stable", "HEAD", "v1.9.0^{commit}", "HEAD~1^{commit}"]
+)
+def test_a_revision_that_the_hooks_have_is_taken(rev: str, custody: Commands, source: Repo) -> None:
+    named = source.git("rev-parse", rev) if "{" in rev else rev
+    assert "not checked" not in custody.ok("init", "--hooks-repo", "../hooks", "--rev", named)
+
+
+@pytest.mark.parametrize("rev", ["v9.9.9", "1.9.0", "0123456789" * 4, ""])
+def test_a_revision_that_the_hooks_do_not_have_is_refused(rev: str, custody: Commands, source: Repo) -> None:
+    for more in ((), ("--dry-run",)):
+        said = custody.fails(2, "init", "--hooks-repo", str(source.path), "--rev", rev, *more)
+        assert f'no revision "{rev}" (its newest tags: v1.10.0, v1.9.0, v0.2)' in said
+
+
+@pytest.mark.parametrize("rev", ["HEAD~2", "v1.9.0~1", "v1.9.0-1-g0123456", "0123456"])
+def test_a_revision_that_only_a_clone_can_tell_is_taken_and_that_is_said(
+    rev: str, custody: Commands, source: Repo
+) -> None:
+    assert f'"{rev}" was not checked' in custody.ok("init", "--hooks-repo", str(source.path), "--rev", rev)
+
+
+def test_hooks_that_cannot_be_reached_are_taken_and_that_is_said(custody: Commands, repo: Repo) -> None:
+    out = custody.ok("init")
+    assert f'whether {HOME} has "v{__version__}" was not checked: git ls-remote cannot reach it' in out
+    assert yaml.safe_load((repo.path / CONFIG).read_text())["repos"] == [OURS]
+    assert "not checked" not in custody.ok("init")  # which has no use for it
+
+
+def test_hooks_that_do_not_answer_hold_nothing_up(custody: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "_PATIENCE_ELSEWHERE", 0.5)
+    monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "ssh")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "sleep 20 #")
+    with within(10):
+        assert "was not checked" in custody.ok("init", "--dry-run", "--hooks-repo", "git@example.org:hooks")
 
 
 def test_what_to_do_next_works_where_the_user_stands(custody: Commands, repo: Repo) -> None:

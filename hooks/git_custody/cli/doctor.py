@@ -26,7 +26,8 @@ UMBRELLA = "custody"
 _BAD = b"cbuiltins\nprint\n(S'planted by git custody doctor'\ntR."
 _GOOD = b"Planted by git custody doctor. Nothing is wrong with this file.\n"
 _ABOUT = """\
-Check that the gate stands: git, the policy, the hooks and their configuration, and what would skip them.
+Check that the gate stands: git, the policy, the hooks, their configuration and where they come from (which is
+asked for the revision, if it can be reached), and what would skip them.
 Then prove it: plant a pickle in an index and an object store of its own, and demand that it is blocked.
 """
 _CI_FILES = re.compile(
@@ -182,6 +183,19 @@ def _config(git: Git, hooks: Sequence[Hook], settings: Settings | None) -> Itera
         yield Said("config", False, f"{place}: {item.message}", ("edit", RepoPath(item.path)))
     if not problems:
         yield Said("config", True, f"{', '.join(configs)} runs {', '.join(wanted)}")
+    for repo, rev in dict.fromkeys(
+        (hook.repo, hook.rev) for config in configs.values() for hook in config.provided
+        if hook.id in ids and not hook.is_local
+    ):  # fmt: skip
+        yield _source(git, repo, rev)
+
+
+def _source(git: Git, repo: str, rev: str) -> Said:
+    """Whether a runner could install the hooks from there."""
+    from ..scaffold.hooks_source import look
+
+    looked = look(git, repo, rev)
+    return Said("source", looked.has is not False, looked.said, (runner(git), "autoupdate", "--repo", repo))
 
 
 def _wanted(configs: Mapping[str, RunnerConfig], hooks: Sequence[Hook], settings: Settings | None) -> list[str]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 HOME = "https://github.com/git-custody/git-custody"
 _ABOUT = """\
 Set up this repository: .custody/policy.yaml, an entry in .pre-commit-config.yaml, CI files, and exceptions
-in .gitignore where it would keep cards out. Nothing is overwritten, and nothing is staged.
+in .gitignore where it would keep cards out. Nothing is overwritten, and nothing is staged. The repository of
+the hooks is asked whether it has the revision; where it cannot be reached, that is said and left open.
 """
 
 
@@ -56,8 +57,12 @@ def main(argv: Sequence[str]) -> int:
         if (given.hooks_repo, given.rev) != (HOME, f"v{__version__}"):
             source = ci_files.revision(given.hooks_repo, given.rev) or source
         found = _assets(git)
+        planned = _runner(git, hooks, entry, dry_run=True)
+        is_used = planned.outcome != "left alone" or planned.to_add or source != ci_files.release(__version__)
+        unchecked = _unchecked(git, entry) if is_used else ""
         steps = [policy(git, hooks, dry_run=given.dry_run)]
-        steps.append(_runner(git, hooks, entry, dry_run=given.dry_run))
+        runner = _runner(git, hooks, entry, dry_run=given.dry_run)
+        steps.append(runner._replace(note="; ".join(filter(None, (runner.note, unchecked)))))
         steps += _ci(git, given.ci, source, dry_run=given.dry_run)
         ignored = _ignored(git, found, dry_run=given.dry_run)
         steps += [ignored] if ignored else []
@@ -66,6 +71,17 @@ def main(argv: Sequence[str]) -> int:
             stand = standpoint(git.prefix, os.environ, git.root)
             show(_next(git, steps, stand, has_assets=bool(found)))
     return 0
+
+
+def _unchecked(git: Git, entry: runner_entry.Entry) -> str:
+    """What to say where it cannot be told whether the hooks can be had; raises `CannotJudge` where they cannot."""
+    from ..core.findings import CannotJudge
+    from ..scaffold.hooks_source import look
+
+    looked = look(git, entry.repo, entry.rev)
+    if looked.has is False:
+        raise CannotJudge(f"{looked.said}; name another with --rev")
+    return "" if looked.has else looked.said
 
 
 def policy(git: Git, hooks: Sequence[Hook], *, dry_run: bool) -> Step:

@@ -35,8 +35,9 @@ IN_MEMORY = 4 * 1024 * 1024
 # 256 ids of 64 hex digits are 17 KB: they fit any pipe, so asking ahead of reading cannot deadlock.
 _ASKED_AHEAD = 256
 _CHUNK = 1024 * 1024
-# Seconds without an answer after which nothing more is asked of a process.
+# Seconds without an answer after which nothing more is asked of a process, or of another machine.
 _PATIENCE = 2.0
+_PATIENCE_ELSEWHERE = 15.0
 
 _ENVIRONMENT = {
     "GIT_NO_REPLACE_OBJECTS": "1",
@@ -60,6 +61,11 @@ _DROPPED = (
     "GIT_EXTERNAL_DIFF",
     "GIT_ATTR_SOURCE",
 )
+# What would make git take another repository for the one that it stands in.
+_OF_THIS_REPOSITORY = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_NAMESPACE", "GIT_PREFIX",
+)  # fmt: skip
 _SETTINGS = (
     "-c", "core.bigFileThreshold=1m",
     "-c", "core.attributesFile=" + os.devnull,
@@ -155,7 +161,8 @@ class Git:
         if program is None:
             raise CannotJudge("git was not found on the PATH; install git 2.34 or newer")
         self._program = program
-        self._environment = {k: v for k, v in (environment or os.environ).items() if k not in _DROPPED}
+        self._given = environment or os.environ
+        self._environment = {k: v for k, v in self._given.items() if k not in _DROPPED}
         self._environment.update(_ENVIRONMENT)
         self._idle: list[_Reader] = []
         self._head: str | None = None
@@ -618,6 +625,47 @@ class Git:
         fields = [decode(field) for field in done.stdout.split(b"\0")]
         rows = zip(fields[0::4], fields[1::4], fields[2::4], fields[3::4], strict=False)
         return {path: (file, line, pattern) for file, line, pattern, path in rows if not pattern.startswith("!")}
+
+    def refs_elsewhere(self, address: str) -> dict[str, str] | None:
+        """The refs of another repository: full name → object id; None where it cannot be reached."""
+        done = self._ask_elsewhere("ls-remote", "--quiet", "--", self._absolute(address))
+        if done is None or done.returncode:
+            return None
+        rows = (line.split("\t", 1) for line in decode(done.stdout).splitlines())
+        return {row[1]: row[0] for row in rows if len(row) == 2}
+
+    def has_commit_elsewhere(self, address: str, oid: str) -> bool | None:
+        """Whether another repository gives out an object by its whole id; None where it does not say."""
+        # As runners ask; without the files of the commit, where the other side can leave them out.
+        words = ("fetch", "--quiet", "--no-tags", "--depth=1", "--filter=tree:0")
+        done = self._ask_elsewhere("-c", "protocol.version=2", *words, "--", self._absolute(address), oid)
+        if done is not None and done.returncode == 0:
+            return True
+        return False if done is not None and b"not our ref" in done.stderr else None
+
+    def _absolute(self, address: str) -> str:
+        here = os.path.join(self.root, address)
+        return here if os.path.isdir(here) else address
+
+    def _ask_elsewhere(self, *arguments: str) -> subprocess.CompletedProcess[bytes] | None:
+        """Ask another repository from one that is new and empty, as runners do; None where it does not answer.
+
+        The user's own settings hold, for credentials and proxies. Nobody is asked for a password.
+        """
+        import tempfile
+
+        environment = {k: v for k, v in self._given.items() if k not in _OF_THIS_REPOSITORY}
+        with tempfile.TemporaryDirectory(prefix="git-custody-", ignore_cleanup_errors=True) as folder:
+            environment |= {"GIT_DIR": folder, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                for words in (("init", "--quiet", "--bare", "--template="), arguments):
+                    done = subprocess.run(
+                        (self._program, *map(encode, words)), cwd=folder, env=environment, capture_output=True,
+                        stdin=subprocess.DEVNULL, check=False, timeout=_PATIENCE_ELSEWHERE,
+                        start_new_session=True,  # without a terminal, ssh asks nothing
+                    )  # fmt: skip
+                return done
+        return None
 
     @contextlib.contextmanager
     def sandbox(self, *, staged: bool = False) -> Iterator[tuple[Git, dict[str, str]]]:

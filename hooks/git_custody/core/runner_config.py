@@ -37,6 +37,7 @@ class Provided(NamedTuple):
     repo: str
     line: int | None
     keys: Mapping[str, Any]
+    rev: str = ""
 
     @property
     def is_local(self) -> bool:
@@ -124,7 +125,8 @@ def _config(path: str, root: Any) -> RunnerConfig:
         for hook in hooks if isinstance(hooks, list) else ():
             if isinstance(hook, dict) and isinstance(hook.get("id"), str):
                 own = {k: v for k, v in hook.items() if v is not None}
-                provided.append(Provided(hook["id"], str(repo.get("repo")), hook.get(_LINE), {**inherited, **own}))
+                place, rev = str(repo.get("repo")), str(repo.get("rev") or "")
+                provided.append(Provided(hook["id"], place, hook.get(_LINE), {**inherited, **own}, rev))
     service = root.get("ci")
     skipped = service.get("skip") if isinstance(service, dict) else None
     installed = root.get("default_install_hook_types")
