@@ -20,7 +20,7 @@ _JSON_SCHEMAS = ("audit-entry", "report")
 # Of several faults of one value the first of these is told: the others follow from it.
 _ORDER = (
     "type", "const", "enum", "required", "additionalProperties", "minProperties", "maxProperties",
-    "minLength", "maxLength", "minItems", "uniqueItems", "minimum", "maximum", "pattern", "format",
+    "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "minimum", "maximum", "pattern", "format",
 )  # fmt: skip
 # A hostile list has a fault in every item; nobody reads beyond the first few.
 _PLENTY = 1000

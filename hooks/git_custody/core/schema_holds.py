@@ -45,6 +45,9 @@ def holds(schema: Any, value: Any, root: Mapping[str, Any]) -> bool:
         elif keyword == "if":
             if holds(wanted, value, root) and not holds(schema["then"], value, root):
                 return False
+        elif keyword == "allOf":
+            if not all(holds(part, value, root) for part in wanted):
+                return False
         elif keyword == "items":
             if isinstance(value, list) and not all(holds(wanted, item, root) for item in value):
                 return False
@@ -90,6 +93,7 @@ _SIMPLE: Mapping[str, Callable[[Any, Any], bool]] = {
     "minProperties": lambda wanted, value: not isinstance(value, dict) or len(value) >= wanted,
     "maxProperties": lambda wanted, value: not isinstance(value, dict) or len(value) <= wanted,
     "minItems": lambda wanted, value: not isinstance(value, list) or len(value) >= wanted,
+    "maxItems": lambda wanted, value: not isinstance(value, list) or len(value) <= wanted,
     "minLength": lambda wanted, value: not isinstance(value, str) or len(value) >= wanted,
     "maxLength": lambda wanted, value: not isinstance(value, str) or len(value) <= wanted,
     "pattern": lambda wanted, value: not isinstance(value, str) or re.search(wanted, value) is not None,

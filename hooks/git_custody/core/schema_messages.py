@@ -109,6 +109,8 @@ def _fault(keyword: str, wanted: Any, value: Any, schema: Mapping[str, Any]) -> 
         return f"has {len(value)} characters, but may have {wanted} at most"
     if keyword == "minItems":
         return "is an empty list" if not value else f"has {len(value)} items, but needs {wanted}"
+    if keyword == "maxItems":
+        return f"has {len(value)} items, but may have {wanted} at most"
     if keyword == "uniqueItems":
         return f"is {said}, which is in the list already"
     if keyword == "minimum":
