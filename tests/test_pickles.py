@@ -131,7 +131,7 @@ PROSE = (
     "cos\nsystem\nand more\n", "cos\nsystem\n.\nand more\n", "csv\nfiles\n.\nmore\n", "class Foo:\n    pass\n",
     "config\nlib\n0.5 is the version\n", "ctypes\nPillow\n0.1\n", "\x95 a bullet\n", "I\nII\nIII\n", "].\n",
     "N.\n\n", "(items)\nare\nhere\n", "(in the field\nand beyond\n", "cats and dogs\nand mice\n(tRNA)\n",
-    "cut\nfor\nthe\n", "(istanbul\nconstantinople\n", "(Vienna\nitaly\nrome\n", "(iso\niec\nitu\n", "pickle\n", "gopher\n",
+    "cut\nfor\nthe\n", "(istanbul\nconstantinople\n", "(Vienna\nitaly\nrome\n", "(classes\nbecause\nit\nwill\nfail\n", "(iso\niec\nitu\n", "pickle\n", "gopher\n",
 )  # fmt: skip
 
 

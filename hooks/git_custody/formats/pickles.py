@@ -925,7 +925,9 @@ def _is_more_than_a_word(item: Item) -> bool:
     """Whether it may be a command or a program, which short words between a parenthesis and an `i` are not."""
     if isinstance(item, str):
         return bool(item) and not item.replace("_", "").isalnum()
-    return isinstance(item, Import) or item in (TUPLE, CONTAINER, BYTES, LONG_TEXT)
+    if isinstance(item, Import):
+        return _is_known(item.module)
+    return item in (TUPLE, CONTAINER, BYTES, LONG_TEXT)
 
 
 def _can_be_called(item: Item) -> bool:
