@@ -880,6 +880,8 @@ def _sqlite_shelve() -> Named:
         yield f"many-{protocol}.db", sqlite(create, *many, row)
         cache = ("CREATE TABLE Cache (rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, value BLOB)", ())
         yield f"cache-{protocol}.db", sqlite(cache, ("INSERT INTO Cache VALUES (1, 'k', 1, ?)", (evil(protocol),)))
+        long = pickle.dumps(["x" * 30_000, Payload()], protocol)
+        yield f"long-{protocol}.db", sqlite(create, ("INSERT INTO Dict VALUES (?, ?)", (b"x", long)))
 
 
 @kind("skops", "skops archives that hold an object array")

@@ -19,6 +19,8 @@ VALUES_AT_MOST = 50_000
 PACKED_AT_MOST = 250
 WALKED_AT_MOST = 4 * 1024 * 1024  # bytes of values that are a pickle of protocol 0 or 1, or a text
 WALKED_OF_ONE = 16_384
+LONG_ONES = 4  # that are walked further: one text of a pickle may be as long as that
+WALKED_OF_A_LONG_ONE = 1024 * 1024
 STARTS = tuple(b"\x80" + bytes((protocol,)) for protocol in range(2, 6))
 PIECES_AT_MOST = 200_000
 # What short numbers and texts do not come to by chance
@@ -44,6 +46,7 @@ class Sieve:
         self._packed = PACKED_AT_MOST
         self._pieces = PIECES_AT_MOST
         self._walked = WALKED_AT_MOST
+        self._long_ones = LONG_ONES
 
     def look(self, value: Content, name: str) -> Iterator[Member]:
         """Hand a value on if it may be what programs unpickle."""
@@ -65,6 +68,9 @@ class Sieve:
         # Texts begin like this too, and may be read far before they are told from a pickle.
         length = min(value.size, WALKED_OF_ONE)
         self._walked -= length
+        if value.size > length and self._long_ones > 0:
+            self._long_ones -= 1
+            length = min(value.size, WALKED_OF_A_LONG_ONE)
         return is_pickle(PartContent(value, 0, length))
 
     def pieces(self, whole: Content, pieces: Iterator[tuple[int, int]], size: int) -> Pieces:
