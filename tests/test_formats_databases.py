@@ -212,9 +212,16 @@ def test_compressed_blobs_are_unpacked(tmp_path: Path) -> None:
     assert places(data) == ["t.v row 1", "t.v row 2"]
 
 
+def test_texts_of_sqlite_that_are_pickles_are_found(tmp_path: Path) -> None:
+    # Python 2 stored what it pickled with protocol 0 as text, and programs encode it again before they unpickle it.
+    rows = [(f"Some words, {number} of them",) for number in range(3_000)] + [(pickle.dumps(Payload(), 0).decode(),)]
+    data = sqlite(tmp_path / "x.db", "create table t (v text)", "insert into t values (?)", rows=rows)
+    assert [str(place) for place in places(data)] == ["t.v row 3001"]
+
+
 def test_ordinary_sqlite_is_silent(tmp_path: Path) -> None:
     source = random.Random(7)
-    rows = [(source.randbytes(source.randint(0, 12)), "cos\nsystem\n(S'x'\ntR.") for _ in range(20_000)]
+    rows = [(source.randbytes(source.randint(0, 12)), "cos\nsystem\n(S'x'\nand more") for _ in range(20_000)]
     data = sqlite(tmp_path / "x.db", "create table t (a blob, b text)", "insert into t values (?, ?)", rows=rows)
     with within(3):
         assert judged(data) == ()

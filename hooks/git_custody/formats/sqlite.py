@@ -70,7 +70,7 @@ class _Database:
         self.usable = self.page_size - int.from_bytes(head[20:21], "big")
         # SQLite looks at two bits of it (`sqlite3InitOne`).
         self.encoding = ("utf-8", "utf-8", "utf-16-le", "utf-16-be")[int.from_bytes(head[56:60], "big") & 3]
-        self.sieve = Sieve()
+        self.sieve, self.texts = Sieve(), Sieve()
         self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))
         self.rows = 2 * ROWS_AT_MOST
         self.is_readable = self.page_size >= 512 and not self.page_size & (self.page_size - 1) and self.usable >= 480
@@ -87,16 +87,20 @@ class _Database:
                 yield Table(self._text(record, name), number, self._text(record, sql))
 
     def blobs(self, table: Table, most: int) -> Iterator[Member]:
-        """The blobs of about `most` rows of a table that may be pickles."""
+        """The blobs, and the texts that Python 2 wrote, of about `most` rows of a table that may be pickles."""
         columns = _columns(table.sql)
         for record, row in self._rows(table.root, most):
             for value in _values(record):
-                if value.type >= 12 and not value.type & 1:
+                if value.type < 12:
+                    continue
+                is_text = bool(value.type & 1)
+                if not is_text or (self.texts.is_first(record.read_at(value.at, 1)) and self.encoding == "utf-8"):
                     known = row is not None and value.column < len(columns)
                     column = columns[value.column] if known else f"column {value.column + 1}"
                     where = "" if row is None else f" row {row}"
                     blob = PartContent(record, value.at, value.length)
-                    yield from self.sieve.look(blob, f"{table.name}.{column}{where}")
+                    sieve = self.texts if is_text else self.sieve
+                    yield from sieve.look(blob, f"{table.name}.{column}{where}")
 
     def _text(self, record: Content, value: Value) -> str:
         return record.read_at(value.at, min(value.length, SQL_AT_MOST)).decode(self.encoding, "replace")

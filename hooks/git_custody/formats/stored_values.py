@@ -59,6 +59,10 @@ class Sieve:
         elif self.is_pickle(value, head):
             yield Member(name, value)
 
+    def is_first(self, byte: bytes) -> bool:
+        """Whether a pickle could begin like that, and there is anything that may still be looked into."""
+        return bool(byte) and byte[0] in FIRST_BYTES and self.left > 0 and self._walked > 0
+
     def is_pickle(self, value: Content, head: bytes) -> bool:
         """Whether a value that begins with `head` is a pickle, of those that may still be looked into."""
         if head.startswith(STARTS):
