@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .check_dataset_card import add_again, add_new, ids_of_all_cards, keeper_of, new_id
+from .check_dataset_card import add_again, add_new, keeper_of, new_id
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
@@ -118,7 +118,7 @@ def check(case: Case) -> Iterator[Said]:
         names |= set(logs)
     elsewhere = {}
     if names - set(current):
-        elsewhere = {found_id: card for card, found_id in ids_of_all_cards(case).items() if card not in copies}
+        elsewhere = {found_id: card for card, found_id in surveys.ids_of_all_cards(case).items() if card not in copies}
     for dataset_id in sorted(names):
         dataset = current.get(dataset_id)
         if dataset is None and dataset_id in elsewhere:
@@ -132,7 +132,7 @@ def _copies(case: Case, datasets: Iterable[Dataset]) -> Iterator[tuple[str, str]
     """The cards with an id that belongs to another one, and which that is."""
     by_id: dict[str, list[str]] = {}
     mine = {dataset.card: dataset.id for dataset in datasets if dataset.id and dataset.files}
-    for card, found_id in ids_of_all_cards(case).items() if mine else ():
+    for card, found_id in surveys.ids_of_all_cards(case).items() if mine else ():
         by_id.setdefault(found_id, []).append(card)
     for card, found_id in mine.items():
         if len(by_id.get(found_id, ())) > 1:

@@ -34,7 +34,6 @@ Limits
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -113,7 +112,6 @@ ATTRIBUTES = Rule(
 RULES = (MISSING, INVALID, HOLLOW, ORPHAN, DUPLICATE, MISMATCH, AMBIGUOUS, ATTRIBUTES)
 
 _ATTRIBUTES = ("working-tree-encoding", "ident", "filter")
-_ID = rb"""(?m)^["']?id["']?[ \t]*:[ \t]*["']?([a-z0-9-]{2,40})["']?[ \t]*(?:#.*)?\r?$"""
 
 
 def check(case: Case) -> Iterator[Said]:
@@ -310,7 +308,7 @@ def _duplicates(case: Case, datasets: Iterable[Dataset]) -> Iterator[Finding]:
     if not mine:
         return
     by_id: dict[str, list[str]] = {}
-    for card, found in ids_of_all_cards(case).items():
+    for card, found in surveys.ids_of_all_cards(case).items():
         by_id.setdefault(found, []).append(card)
     for dataset in datasets:
         keeper = keeper_of(case, dataset.id or "", by_id.get(dataset.id or "", ()))
@@ -354,33 +352,6 @@ def _logged_at(case: Case, dataset_id: str) -> set[str]:
     log = read_log(dataset_id, {name: raw.get(entry.oid) for name, entry in files.items()})
     paths = {log.entries[head].path for head in heads(log)}
     return {"" if path == "." else path.removesuffix(".dvc") for path in paths}
-
-
-def ids_of_all_cards(case: Case) -> dict[str, str]:
-    """The dataset id of every data card in the judged state: card → id.
-
-    Read off the text where that is plain, through the parser where it is not: a repository may have
-    thousands of cards, and only the ids are of interest.
-    """
-    return case.once("ids of all cards", _ids_of_all_cards)
-
-
-def _ids_of_all_cards(case: Case) -> dict[str, str]:
-    cards = {}
-    for path, entry in case.after.items():
-        if path.endswith("datacard.yaml") and entry.is_file:
-            name = assets.card_name(path)
-            if name is not None and name.kind == "data":
-                cards[path] = entry
-    raw = case.read_many(cards.values())
-    ids = {}
-    for path, entry in cards.items():
-        found = re.findall(_ID, raw.get(entry.oid, b""))
-        if len(found) == 1:
-            ids[path] = found[0].decode("ascii")
-        elif (document := case.document(entry, "data-card")) and isinstance(document.data, dict):
-            ids[path] = str(document.data.get("id"))
-    return ids
 
 
 def _names(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str]) -> Iterator[Finding]:

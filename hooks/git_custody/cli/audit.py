@@ -54,8 +54,8 @@ def dataset_of(desk: Desk, word: str) -> str:
 
     Raises `CannotJudge` when there is none.
     """
-    from ..check_dataset_card import ids_of_all_cards
     from ..core.runner import rooted
+    from ..datasets.survey import ids_of_all_cards
 
     path = rooted(word, desk.git)
     if path.startswith(assets.AUDIT):
@@ -98,7 +98,7 @@ def _record(desk: Desk, dataset_id: str, answers: Answers, *, op: str | None = N
 
 
 def _card(desk: Desk, dataset_id: str) -> str | None:
-    from ..check_dataset_card import ids_of_all_cards
+    from ..datasets.survey import ids_of_all_cards
 
     return next((card for card, found in ids_of_all_cards(desk.case).items() if found == dataset_id), None)
 
@@ -206,7 +206,7 @@ class _Silent(Asker):
 
 def _unlogged(desk: Desk) -> set[str]:
     """The datasets without a log, where the policy wants one."""
-    from ..check_dataset_card import ids_of_all_cards
+    from ..datasets.survey import ids_of_all_cards
 
     policy = desk.case.policy
     if policy.level < 3 and AUDIT_HOOK not in policy.also:

@@ -66,7 +66,7 @@ class Desk(Ledger):
 
     def refuse_undecided(self, dataset_id: str) -> None:
         """Raise `CannotJudge` when a dataset only seems to be gone, because its card is unmerged."""
-        from ..check_dataset_card import ids_of_all_cards
+        from ..datasets.survey import ids_of_all_cards
 
         undecided = self.scratch.unmerged()
         for card, found in ids_of_all_cards(self.head).items() if undecided else ():
@@ -212,7 +212,7 @@ class Desk(Ledger):
 
     def _sharing(self, dataset_id: str) -> list[str]:
         """The cards with this id: more than one after a dataset was copied with its card."""
-        from ..check_dataset_card import ids_of_all_cards
+        from ..datasets.survey import ids_of_all_cards
 
         return [card for card, found in ids_of_all_cards(self.case).items() if found == dataset_id]
 
@@ -228,7 +228,7 @@ class Desk(Ledger):
 
     def gone(self, dataset_id: str, reason: str | None) -> None:
         """Record where a dataset went whose card HEAD has, and the index has not at that place."""
-        from ..check_dataset_card import ids_of_all_cards
+        from ..datasets.survey import ids_of_all_cards
 
         card = next((card for card, found in ids_of_all_cards(self.case).items() if found == dataset_id), None)
         if card is None and dataset_id not in self.taken:
@@ -295,7 +295,7 @@ class Desk(Ledger):
         return None
 
     def _ids(self) -> set[str]:
-        from ..check_dataset_card import ids_of_all_cards
+        from ..datasets.survey import ids_of_all_cards
 
         return set(ids_of_all_cards(self.case).values()) | self.taken
 

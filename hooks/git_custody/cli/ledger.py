@@ -178,7 +178,7 @@ class Ledger(Bench):
 
     def id_in_head(self, dataset_id: str) -> State | None:
         """Where the dataset with this id is in HEAD, None when it is not there."""
-        from ..check_dataset_card import ids_of_all_cards
+        from ..datasets.survey import ids_of_all_cards
 
         for card, found in ids_of_all_cards(self.head).items():
             if found == dataset_id:

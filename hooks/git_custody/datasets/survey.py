@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core import assets
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from ..core.digests import Digest
     from ..core.git import Entry
     from ..core.metadata import Document
+
+_ID = rb"""(?m)^["']?id["']?[ \t]*:[ \t]*["']?([a-z0-9-]{2,40})["']?[ \t]*(?:#.*)?\r?$"""
 
 
 class Dataset(NamedTuple):
@@ -171,6 +174,33 @@ def dataset(case: Case, card: str) -> Dataset:
         return Dataset(card, name.subject, True, document, assets.files_under(name.subject, case.after))
     files = {path: case.after[path] for path in spoken_of(name, case.after)}
     return Dataset(card, next(iter(files), name.subject), False, document, files)
+
+
+def ids_of_all_cards(case: Case) -> dict[str, str]:
+    """The dataset id of every data card in the judged state: card → id.
+
+    Read off the text where that is plain, through the parser where it is not: a repository may have
+    thousands of cards, and only the ids are of interest.
+    """
+    return case.once("ids of all cards", _ids_of_all_cards)
+
+
+def _ids_of_all_cards(case: Case) -> dict[str, str]:
+    cards = {}
+    for path, entry in case.after.items():
+        if path.endswith("datacard.yaml") and entry.is_file:
+            name = assets.card_name(path)
+            if name is not None and name.kind == "data":
+                cards[path] = entry
+    raw = case.read_many(cards.values())
+    ids = {}
+    for path, entry in cards.items():
+        found = re.findall(_ID, raw.get(entry.oid, b""))
+        if len(found) == 1:
+            ids[path] = found[0].decode("ascii")
+        elif (document := case.document(entry, "data-card")) and isinstance(document.data, dict):
+            ids[path] = str(document.data.get("id"))
+    return ids
 
 
 def digest(case: Case, found: Dataset) -> Digest | None:

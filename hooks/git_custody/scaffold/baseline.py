@@ -88,9 +88,9 @@ def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
 
 def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[str, bytes] | None]]:
     """For each group its dataset id and the text of its card; None for what cannot have one."""
-    from ..check_dataset_card import ids_of_all_cards
     from ..datasets import survey as surveys
     from ..datasets.cards import media_type, owed_line, propose_id, with_content, with_fields
+    from ..datasets.survey import ids_of_all_cards
 
     taken = set(ids_of_all_cards(case).values())
     taken |= {path.removeprefix(assets.AUDIT).partition("/")[0] for path in case.after if path.startswith(assets.AUDIT)}
