@@ -1,0 +1,59 @@
+"""Datasets stay what they were: their paths have owners, and their signatures hold.
+
+What it does
+    Looks at each dataset that a change adds, edits, moves or re-describes (in CI, at all of them): whether
+    CODEOWNERS names somebody for its path, and for `.custody/`. Everything is read from what is staged, or
+    from the commits, never from the work tree.
+
+Why
+    LLMSVS 2.4 asks that datasets be secured from unauthorised modification once acquired. A digest in a card
+    says what the data was; an owner says who has to agree before both are changed together.
+
+Good
+    # .github/CODEOWNERS
+    /data/     @example/data-stewards
+    /.custody/ @example/data-stewards
+
+Bad
+    # .github/CODEOWNERS
+    *.py @example/developers
+
+How to fix
+    Add the line that the message shows, with your owner in it.
+
+Limits
+    That content equals its card is `digest-mismatch`, a rule of check-dataset-card at level 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .core.case import Hook
+from .datasets import protection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .core.case import Case, Said
+
+RULES = (*protection.RULES,)
+
+
+def check(case: Case) -> Iterator[Said]:
+    """Hold every dataset in question against what protects it."""
+    yield from protection.check(case)
+
+
+HOOK = Hook("check-dataset-integrity", "datasets have owners, and their signatures hold", 2, RULES, check)
+
+
+def main() -> int:
+    """The hook's program."""
+    from .catalog import main_of
+
+    return main_of(HOOK.id)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
