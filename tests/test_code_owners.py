@@ -1,0 +1,242 @@
+"""CODEOWNERS as GitHub and GitLab read it: what their documentation says, and what a slow, plain reading says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clock import within
+from git_custody.core.code_owners import GitHubOwners, GitLabOwners
+from git_custody.core.owner_patterns import github_pattern, gitlab_pattern
+
+
+def owned(owners: GitHubOwners | GitLabOwners, *paths: str) -> list[bool]:
+    return [owners.fault(path) is None for path in paths]
+
+
+# ---------------------------------------------------------------------- patterns
+
+# pattern → (paths that it owns, paths that it does not), by GitHub's documentation and by gitignore(5) where that
+# defers to it. No line of GitLab's is the same: there a name without a slash behind it is that of a file.
+GITHUB_PATTERNS = {
+    "*": (["a", "a/b", ".x/y"], []),
+    "*.csv": (["a.csv", "d/a.csv", "d.csv/inner"], ["a.csv.gz", "acsv"]),
+    "/build/logs/": (["build/logs/a", "build/logs/x/y"], ["build/logs", "src/build/logs/a"]),
+    "docs/*": (["docs/a.md"], ["docs/b/a.md", "docs", "x/docs/a.md"]),
+    "apps/": (["apps/a", "x/apps/a/b"], ["apps", "x/apps", "myapps/a"]),
+    "/docs/": (["docs/a/b"], ["x/docs/a"]),
+    "**/logs": (["logs", "logs/a", "build/logs", "deep/er/logs/a"], ["mylogs"]),
+    "data": (["data", "data/a", "x/data/y"], ["data2/a", "mydata"]),
+    "/data": (["data", "data/a/b"], ["x/data"]),
+    "data/raw": (["data/raw", "data/raw/a"], ["x/data/raw/a", "data/rawer"]),
+    "data/raw/": (["data/raw/a"], ["data/raw", "x/data/raw/a"]),
+    "data/**": (["data/a", "data/a/b"], ["data", "x/data/a"]),
+    "data/**/raw": (["data/raw", "data/a/raw", "data/a/b/raw/c"], ["data/a/rawer", "x/data/raw"]),
+    "data/**/raw/b*": (["data/raw/b", "data/x/raw/bc"], ["data/raw/c", "data/raw"]),
+    "data/**/": (["data/a", "data/a/b"], ["data"]),
+    "data/*/x": (["data/a/x", "data/a/x/y"], ["data/x", "data/a/b/x"]),
+    "/*": (["a"], ["a/b"]),
+    "/*/": (["a/b", "a/b/c"], ["a"]),
+    "/f*": (["f", "foo/bar"], ["x/foo"]),
+    "f?o": (["foo", "x/fao/y"], ["fo", "fooo", "f/o"]),
+    r"f\*o": (["f*o"], ["foo"]),
+    r"my\ data/": (["my data/a"], ["my/data/a"]),
+    "a*b*c": (["abc", "axbxc", "abcbc"], ["ab", "acb"]),
+    "**": (["a", "a/b"], []),
+    "/.custody/": ([".custody/policy.yaml", ".custody/waivers/a.yaml"], ["x/.custody/a"]),
+}
+
+
+@pytest.mark.parametrize("pattern", GITHUB_PATTERNS)
+def test_github_patterns(pattern: str) -> None:
+    yes, no = GITHUB_PATTERNS[pattern]
+    found = github_pattern(pattern)
+    assert found is not None
+    assert [path for path in yes if not found.fits(path)] == []
+    assert [path for path in no if found.fits(path)] == []
+
+
+@pytest.mark.parametrize("pattern", ["!/data/", "/data/[ab].csv", r"\#x", "/data/***", "/", ""])
+def test_what_is_no_pattern_for_github(pattern: str) -> None:
+    assert github_pattern(pattern) is None
+
+
+# The same for GitLab, in the form in which it brings them: paths start with a slash there.
+GITLAB_LINES = {
+    "*": (["a", "a/b", ".x/y"], []),
+    "*.rb": (["a.rb", "config/database.rb", "app/controllers/users/x.rb"], ["a.rbx", "a.rb/x"]),
+    "README.md": (["README.md", "internal/README.md", "app/lib/README.md"], ["README.md/x"]),
+    "internal/README.md": (["internal/README.md", "docs/api/internal/README.md"], ["README.md"]),
+    "/README.md": (["README.md"], ["docs/README.md"]),
+    "/docs/": (["docs/a", "docs/a/b"], ["x/docs/a", "docs"]),
+    "lib/": (["lib/a", "ee/lib/a/b"], ["mylib/a"]),
+    "/docs": (["docs"], ["docs/a"]),
+    "/docs/*": (["docs/a", "docs/.hidden"], ["docs/a/b"]),
+    "/docs/**": (["docs/a"], ["docs/a/b"]),
+    "/docs/*.md": (["docs/a.md"], ["docs/a/b.md", "docs/a.rst"]),
+    "/docs/index.*": (["docs/index.md", "docs/index.xml"], ["docs/index"]),
+    "/docs/*spec*": (["docs/qa_specs.rb", "docs/runtime.spec"], ["docs/x/spec"]),
+    "/docs/*/README.md": (["docs/api/README.md"], ["docs/README.md", "docs/a/b/README.md"]),
+    "/docs/**/index.md": (["docs/index.md", "docs/api/index.md", "docs/api/graphql/index.md"], ["docs/index.mdx"]),
+    "foo/*": (["foo/bar", "baz/foo/bar"], ["fufoo/bar", "foo/a/b"]),
+    r"path\ with\ spaces/": (["path with spaces/docs.md", "x/path with spaces/a/b"], ["path/a"]),
+    r"\#file_with_pound.rb": (["#file_with_pound.rb", "examples/#file_with_pound.rb"], ["file_with_pound.rb"]),
+    "/data/[a-c].csv": (["data/a.csv", "data/c.csv"], ["data/d.csv", "data/[a-c].csv"]),
+    "/data/[!a-c].csv": (["data/d.csv"], ["data/a.csv"]),
+    "/data/[a": ([], ["data/[a", "data/a"]),
+    "/data/[]a]": ([], ["data/]a", "data/a]", "data/]"]),
+    "/data/[z-a]": (["data/z", "data/a"], ["data/m"]),
+    r"/data/\*": (["data/*"], ["data/a"]),
+    "/data/?.csv": (["data/a.csv"], ["data/ab.csv", "data/.csv"]),
+}
+
+
+@pytest.mark.parametrize("line", GITLAB_LINES)
+def test_gitlab_lines(line: str) -> None:
+    yes, no = GITLAB_LINES[line]
+    owners = GitLabOwners(f"{line} @owner\n")
+    assert [path for path in yes if owners.fault(path)] == []
+    assert [path for path in no if owners.fault(path) is None] == []
+
+
+_NAMES = st.text("ab*?", min_size=1, max_size=4)
+_FOLDERS = st.one_of(_NAMES, st.just("**"), st.just("*"))
+_PATTERNS = st.builds(
+    lambda start, names, end: start + "/".join(names) + end,
+    st.sampled_from(["", "/"]), st.lists(_FOLDERS, min_size=1, max_size=5), st.sampled_from(["", "/"]),
+)  # fmt: skip
+_PATHS = st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=6).map("/".join)
+
+
+def slowly(names: list[str], path: list[str], deep: bool) -> bool:
+    """A pattern's names against a path's, by trying everything."""
+    if not names:
+        return not path or deep
+    if names[0] == "**" and len(names) > 1:
+        return slowly(names[1:], path, deep) or (bool(path) and slowly(names, path[1:], deep))
+    plain = re.escape(names[0]).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+    return bool(path) and re.fullmatch(plain, path[0]) is not None and slowly(names[1:], path[1:], deep)
+
+
+@given(_PATTERNS, _PATHS)
+@settings(max_examples=1500, deadline=None)
+def test_github_patterns_match_as_a_plain_reading_does(pattern: str, path: str) -> None:
+    found = github_pattern(pattern)
+    if found is None:
+        assert "***" in pattern or pattern == "/"
+        return
+    names = pattern.strip("/").split("/") if pattern.strip("/") else [""]
+    if not pattern.startswith("/") and len(names) == 1:
+        names = ["**", *names]
+    last = names[-1]
+    if pattern.endswith("/") or last == "**":
+        expected = slowly([*names, "**", "*"] if last != "**" else [*names, "*"], path.split("/"), False)
+    else:
+        expected = slowly(names, path.split("/"), last != "*" or names == ["**", "*"])
+    assert found.fits(path) is expected
+
+
+@given(_PATTERNS, _PATHS)
+@settings(max_examples=1500, deadline=None)
+def test_gitlab_patterns_match_as_a_plain_reading_does(pattern: str, path: str) -> None:
+    normal = "/**/*" if pattern == "*" else pattern if pattern.startswith("/") else f"/**/{pattern}"
+    normal += "**/*" * normal.endswith("/")
+    found = gitlab_pattern(normal)
+    assert found is not None
+    assert found.fits(path) is slowly(normal[1:].split("/"), path.split("/"), False)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*a" * 2000 + "b", "**/a/" * 700 + "b", "**/*a*a*a*a*/" * 200 + "b", "/" * 3000, "?" * 4000, "*?" * 2000 + "c"],
+)
+def test_hostile_patterns_take_no_time(pattern: str) -> None:
+    paths = ["a" * 4000, "/".join("a" * 2000), "/".join(["a" * 100] * 40)]
+    with within(1):
+        for read in (github_pattern, gitlab_pattern):
+            found = read(pattern if pattern.startswith("/") or read is github_pattern else "/" + pattern)
+            for path in paths if found is not None else ():
+                found.fits(path)
+
+
+# ---------------------------------------------------------------------- whole files
+
+
+def test_the_last_line_that_fits_decides_and_one_without_owners_frees() -> None:
+    owners = GitHubOwners("* @all\n/apps/ @octocat\n/apps/github\n*.js @js # and why\n")
+    assert owned(owners, "x", "apps/a", "apps/github/a", "apps/github/a.js") == [True, True, False, True]
+    assert "line 3" in str(owners.fault("apps/github/a"))
+
+
+def test_github_passes_over_lines_that_it_cannot_read() -> None:
+    owners = GitHubOwners("/data/ @example/stewards\n!/data/a.csv\n/data/[ab].csv\n# /data/\n\n")
+    assert owned(owners, "data/a.csv", "data/b.csv") == [True, True]
+    assert owned(GitHubOwners("[Data] @team\n/data/\n"), "data/a.csv") == [False]
+
+
+@pytest.mark.parametrize(
+    ("owner", "good"),
+    [("@a-user", True), ("@org/team_1", True), ("docs@example.com", True), ("@emu_corp", True), ("user", False),
+     ("@", False), ("@org/", False), ("@org/a/b", False), ("mail@host", False), ("@@maintainer", False),
+     ("#@a", False)],
+)  # fmt: skip
+def test_owners_of_github(owner: str, good: bool) -> None:
+    assert owned(GitHubOwners(f"/data/ {owner}\n"), "data/x") == [good]
+    assert owned(GitHubOwners(f"/data/ @good {owner}\n"), "data/x") == [good or owner.startswith("#")]
+
+
+@pytest.mark.parametrize(
+    ("owner", "good"),
+    [("@a-user", True), ("@group/with-nested/subgroup", True), ("janedoe@gitlab.com", True), ("@@maintainer", True),
+     ("@@developers", True), ("@@guest", False), ("user", False), ("@", False)],
+)  # fmt: skip
+def test_owners_of_gitlab(owner: str, good: bool) -> None:
+    assert owned(GitLabOwners(f"/data/ {owner}\n"), "data/x") == [good]
+    assert owned(GitLabOwners(f"/data/ @good {owner}\n"), "data/x") == [True]
+
+
+def test_every_section_of_gitlab_is_judged_by_itself() -> None:
+    owners = GitLabOwners("[Code]\n* @coders\n/data/\n\n[Data]\n/data/ @stewards\n")
+    assert owned(owners, "x", "data/a") == [True, True]
+    assert owned(GitLabOwners("* @all\n/data/\n"), "x", "data/a") == [True, False]
+
+
+def test_the_owners_of_a_section_stand_for_lines_without() -> None:
+    owners = GitLabOwners("[Data][2] @stewards\n/data/\n/raw/ @raw\n[Docs]\n/docs/\n")
+    assert owned(owners, "data/a", "raw/a", "docs/a") == [True, True, False]
+
+
+def test_an_optional_section_asks_nobody_unless_it_is_required_elsewhere() -> None:
+    optional = GitLabOwners("^[Data] @stewards\n/data/\n")
+    assert owned(optional, "data/a") == [False]
+    assert "optional" in str(optional.fault("data/a"))
+    assert owned(GitLabOwners("^[Data] @s\n/data/\n[data]\n/x/ @s\n"), "data/a") == [True]
+
+
+def test_an_exclusion_counts_for_its_section_alone() -> None:
+    owners = GitLabOwners("* @all\n!*.rb\n\n[Ruby]\n*.rb @ruby\n!/config/**/*.rb\n")
+    assert owned(owners, "a.txt", "app/a.rb", "config/x/routes.rb") == [True, True, False]
+    assert owned(GitLabOwners("!/data/a\n/data/ @x\n/data/a @x\n"), "data/a", "data/b") == [False, True]
+
+
+def test_a_pattern_that_is_written_twice_keeps_its_place() -> None:
+    assert owned(GitLabOwners("/data/ @a\n*.csv\n/data/ @c\n"), "data/x.csv") == [False]
+
+
+def test_a_line_that_starts_with_a_bracket_is_a_heading() -> None:
+    assert owned(GitLabOwners("[ab].csv @x\n/data/ @y\n"), "a.csv", "data/a") == [False, True]
+    assert owned(GitLabOwners("Before [Data]\n*.md @x\n"), "a.md") == [True]
+
+
+def test_nothing_is_owned_by_what_is_not_text() -> None:
+    assert owned(GitLabOwners("* @a\n\0"), "x") == [False]
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "a@" * 100_000, "x " + "\\ " * 100_000, "[a]" + "[" * 100_000])
+def test_hostile_lines_take_no_time(text: str) -> None:
+    with within(2):
+        for owners in (GitHubOwners(text), GitLabOwners(text)):
+            owners.fault("data/a.csv")
