@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
+from .datasets import lineage_rules
 from .datasets import survey as surveys
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ ATTRIBUTES = Rule(
     "Take the attribute off these paths in .gitattributes, e.g. with `data/** -text -ident !filter`.",
     "Looks at working-tree-encoding, ident and filters other than lfs.",
 )  # fmt: skip
-RULES = (MISSING, INVALID, HOLLOW, ORPHAN, DUPLICATE, MISMATCH, AMBIGUOUS, ATTRIBUTES)
+RULES = (MISSING, INVALID, HOLLOW, ORPHAN, DUPLICATE, MISMATCH, AMBIGUOUS, ATTRIBUTES, *lineage_rules.RULES)
 
 _ATTRIBUTES = ("working-tree-encoding", "ident", "filter")
 
@@ -136,6 +137,7 @@ def check(case: Case) -> Iterator[Said]:
     for dataset in found.datasets:
         yield from _card(case, dataset, moved.get(dataset.card))
     yield from _duplicates(case, found.datasets)
+    yield from lineage_rules.check(case, found.datasets)
     yield from _names(case, found.datasets, found.undocumented)
     yield from _attributes(case, found.datasets, found.undocumented)
 

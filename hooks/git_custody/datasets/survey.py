@@ -185,6 +185,11 @@ def ids_of_all_cards(case: Case) -> dict[str, str]:
     return case.once("ids of all cards", _ids_of_all_cards)
 
 
+def ids_in(raw: bytes) -> list[str]:
+    """The dataset ids that a card states on lines of their own: one, unless it is written in an unusual way."""
+    return [found.decode("ascii") for found in re.findall(_ID, raw)]
+
+
 def _ids_of_all_cards(case: Case) -> dict[str, str]:
     cards = {}
     for path, entry in case.after.items():
@@ -195,9 +200,9 @@ def _ids_of_all_cards(case: Case) -> dict[str, str]:
     raw = case.read_many(cards.values())
     ids = {}
     for path, entry in cards.items():
-        found = re.findall(_ID, raw.get(entry.oid, b""))
+        found = ids_in(raw.get(entry.oid, b""))
         if len(found) == 1:
-            ids[path] = found[0].decode("ascii")
+            ids[path] = found[0]
         elif (document := case.document(entry, "data-card")) and isinstance(document.data, dict):
             ids[path] = str(document.data.get("id"))
     return ids
