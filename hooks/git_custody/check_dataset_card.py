@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .datasets import lineage_rules
+from .datasets import card_rules, lineage_rules
 from .datasets import survey as surveys
 
 if TYPE_CHECKING:
@@ -110,7 +110,18 @@ ATTRIBUTES = Rule(
     "Take the attribute off these paths in .gitattributes, e.g. with `data/** -text -ident !filter`.",
     "Looks at working-tree-encoding, ident and filters other than lfs.",
 )  # fmt: skip
-RULES = (MISSING, INVALID, HOLLOW, ORPHAN, DUPLICATE, MISMATCH, AMBIGUOUS, ATTRIBUTES, *lineage_rules.RULES)
+RULES = (
+    MISSING,
+    INVALID,
+    HOLLOW,
+    ORPHAN,
+    DUPLICATE,
+    MISMATCH,
+    AMBIGUOUS,
+    ATTRIBUTES,
+    *lineage_rules.RULES,
+    *card_rules.RULES,
+)
 
 _ATTRIBUTES = ("working-tree-encoding", "ident", "filter")
 
@@ -204,6 +215,10 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None) -> Iterator[Said]:
         )
     if isinstance(dataset.document.data, dict):
         yield from _typed_fields(case, dataset, entry.oid, dataset.document)
+        for pointer, said in card_rules.elsewhere(case, dataset):
+            yield Finding(INVALID, dataset.card, said, dataset.document.lines.get(pointer), subject=pointer)
+        yield from card_rules.incomplete(case, dataset)
+        yield from card_rules.version(case, dataset)
     # A card that lacks a title still binds the content that it records.
     if _says_content(dataset.document):
         yield from _content(case, dataset, dataset.document.data)
@@ -231,6 +246,7 @@ def _typed_fields(case: Case, dataset: Dataset, oid: str, document: Document) ->
 
 
 def _fields(case: Case, dataset: Dataset, data: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Finding]:
+    from .datasets.contradictions import faults
     from .datasets.hollow import hollow
 
     source = data.get("source")
@@ -238,33 +254,22 @@ def _fields(case: Case, dataset: Dataset, data: Mapping[str, object], lines: Map
     names = tuple(path.rpartition("/")[2] for path in dataset.files) if not dataset.is_folder else (
         dataset.path.rpartition("/")[2],
     )  # fmt: skip
-    typed = (
+    typed = [
         ("/title", data.get("title"), names),
         ("/description", data.get("description"), names),
         ("/source/publisher", source.get("publisher"), ()),
-    )
+        *((pointer, text, ()) for pointer, text in card_rules.typed(data)),
+    ]
     for pointer, value, file_names in typed:
         reason = hollow(value, file_names=file_names) if isinstance(value, str) else None
         if reason is not None:
             said = f"{pointer[1:].replace('/', '.')} {reason}"
             yield Finding(HOLLOW, dataset.card, said, lines.get(pointer), subject=pointer)
-    retrieved = source.get("retrieved")
-    if isinstance(retrieved, str) and _is_future(case, retrieved):
-        said = f"source.retrieved is {retrieved}, which lies in the future"
-        yield Finding(INVALID, dataset.card, said, lines.get("/source/retrieved"), subject="/source/retrieved")
+    for pointer, said in faults(data, case.today):
+        yield Finding(INVALID, dataset.card, said, lines.get(pointer), subject=pointer)
     expression = data.get("license")
     if isinstance(expression, str):
         yield from _license(case, dataset, expression, lines.get("/license"))
-
-
-def _is_future(case: Case, text: str) -> bool:
-    from datetime import date, timedelta
-
-    try:
-        # One day of grace: it is already tomorrow in another time zone.
-        return date.fromisoformat(text) > case.today + timedelta(days=1)
-    except ValueError:
-        return False  # said by the schema
 
 
 def _license(case: Case, dataset: Dataset, expression: str, line: int | None) -> Iterator[Finding]:
@@ -306,7 +311,7 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
 
 
 def _duplicates(case: Case, datasets: Iterable[Dataset]) -> Iterator[Finding]:
-    mine = {dataset.id for dataset in datasets if dataset.files} - {None}
+    mine = {dataset.id for dataset in datasets if dataset.files and _is_new_id(case, dataset)} - {None}
     if not mine:
         return
     by_id: dict[str, list[str]] = {}
@@ -319,6 +324,17 @@ def _duplicates(case: Case, datasets: Iterable[Dataset]) -> Iterator[Finding]:
             said = f'the id "{dataset.id}" is also that of {keeper}'
             fix = new_id(dataset.card)
             yield Finding(DUPLICATE, dataset.card, said, line, fix=(fix,), subject=dataset.id or "")
+
+
+def _is_new_id(case: Case, dataset: Dataset) -> bool:
+    """Whether the change brings the id, so that all cards have to be asked for another one with it."""
+    change = case.changed.get(dataset.card)
+    if case.is_whole:
+        return True
+    if change is None or change.before is None or not change.before.is_file:
+        return change is not None
+    raw = case.read_many([change.before]).get(change.before.oid, b"")
+    return surveys.ids_in(raw) != [dataset.id]
 
 
 def new_id(card: str) -> Command:
@@ -365,7 +381,7 @@ def _names(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str])
         return
     folded: dict[str, list[str]] = {}
     keys = {_fold(path) for path in mine}
-    for path in case.after:
+    for path in case.after.alike(keys):
         key = _fold(path)
         if key in keys:
             folded.setdefault(key, []).append(path)
@@ -396,7 +412,7 @@ def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[
         kind = assets.classify(path, case.policy.datasets, case.policy.models)
         if kind in ("dataset", "model") or (rules_change and assets.cards_over(path, case.after)):
             paths.add(path)
-    if not paths or not any(path.rpartition("/")[2] == ".gitattributes" for path in case.after):
+    if not paths or not any(path.rpartition("/")[2] == ".gitattributes" for path in case.after.ending(".gitattributes")):
         return
     for path, values in sorted(case.attributes(sorted(paths), _ATTRIBUTES).items()):
         for name, value in sorted(values.items()):

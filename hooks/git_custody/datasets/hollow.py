@@ -27,7 +27,7 @@ _PLACEHOLDERS = frozenset(
 _SLOT = re.compile(
     r"(?:(?:NEW|YOUR|THE|DATASET|SOURCE)[_ -])?"
     r"(?:TITLE|PUBLISHER|URL|SOURCE|SPDX[_ -]ID|REASON|TEXT|NAME|OWNER|DESCRIPTION|LICEN[CS]E|DATE|DAY|PATH"
-    r"|EMAIL|YYYY-MM-DD)\Z"
+    r"|EMAIL|YYYY-MM-DD|PURPOSE|CONTACT|MODEL|METHOD|STEP|TOOL)\Z"
 )
 _FIELD = (
     r"(?:dataset|data|file|source|short|brief|full)?\s*"
