@@ -278,6 +278,12 @@ pickles: {globals: ["numpy.*"]}
             "sources.trusted gains https://x.org/**",
             9,
         ),
+        (
+            '[{match: "https://zenodo.org/**", reason: r}]',
+            "[]",
+            "sources.trusted is emptied, so that no source is asked about",
+            9,
+        ),
         ("changed: block, un", "changed: allow, un", "absent_content.changed goes", 10),
         ("unchanged: block", "unchanged: allow", "absent_content.unchanged goes", 10),
         ("plain_blob_max: 10MB", "plain_blob_max: 11MB", "from 10000000 to 11000000 bytes", 11),
@@ -294,6 +300,29 @@ def test_asking_for_less_warns_at_commit_and_blocks_in_a_range(
     assert [(s.rule, s.path, s.blocks) for s in found] == [("policy-weakened", POLICY, True)], found
     assert message in found[0].message
     assert repo.range("main", "change").findings[0].line == line
+
+
+def test_the_first_trusted_sources_ask_for_more(repo: Repo) -> None:
+    trusted = policy('sources: {trusted: [{match: "https://zenodo.org/**", reason: r}]}\n')
+    assert both(repo, {POLICY: policy()}, {POLICY: trusted}) == []
+
+
+@pytest.mark.parametrize(
+    ("match", "message"),
+    [
+        ("zenodo.org/**", "does not begin with a scheme"),
+        ("https://*.zenodo.org/**", "name each host"),
+        ("https://zenodo.org", "write https://zenodo.org/**"),
+        ("https://user@zenodo.org/**", "names a user"),
+        ("https://z\u0435nodo.org/**", "mixes Cyrillic and Latin letters"),
+    ],
+)
+def test_a_source_that_is_no_pattern(repo: Repo, match: str, message: str) -> None:
+    text = f'version: 1\nsources:\n  trusted:\n    - {{match: "{match}", reason: an archive}}\n'
+    repo.stage({POLICY: text})
+    (finding,) = repo.judge().findings
+    assert (finding.rule.name, finding.line, finding.blocks) == ("invalid-policy", 4, True)
+    assert message in finding.message
 
 
 def test_a_dated_edition_where_the_newest_was_asked_for_is_less(repo: Repo) -> None:

@@ -215,6 +215,8 @@ def _policy(case: Case, after: State) -> Iterator[Finding]:
                 said = f"also names {hook}, and this version of git-custody has {', '.join(case.hooks)}"
                 yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get(f"/also/{number}"), subject=said)
         yield from _formats(after.policy.formats_allow, lines)
+        yield from _regimes(after)
+        yield from _sources(after.policy.trusted_sources, lines)
         for section, coverage in (("datasets", after.policy.datasets), ("models", after.policy.models)):
             for key, globs in (("include", coverage.include), ("exclude", coverage.exclude)):
                 for number, glob in enumerate(globs):
@@ -240,6 +242,25 @@ def _formats(allowed: Sequence[str], lines: Mapping[str, int]) -> Iterator[Findi
             if said := why_not(name):
                 line = lines.get(f"/formats/allow/{number}")
                 yield Finding(INVALID_POLICY, assets.POLICY, said, line, subject=said)
+
+
+def _sources(patterns: Sequence[str], lines: Mapping[str, int]) -> Iterator[Finding]:
+    for number, pattern in enumerate(patterns):
+        from .datasets.sources import fault
+
+        if why := fault(pattern):
+            said = f'sources.trusted holds "{pattern}", which {why}'
+            line = lines.get(f"/sources/trusted/{number}/match")
+            yield Finding(INVALID_POLICY, assets.POLICY, said, line, subject=said)
+
+
+def _regimes(after: State) -> Iterator[Finding]:
+    if not after.policy.regimes or after.document is None:
+        return
+    from .datasets.regime_names import faults
+
+    for pointer, said in faults(after.document.data["regimes"]):
+        yield Finding(INVALID_POLICY, assets.POLICY, said, _line(after.document, pointer), subject=said)
 
 
 def _is_misspelled(path: str) -> bool:

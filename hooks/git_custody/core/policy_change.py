@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .git import Entry
-    from .policy import Policy
+    from .policy import OwnRegime, Policy
     from .waivers import Waiver
 
 
@@ -50,8 +50,13 @@ def weakenings(before: Policy, after: Policy, levels: Mapping[str, int]) -> Iter
         said = f"grace_days goes from {before.grace_days} to {after.grace_days} for expired waivers"
         yield Weakening("/grace_days", "", said)
     yield from _licenses(before, after)
-    for match in sorted(set(after.trusted_sources) - set(before.trusted_sources)):
-        yield Weakening("/sources/trusted", match, "sources.trusted gains")
+    if before.trusted_sources and not after.trusted_sources:
+        said = "sources.trusted is emptied, so that no source is asked about"
+        yield Weakening("/sources/trusted", "", said)
+    elif before.trusted_sources:  # before there were any, every source would do
+        for match in sorted(set(after.trusted_sources) - set(before.trusted_sources)):
+            yield Weakening("/sources/trusted", match, "sources.trusted gains")
+    yield from _regimes(before.regimes, after.regimes)
     for known in sorted(set(after.formats_allow) - set(before.formats_allow)):
         yield Weakening("/formats/allow", known, "formats.allow gains")
     for name in sorted(set(after.pickles_globals) - set(before.pickles_globals)):
@@ -70,6 +75,30 @@ def weakenings(before: Policy, after: Policy, levels: Mapping[str, int]) -> Iter
     if after.content_scan_max < before.content_scan_max:
         said = f"sizes.content_scan_max shrinks from {before.content_scan_max} to {after.content_scan_max} bytes"
         yield Weakening("/sizes/content_scan_max", "", said)
+
+
+def _regimes(before: Sequence[str | OwnRegime], after: Sequence[str | OwnRegime]) -> Iterator[Weakening]:
+    """Regimes that are gone, and own ones that ask for fewer answers or of fewer cards."""
+    left = {item if isinstance(item, str) else item.id for item in after}
+    own = [item for item in after if not isinstance(item, str)]
+    for old in dict.fromkeys(before):
+        name = old if isinstance(old, str) else old.id
+        if name not in left:
+            yield Weakening("/regimes", name, "regimes no longer names")
+        elif (old not in after) if isinstance(old, str) else not _still_needs(old, own):
+            yield Weakening(f"/regimes/{name}", "", f"regimes asks for less than before in {name}")
+
+
+def _still_needs(old: OwnRegime, others: Iterable[OwnRegime]) -> bool:
+    """Whether whatever the one called for is called for by others of its name: under no more facts."""
+    facts = dict(old.when)
+    asked = {
+        need
+        for other in others
+        if other.id == old.id and all(field in facts and set(facts[field]) <= set(v) for field, v in other.when)
+        for need in other.needs
+    }
+    return set(old.needs) <= asked
 
 
 def _version(requires: str) -> list[int]:
