@@ -88,6 +88,7 @@ class Case:
         settings: Settings,
         hooks: Sequence[Hook],
         today: date | None = None,
+        chosen: Sequence[Hook] = (),
     ) -> None:
         self._git = git
         self._cache = cache
@@ -98,6 +99,7 @@ class Case:
         self.settings = settings
         self.policy = settings.policy
         self._hooks = hooks
+        self._chosen = chosen
         self._today = today
 
     @cached_property
@@ -109,6 +111,17 @@ class Case:
     def rules(self) -> Mapping[str, Rule]:
         """All rules there are, by name."""
         return {rule.name: rule for hook in self._hooks for rule in hook.rules}
+
+    def level_of(self, hook: Hook) -> int:
+        """The level at which a hook's rules are enforced in this run: the policy's, or the hook's own where it runs
+        alone or the policy names it.
+        """
+        named = len(self._chosen) == 1 or hook.id in self.policy.also
+        return max(self.policy.level, hook.level) if named else self.policy.level
+
+    def enforces(self, rule: Rule) -> bool:
+        """Whether a finding of this rule counts in this run: what is dear need not be worked out where it does not."""
+        return any(rule in hook.rules and rule.level <= self.level_of(hook) for hook in self._chosen)
 
     @property
     def today(self) -> date:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from .owner_patterns import github_pattern, gitlab_pattern
 
 if TYPE_CHECKING:
-
     from .owner_patterns import PathPattern
 
 GITHUB = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
@@ -32,6 +31,11 @@ _GITLAB_OWNER = re.compile(
 )  # fmt: skip
 _GITLAB_HEADING = re.compile(r"(\^)?\[(.*?)\](?:\[(\d*?)\])?(\s+[@\w.\-/\s+]*)?")
 _HEADING_LINE = re.compile(r"(?m)^[ \t]*\^?\[[^\]\n]+\](?:\[\d*\])?(?:[ \t]+@|[ \t]*$)")
+
+
+def has_headings(text: str) -> bool:
+    """Whether a file is written in sections, which only GitLab has."""
+    return _HEADING_LINE.search(text) is not None
 
 
 class Line(NamedTuple):

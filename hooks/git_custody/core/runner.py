@@ -51,7 +51,7 @@ def judge(
         if settings.policy.exists:
             notes.append("first-policy: the base has no policy, so that of the head was used")
     _require_version(settings)
-    case = Case(git, cache, change_set, settings, hooks, today)
+    case = Case(git, cache, change_set, settings, hooks, today, chosen)
     if by_hand:
         _refuse_unknown(case, request.paths)
     findings, not_judged, errors = _collect(case, chosen, request)
@@ -135,7 +135,7 @@ def _collect(
     not_judged: list[NotJudged] = []
     errors: list[CannotJudge] = []
     for hook in chosen:
-        level = _level(hook, case.policy.level, case.policy.also, alone=len(chosen) == 1)
+        level = case.level_of(hook)
         for said in _say(hook, case):
             if isinstance(said, CannotJudge):
                 errors.append(said)
@@ -154,12 +154,6 @@ def _say(hook: Hook, case: Case) -> Iterator[Said]:
         yield from hook.check(case)
     except CannotJudge as error:
         yield error
-
-
-def _level(hook: Hook, level: int, also: Sequence[str], *, alone: bool) -> int:
-    if alone or hook.id in also:
-        return max(level, hook.level)
-    return level
 
 
 def weigh(finding: Finding, case: Case) -> Finding:
@@ -209,7 +203,7 @@ def _settle(
     parents = (case.change_set.base, *case.change_set.parents)
     for parent in parents:
         if parent is not None:
-            its = Case(git, cache, of_parent(git, case.change_set, parent), case.settings, hooks, case.today)
+            its = Case(git, cache, of_parent(git, case.change_set, parent), case.settings, hooks, case.today, chosen)
             for finding in _collect(its, chosen, request)[0]:
                 brought.setdefault(fingerprint(finding), []).append(its)
     return [
