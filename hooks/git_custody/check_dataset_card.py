@@ -42,6 +42,7 @@ from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
 from .datasets import card_rules, lineage_rules
 from .datasets import survey as surveys
+from .datasets.metadata import disagreement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -121,6 +122,7 @@ RULES = (
     ATTRIBUTES,
     *lineage_rules.RULES,
     *card_rules.RULES,
+    *disagreement.RULES,
 )
 
 _ATTRIBUTES = ("working-tree-encoding", "ident", "filter")
@@ -151,6 +153,7 @@ def check(case: Case) -> Iterator[Said]:
     yield from lineage_rules.check(case, found.datasets)
     yield from _names(case, found.datasets, found.undocumented)
     yield from _attributes(case, found.datasets, found.undocumented)
+    yield from disagreement.check(case)
 
 
 def add_new(case: Case, path: str, folder: str | None = None, *extra: str | Slot) -> Command:

@@ -1,0 +1,91 @@
+"""Croissant, JSON-LD about a dataset: versions 1.0 and 1.1 (https://docs.mlcommons.org/croissant/docs/)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .facts import Notes, Stated, Subject, first_text, listed, named, only
+from .loading import load_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STANDARD = "Croissant"
+_PREFIXES = ("", "sc:", "schema:", "https://schema.org/", "http://schema.org/", "cr:")
+_MANY_CREATORS = 5
+
+
+def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
+    """What a Croissant file says of a dataset; None when it is none, or names other files."""
+    loaded = load_json(raw)
+    data = loaded.data if loaded is not None else None
+    if loaded is None or not isinstance(data, dict) or not _is_dataset(data):
+        return None
+    notes = Notes(file, loaded.lines)
+    resources = list(_resources(data))
+    matched = 0
+    for index, resource in resources:
+        path, by_path = named(subject, file, get(resource, "contentUrl"))
+        matched += path is not None
+        if path is not None and by_path:
+            for algorithm in ("sha256", "md5"):
+                notes.add_digest(path, algorithm, get(resource, algorithm), f"/distribution/{index}/{algorithm}")
+    is_own = subject.is_folder and file.rpartition("/")[0] == subject.path
+    is_own = is_own or file in (f"{subject.path}.croissant.json",)
+    if not is_own and not matched:
+        return None
+    is_whole = is_own or (matched == len(resources) and matched == len(subject.files))
+    _shared(notes, data)
+    if is_whole:
+        _of_whole(notes, data)
+    return notes.stated(STANDARD, "whole" if is_whole else "part")
+
+
+def _is_dataset(data: dict[str, Any]) -> bool:
+    kinds = [str(kind).rpartition(":")[2].rpartition("/")[2] for kind in listed(data.get("@type"))]
+    return "Dataset" in kinds
+
+
+def _resources(data: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The files that lie in none of the others."""
+    for index, resource in enumerate(listed(get(data, "distribution"))):
+        if isinstance(resource, dict) and "FileObject" in str(resource.get("@type")):
+            if get(resource, "containedIn") is None:
+                yield index, resource
+
+
+def _shared(notes: Notes, data: dict[str, Any]) -> None:
+    """What is true of each file of the dataset."""
+    said = only(get(data, "license"))
+    notes.add_license(first_text(said, ("url", "@id", "name")), "/license")
+    notes.add("publisher", _names(get(data, "publisher")), "/publisher")
+    notes.add("publisher", _names(get(data, "creator")), "/creator")
+    notes.add("url", first_text(only(get(data, "url")), ("@id",)), "/url")
+    notes.add("version", _text(get(data, "version")), "/version")
+    notes.add("published", (_text(get(data, "datePublished")) or "")[:10], "/datePublished")
+
+
+def _of_whole(notes: Notes, data: dict[str, Any]) -> None:
+    notes.add("title", _text(get(data, "alternateName")) or _text(get(data, "name")), "/name")
+    notes.add("description", _text(get(data, "description")), "/description")
+    tags = (first_text(tag, ("name", "alternateName")) for tag in listed(get(data, "inLanguage")))
+    notes.add("language", " ".join(tag for tag in tags if tag and " " not in tag), "/inLanguage")
+
+
+def get(data: dict[str, Any], key: str) -> Any:
+    """A field under any of the names that schema.org's context gives it."""
+    return next((data[prefix + key] for prefix in _PREFIXES if prefix + key in data), None)
+
+
+def _text(value: Any) -> str | None:
+    """A text, also one that says its language."""
+    value = only(value)
+    if isinstance(value, dict):
+        found = value.get("@value", value.get("en", next(iter(value.values()), None)))
+        return found if isinstance(found, str) else None
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else None
+
+
+def _names(value: Any) -> str | None:
+    names = [name for one in listed(value) if (name := _text(get(one, "name") if isinstance(one, dict) else one))]
+    return ", ".join(names) if 0 < len(names) <= _MANY_CREATORS else None

@@ -1,0 +1,69 @@
+"""Data components of a CycloneDX bill of materials, JSON: versions 1.5 to 1.7 (https://cyclonedx.org/docs/1.6/json/)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .facts import Notes, Stated, Subject, first_text, listed, only
+from .loading import load_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STANDARD = "CycloneDX"
+MAX_COMPONENTS = 10_000
+_URL_TYPES = ("distribution", "source-distribution", "website")
+
+
+def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
+    """What a bill of materials says of a dataset; None when none of its data components is this one."""
+    loaded = load_json(raw)
+    data = loaded.data if loaded is not None else None
+    if loaded is None or not isinstance(data, dict) or data.get("bomFormat") != "CycloneDX":
+        return None
+    found = list(_data_components(data))
+    is_own = file == f"{subject.path}.cdx.json"
+    mine = [one for one in found if one[1].get("name") in (subject.path, subject.name)]
+    if is_own and len(found) == 1:
+        mine = found
+    if len(mine) != 1:
+        return None
+    pointer, component = mine[0]
+    notes = Notes(file, loaded.lines)
+    _facts(notes, component, pointer)
+    if not subject.is_folder and len(subject.files) == 1:
+        for index, one in enumerate(listed(component.get("hashes"))):
+            if isinstance(one, dict):
+                algorithm = str(one.get("alg")).lower().replace("-", "")
+                notes.add_digest(
+                    next(iter(subject.files)), algorithm, one.get("content"), f"{pointer}/hashes/{index}/content"
+                )
+    return notes.stated(STANDARD, "whole")
+
+
+def _data_components(data: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    metadata = data.get("metadata")
+    subject = metadata.get("component") if isinstance(metadata, dict) else None
+    if isinstance(subject, dict) and subject.get("type") == "data":
+        yield "/metadata/component", subject
+    for index, component in enumerate(listed(data.get("components"))[:MAX_COMPONENTS]):
+        if isinstance(component, dict) and component.get("type") == "data":
+            yield f"/components/{index}", component
+
+
+def _facts(notes: Notes, component: dict[str, Any], above: str) -> None:
+    notes.add("title", component.get("name"), f"{above}/name")
+    notes.add("description", component.get("description"), f"{above}/description")
+    notes.add("version", component.get("version"), f"{above}/version")
+    said = only(component.get("licenses"))
+    if isinstance(said, dict):
+        notes.add_license(said.get("expression"), f"{above}/licenses/0/expression")
+        listed_one = said.get("license")
+        if isinstance(listed_one, dict):
+            for key in ("id", "url"):
+                notes.add_license(listed_one.get(key), f"{above}/licenses/0/license/{key}")
+    for key in ("publisher", "supplier", "manufacturer"):
+        notes.add("publisher", first_text(component.get(key), ("name",)), f"{above}/{key}")
+    for index, one in enumerate(listed(component.get("externalReferences"))):
+        if isinstance(one, dict) and one.get("type") in _URL_TYPES:
+            notes.add("url", one.get("url"), f"{above}/externalReferences/{index}/url")

@@ -1,0 +1,70 @@
+"""Data Package, datapackage.json: versions 1 and 2 (https://datapackage.org/standard/data-package/)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .facts import DIGEST_LENGTHS, Notes, Stated, Subject, first_text, listed, named, only
+from .loading import load_json
+
+STANDARD = "Data Package"
+
+
+def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
+    """What a datapackage.json says of a dataset; None when it is none, or names other files."""
+    loaded = load_json(raw)
+    data = loaded.data if loaded is not None else None
+    if loaded is None or not isinstance(data, dict) or not isinstance(data.get("resources"), list):
+        return None
+    notes = Notes(file, loaded.lines)
+    resources = [resource for resource in data["resources"] if isinstance(resource, dict)]
+    mine: list[tuple[int, dict[str, Any]]] = []
+    for index, resource in enumerate(data["resources"]):
+        if isinstance(resource, dict):
+            found = [named(subject, file, path) for path in listed(resource.get("path"))]
+            if any(path for path, _ in found):
+                mine.append((index, resource))
+            if len(found) == 1 and found[0][0] and found[0][1]:
+                _digest(notes, found[0][0], resource.get("hash"), f"/resources/{index}/hash")
+    is_own = subject.is_folder and file.rpartition("/")[0] == subject.path
+    if not is_own and not mine:
+        return None
+    # What a resource says of itself stands before what its package says of all.
+    if len(mine) == 1 and not subject.is_folder:
+        _common(notes, mine[0][1], f"/resources/{mine[0][0]}")
+    differ = any("licenses" in resource for resource in resources) and subject.is_folder
+    _common(notes, {**data, "licenses": None} if differ else data, "")
+    is_whole = is_own or (len(mine) == len(resources) and len(subject.files) == len(mine))
+    if is_whole:
+        notes.add("title", data.get("title"), "/title")
+        notes.add("description", data.get("description"), "/description")
+    return notes.stated(STANDARD, "whole" if is_whole else "part")
+
+
+def _common(notes: Notes, holder: dict[str, Any], above: str) -> None:
+    if above:
+        notes.add("title", holder.get("title"), f"{above}/title")
+        notes.add("description", holder.get("description"), f"{above}/description")
+    said = only(holder.get("licenses"))
+    if isinstance(said, dict):
+        notes.add_license(said.get("name"), f"{above}/licenses/0/name")
+        notes.add_license(said.get("path"), f"{above}/licenses/0/path")
+    source = only(holder.get("sources"))
+    if isinstance(source, dict):
+        notes.add("url", source.get("path"), f"{above}/sources/0/path")
+        notes.add("publisher", source.get("title"), f"{above}/sources/0/title")
+    notes.add("version", holder.get("version"), f"{above}/version")
+    created = holder.get("created")
+    notes.add("published", created[:10] if isinstance(created, str) else None, f"{above}/created")
+    for index, one in enumerate(listed(holder.get("contributors"))):
+        if isinstance(one, dict) and "publisher" in (*listed(one.get("roles")), one.get("role")):
+            notes.add("publisher", first_text(one, ("title", "organization")), f"{above}/contributors/{index}")
+
+
+def _digest(notes: Notes, path: str, said: object, pointer: str) -> None:
+    """A hash as the standard writes it: MD5 unless another algorithm stands before it."""
+    if isinstance(said, str):
+        algorithm, colon, digits = said.partition(":")
+        algorithm = algorithm.lower().replace("-", "") if colon else "md5"
+        if algorithm in DIGEST_LENGTHS:
+            notes.add_digest(path, algorithm, digits if colon else said, pointer)
