@@ -218,7 +218,7 @@ def _values(field: dict[str, Any]) -> str:
         return f"`{field['const']}`"
     if field.get("type") == "array":
         items = field["items"]
-        if "properties" in items:
+        if items.get("type") == "object":
             return "a list of " + ", ".join(f"`{name}`" for name in items["properties"])
         return f"a list of: {items['description']}" if "enum" not in items else "a list of hook ids"
     if field.get("type") == "integer":

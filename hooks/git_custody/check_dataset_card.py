@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .datasets import card_rules, lineage_rules
+from .datasets import card_rules, lineage_rules, regulation
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
 
@@ -122,6 +122,7 @@ RULES = (
     ATTRIBUTES,
     *lineage_rules.RULES,
     *card_rules.RULES,
+    *regulation.RULES,
     *disagreement.RULES,
 )
 
@@ -149,6 +150,7 @@ def check(case: Case) -> Iterator[Said]:
         case.sizes(entry for dataset in found.datasets for entry in dataset.files.values() if entry.is_file)
     for dataset in found.datasets:
         yield from _card(case, dataset, moved.get(dataset.card))
+        yield from regulation.check(case, dataset)
     yield from _duplicates(case, found.datasets)
     yield from lineage_rules.check(case, found.datasets)
     yield from _names(case, found.datasets, found.undocumented)
@@ -415,7 +417,7 @@ def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[
         kind = assets.classify(path, case.policy.datasets, case.policy.models)
         if kind in ("dataset", "model") or (rules_change and assets.cards_over(path, case.after)):
             paths.add(path)
-    if not paths or not any(path.rpartition("/")[2] == ".gitattributes" for path in case.after.ending(".gitattributes")):
+    if not paths or not case.after.ending(".gitattributes"):
         return
     for path, values in sorted(case.attributes(sorted(paths), _ATTRIBUTES).items()):
         for name, value in sorted(values.items()):

@@ -53,6 +53,18 @@ GLOBALS = (
 )  # fmt: skip
 
 
+class OwnRegime(NamedTuple):
+    """A demand of the maintainer's own: where a data card states all facts in `when`, it has to answer `needs`.
+
+    `when` pairs fields of the card with the values that count, `needs` are fields; both in dotted notation.
+    """
+
+    id: str
+    title: str
+    when: tuple[tuple[str, tuple[str, ...]], ...]
+    needs: tuple[str, ...]
+
+
 class Policy(NamedTuple):
     """What a repository asks for. Field by field as in the file (docs/policy.md)."""
 
@@ -68,6 +80,7 @@ class Policy(NamedTuple):
     licenses_deny: tuple[str, ...] = ()
     licenses_review: tuple[str, ...] = ()
     trusted_sources: tuple[str, ...] = ()
+    regimes: tuple[str | OwnRegime, ...] = ()
     formats_allow: tuple[str, ...] = FORMATS
     pickles_globals: tuple[str, ...] = GLOBALS
     absent_changed: str = "block"
@@ -155,6 +168,7 @@ def read_policy(document: Document | None) -> Policy:
             for source in _section(data, "sources").get("trusted") or ()
             if isinstance(source, dict) and isinstance(source.get("match"), str)
         ),
+        regimes=_regimes(data.get("regimes")),
         formats_allow=_words_or(_section(data, "formats").get("allow"), FORMATS),
         pickles_globals=_words_or(_section(data, "pickles").get("globals"), GLOBALS),
         absent_changed=_one_of(_section(data, "absent_content"), "changed", ("block", "allow"), "block"),
@@ -193,6 +207,18 @@ def _section(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _words(value: object) -> tuple[str, ...]:
     return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()
+
+
+def _regimes(value: object) -> tuple[str | OwnRegime, ...]:
+    found: list[str | OwnRegime] = []
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, str):
+            found.append(item)
+        elif isinstance(item, dict) and isinstance(item.get("id"), str):
+            when = tuple((field, _words(values)) for field, values in _section(item, "when").items())
+            title = _text(item, "title", None) or item["id"]
+            found.append(OwnRegime(item["id"], title, when, _words(item.get("needs"))))
+    return tuple(found)
 
 
 def _words_or(value: object, default: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,7 +33,8 @@ _TYPED = (
     ("intended_use", None), ("stewards", "contact"), ("processing", "step"), ("synthetic", "generator"),
     ("anonymisation", "method"), ("retention", "policy"), ("consent", "withdrawal"), ("source_review", "reviewer"),
     ("source_review", "reason"), ("ip_review", "reviewer"), ("regulatory_reviews", "reviewer"),
-    ("collection", "description"), ("erasure_contact", None),
+    ("collection", "description"), ("erasure_contact", None), ("dpia", None), ("eu_ai_act", "bias_examination"),
+    ("eu_ai_act", "gaps"), ("eu_ai_act", "representativeness"), ("known_bias", None), ("limitations", None),
 )  # fmt: skip
 
 

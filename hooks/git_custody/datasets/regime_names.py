@@ -1,0 +1,92 @@
+"""What is wrong with the regimes of a policy: ids that nobody knows, own ones that speak of no field of a data card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.documents import nearest
+from ..core.metadata import read_schema
+from .regimes import BY_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# What a regime is called by people who do not look its id up.
+_MEANT = {
+    "dsgvo": "gdpr", "rgpd": "gdpr", "avg": "gdpr", "eu-gdpr": "gdpr", "gdpr-uk": "uk-gdpr", "dpa": "uk-gdpr",
+    "ai-act": "eu-ai-act", "aia": "eu-ai-act", "euaia": "eu-ai-act", "eu-ai": "eu-ai-act", "gpai": "eu-ai-act",
+    "high-risk": "eu-ai-act-high-risk", "cpra": "ccpa", "dsg": "fadp", "revdsg": "fadp", "ndsg": "fadp",
+    "hippa": "hipaa",
+}  # fmt: skip
+
+
+def faults(items: object) -> Iterator[tuple[str, str]]:
+    """Tell what is wrong in the list `regimes` of a policy that was read: JSON pointer and a sentence."""
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        pointer = f"/regimes/{index}"
+        if isinstance(item, str) and item not in BY_ID:
+            yield pointer, _unknown(item)
+        elif isinstance(item, dict) and isinstance(item.get("id"), str):
+            yield from ((pointer, said) for said in _own(item))
+
+
+def _unknown(name: str) -> str:
+    meant = _MEANT.get(name) or nearest(name, BY_ID)
+    said = f'regimes names "{name[:40]}", and nothing is known of it'
+    return f'{said}; did you mean "{meant}"?' if meant else f"{said}: there are {', '.join(BY_ID)}"
+
+
+def _own(item: Mapping[str, Any]) -> Iterator[str]:
+    name = item["id"][:40]
+    if name in BY_ID:
+        yield f'regimes describes "{name}" anew, which is the id of {BY_ID[name].short}: give yours another'
+    needs, when = item.get("needs"), item.get("when")
+    for field in needs if isinstance(needs, list) else ():
+        if isinstance(field, str) and (fault := _no_field(field)):
+            yield f'the regime "{name}" needs "{field[:100]}", {fault}'
+    for field, values in when.items() if isinstance(when, dict) else ():
+        if fault := _no_field(field):
+            yield f'the regime "{name}" asks when "{field[:100]}" has a value, {fault}'
+            continue
+        choices = _choices(field)
+        for value in values if isinstance(values, list) else ():
+            if choices and isinstance(value, str) and value not in choices:
+                near = nearest(value, choices)
+                hint = f'did you mean "{near}"?' if near else f"it has {', '.join(choices)}"
+                yield f'the regime "{name}" asks when {field} is "{value[:100]}", which it never is; {hint}'
+
+
+def _no_field(name: str) -> str | None:
+    """What follows the name of a field that a data card does not have; None for one that it has."""
+    if name.startswith("x-") or _field(name) is not None:
+        return None
+    parent, _, last = name.rpartition(".")
+    beside = _fields(parent)
+    near = nearest(last, beside)
+    said = "which is no field of a data card"
+    if near is None:
+        return said
+    return f'{said}; did you mean "{parent}.{near}"?' if parent else f'{said}; did you mean "{near}"?'
+
+
+def _field(name: str) -> Mapping[str, Any] | None:
+    """The schema of a field in dotted notation; of a list, that of its items."""
+    schema = read_schema("data-card")
+    found: Mapping[str, Any] = schema
+    for key in name.split("."):
+        found = found.get("properties", {}).get(key)
+        if found is None:
+            return None
+        found = {**schema["$defs"].get(str(found.get("$ref", "")).rpartition("/")[2], {}), **found}
+        if found.get("type") == "array":
+            found = {**found["items"]}
+    return found
+
+
+def _fields(name: str) -> list[str]:
+    found = _field(name) if name else read_schema("data-card")
+    return list(found.get("properties", {})) if found else []
+
+
+def _choices(name: str) -> list[str]:
+    return [str(choice) for choice in (_field(name) or {}).get("enum", ())]
