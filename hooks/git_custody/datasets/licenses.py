@@ -13,9 +13,12 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from ..core.metadata import nearest
+from .huggingface_licenses import HUB_LICENSES
 
 MAX_LENGTH = 1000
 MAX_PARENTHESES = 50
+# Of AND over many ORs there are exponentially many.
+MAX_BRANCHES = 64
 
 Status = Literal["ok", "invalid", "denied", "review"]
 _WORSE: dict[str, int] = {"ok": 0, "review": 1, "denied": 2, "invalid": 3}
@@ -30,12 +33,14 @@ class LicenseVerdict(NamedTuple):
     """What becomes of a licence expression.
 
     `status`: ok; invalid, not an SPDX expression; denied, by the policy; review, neither allowed nor denied.
-    `message` is a sentence for a person. `suggestion` is the whole expression as it was probably meant.
+    `message` is a sentence for a person. `suggestion` is the whole expression as it was probably meant. `branch` is
+    what the verdict rests on: where there are alternatives, the chosen one.
     """
 
     status: Status
     message: str
     suggestion: str | None
+    branch: str = ""
 
 
 class _Known(NamedTuple):
@@ -53,7 +58,13 @@ def check_license(expression: str, allow: Sequence[str], deny: Sequence[str], re
     Where `allow` is not empty, what is on no list is for review; so is any LicenseRef that no list names.
     SPDX ids have no case: another spelling is valid, and `suggestion` has the usual one. Never raises.
     """
-    text = expression.strip(" ")
+    verdict = _check(expression.strip(" "), allow, deny, review)
+    if verdict.status == "invalid" and (meant := HUB_LICENSES.get(expression.strip().lower())):
+        return LicenseVerdict("invalid", f'"{expression.strip()}" {meant.message}', meant.license)
+    return verdict
+
+
+def _check(text: str, allow: Sequence[str], deny: Sequence[str], review: Sequence[str]) -> LicenseVerdict:
     if fault := _odd_text(text):
         return _not_spdx(text, fault)
     tree = _parse(text)
@@ -63,9 +74,38 @@ def check_license(expression: str, allow: Sequence[str], deny: Sequence[str], re
     written = _atoms(tree)
     if wrong := _unknown(written, known):
         return _wrong_id(text, wrong, known)
-    status, message = _judge(tree, known, tuple(allow), tuple(deny), tuple(review))
+    judged = _judge(tree, known, tuple(allow), tuple(deny), tuple(review))
     usual = _respelled(text, known)
-    return LicenseVerdict(status, message, usual if usual != text else None)
+    return LicenseVerdict(judged.status, judged.message, usual if usual != text else None, judged.branch)
+
+
+def branches(expression: str) -> tuple[tuple[str, ...], ...] | None:
+    """The alternatives of an expression, each as the ids of all licences that then hold together, as SPDX now spells
+    them; exceptions left out. None for what is no valid expression, or has more than `MAX_BRANCHES` alternatives.
+    """
+    text = expression.strip(" ")
+    tree = None if _odd_text(text) else _parse(text)
+    known = _known()
+    if tree is None or _unknown(_atoms(tree), known):
+        return None
+    found = _branches(tree, known)
+    return None if found is None else tuple(tuple(sorted(branch)) for branch in found)
+
+
+def _branches(node: Any, known: _Known) -> list[frozenset[str]] | None:
+    if _kind(node) in ("LicenseSymbol", "LicenseWithExceptionSymbol"):
+        name = node.license_symbol.key if _kind(node) == "LicenseWithExceptionSymbol" else node.key
+        return [frozenset((_names(name, known)[-1 if name.lower() in known.licenses else 0],))]
+    parts = [_branches(part, known) for part in node.args]
+    found = [frozenset[str]()]
+    if _kind(node) == "OR":
+        found = list(dict.fromkeys(branch for part in parts for branch in part or ()))
+    else:
+        for part in parts:
+            found = list(dict.fromkeys(one | other for one in found for other in part or ()))
+            if len(found) > MAX_BRANCHES:
+                return None
+    return None if None in parts or len(found) > MAX_BRANCHES else found
 
 
 def _odd_text(text: str) -> str | None:
@@ -216,15 +256,21 @@ def _repaired(text: str) -> str | None:
     return None if guess is None or guess.endswith(("-only", "-or-later")) else guess
 
 
-def _judge(
-    node: Any, known: _Known, allow: tuple[str, ...], deny: tuple[str, ...], review: tuple[str, ...]
-) -> tuple[Status, str]:
+class _Judged(NamedTuple):
+    status: Status
+    message: str
+    branch: str
+
+
+def _judge(node: Any, known: _Known, allow: tuple[str, ...], deny: tuple[str, ...], review: tuple[str, ...]) -> _Judged:
     kind = _kind(node)
     if kind in ("LicenseSymbol", "LicenseWithExceptionSymbol"):
-        return _judge_one(node, known, allow, deny, review)
+        return _Judged(*_judge_one(node, known, allow, deny, review), _respelled(str(node), known))
     verdicts = [_judge(part, known, allow, deny, review) for part in node.args]
-    choose = min if kind == "OR" else max
-    return choose(verdicts, key=lambda verdict: _WORSE[verdict[0]])
+    if kind == "OR":
+        return min(verdicts, key=lambda verdict: _WORSE[verdict.status])
+    worst = max(verdicts, key=lambda verdict: _WORSE[verdict.status])
+    return worst._replace(branch=" AND ".join(dict.fromkeys(verdict.branch for verdict in verdicts)))
 
 
 def _names(name: str, known: _Known) -> tuple[str, ...]:
