@@ -151,6 +151,7 @@ def assets_page() -> str:
         *_list("Prose", assets.PROSE_SUFFIXES, "###"),
         *_list("Configuration", assets.CONFIG_SUFFIXES + assets.CONFIG_NAMES, "###"),
         *_list("Notebooks", assets.NOTEBOOK_SUFFIXES, "###"),
+        *_list("Metadata of other standards, see metadata.md", assets.METADATA_NAMES + assets.METADATA_SUFFIXES, "###"),
         *_list("Documents, by how the name starts", assets.DOCUMENT_PREFIXES, "###"),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"

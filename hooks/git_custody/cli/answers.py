@@ -136,6 +136,13 @@ def wrong_url(text: str) -> str | None:
     return None if is_uri(text) else "is not a whole address, such as https://example.org/data.csv"
 
 
+def wrong_languages(text: str) -> str | None:
+    """Why words are no languages, or None."""
+    from ..datasets.codes import language_fault
+
+    return next((fault for word in text.split() if (fault := language_fault(word)) is not None), None)
+
+
 def wrong_date(text: str, today: date) -> str | None:
     """Why a text is no day on which something can have been fetched, or None."""
     from datetime import date, timedelta

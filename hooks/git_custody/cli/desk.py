@@ -12,8 +12,9 @@ from ..core.report import plain
 from ..datasets import cards as card_texts
 from ..datasets import survey as surveys
 from ..datasets.audit_log import heads, read_log
-from .answers import FETCHED, Answers, wrong_license, wrong_text, wrong_url
+from .answers import FETCHED, Answers, wrong_date, wrong_languages, wrong_license, wrong_text, wrong_url
 from .bench import Change, opened, report
+from .known_facts import KnownFacts
 from .ledger import AUDIT_HOOK, Ledger
 
 if TYPE_CHECKING:
@@ -113,44 +114,66 @@ class Desk(Ledger):
         self.taken.add(dataset_id)
         names = [file.rpartition("/")[2] for file in files] if not is_folder else [path.rpartition("/")[2]]
         shown = plain(path or ".")
+        known = KnownFacts(self.case, found)
         title = answers.title
         if title is None:
-            title = self.asker.answer("title", f"title of {shown}", None, lambda text: wrong_text(text, names))
+            offered = known.offer("title", lambda text: wrong_text(text, names))
+            title = self.asker.answer("title", f"title of {shown}", offered, lambda text: wrong_text(text, names))
+            known.used("title", title)
         elif (fault := wrong_text(title, names)) is not None:
             raise CannotJudge(f"--title {fault}; nothing was changed")
-        source = self._source(answers)
+        source = self._source(answers, known)
         policy = self.case.policy
-        spdx = answers.license or self.asker.answer(
-            "license",
-            "licence, as an SPDX id",
-            policy.default_license,
-            lambda text: wrong_license(text, policy),
-        )
+        spdx = answers.license
+        if spdx is None:
+            offered = known.offer("license", lambda text: wrong_license(text, policy))
+            spdx = self.asker.answer(
+                "license",
+                "licence, as an SPDX id",
+                offered or policy.default_license,
+                lambda text: wrong_license(text, policy),
+            )
+            known.used("license", spdx)
+        languages = known.take("language", wrong_languages)
         text = card_texts.render_card(
             id=dataset_id, title=title, source=source, license=spdx, digest=digest,
             bytes=surveys.size(self.case, found),
             media_type=None if is_folder else card_texts.media_type(path.removesuffix(".dvc")),
+            description=known.take("description", lambda text: wrong_text(text, names)),
+            language=tuple(dict.fromkeys(languages.split())) if languages else (),
         )  # fmt: skip
+        if (told := known.told()) is not None:
+            self.notes.append(f"taken for {card}: {told}; options of git custody card update change it")
         self.changes[card] = Change(card, text, f"card made, id {dataset_id}")
         self.concerned += [card, path]
         self.record(dataset_id, path or ".", digest, answers.reason, at_head=lambda: self.state_in_head(found))
 
-    def _source(self, answers: Answers) -> card_texts.Source:
+    def _source(self, answers: Answers, known: KnownFacts) -> card_texts.Source:
         url, kind = answers.source_url, answers.source_kind
         if url is None and (kind is None or kind in FETCHED):
             said = self.asker.answer(
-                "source-url", 'where it was fetched from (URL), or "original"', None,
+                "source-url", 'where it was fetched from (URL), or "original"', known.offer("url", wrong_url),
                 lambda text: None if text == "original" and kind is None else wrong_url(text),
             )  # fmt: skip
             if said == "original" and kind is None:
                 kind = "original"
             else:
                 url, kind = said, kind or "public-download"
-        publisher = answers.publisher or self.asker.answer(
-            "publisher", "who published or made it", self.case.policy.default_publisher, wrong_text
-        )
-        retrieved = answers.retrieved or (self.case.today.isoformat() if url is not None else None)
-        return card_texts.Source(kind or "public-download", publisher, url, retrieved)
+            known.used("url", said)
+        publisher = answers.publisher
+        if publisher is None:
+            offered = known.offer("publisher", wrong_text)
+            publisher = self.asker.answer(
+                "publisher", "who published or made it", offered or self.case.policy.default_publisher, wrong_text
+            )
+            known.used("publisher", publisher)
+        if url is None:
+            return card_texts.Source(kind or "public-download", publisher, None, answers.retrieved)
+        today = self.case.today
+        return card_texts.Source(
+            kind or "public-download", publisher, url, answers.retrieved or today.isoformat(),
+            known.take("version"), known.take("published", lambda text: wrong_date(text, today)),
+        )  # fmt: skip
 
     def update(
         self, card: str, answers: Answers, *, log: bool = True, op: str | None = None, keep_id: bool = True

@@ -43,9 +43,13 @@ PROSE_SUFFIXES = (".md", ".rst", ".adoc", ".tex", ".org")
 CONFIG_SUFFIXES = (".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".lock", ".mk", ".cmake")
 NOTEBOOK_SUFFIXES = (".ipynb",)
 CONFIG_NAMES = ("makefile", "dockerfile", "snakefile", "codeowners", "cmakelists.txt", "requirements.txt")
+# What other standards say about data (docs/metadata.md).
+METADATA_NAMES = ("croissant.json", "datapackage.json")
+METADATA_SUFFIXES = (".croissant.json", ".license")
 DOCUMENT_PREFIXES = ("readme", "license", "licence", "copying", "notice", "changelog", "authors", "citation")
 
-_NOT_DATA = CODE_SUFFIXES + PROSE_SUFFIXES + CONFIG_SUFFIXES + NOTEBOOK_SUFFIXES
+_NOT_DATA = CODE_SUFFIXES + PROSE_SUFFIXES + CONFIG_SUFFIXES + NOTEBOOK_SUFFIXES + METADATA_SUFFIXES
+_ORDINARY_NAMES = CONFIG_NAMES + METADATA_NAMES
 _CARD = r"(?:^|[./])(data|model)card\.ya?ml$"
 
 
@@ -198,7 +202,7 @@ def classify(path: str, datasets: Coverage, models: Coverage) -> str | None:
         return None
     if path.startswith(DATA_FOLDERS):
         document = name.startswith(DOCUMENT_PREFIXES) and not _has_data_suffix(plain)
-        ordinary = name.startswith(".") or document or plain.endswith(_NOT_DATA) or plain in CONFIG_NAMES
+        ordinary = name.startswith(".") or document or plain.endswith(_NOT_DATA) or plain in _ORDINARY_NAMES
         return None if ordinary else "dataset"
     if not _has_data_suffix(plain):
         return None

@@ -13,7 +13,7 @@ from ..core.findings import CannotJudge
 from ..core.metadata import load, parse_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
 MEDIA_TYPES = {
     ".csv": "text/csv",
@@ -60,6 +60,8 @@ class Source(NamedTuple):
     publisher: str
     url: str | None = None
     retrieved: str | None = None
+    version: str | None = None
+    published: str | None = None
 
 
 def media_type(path: str) -> str | None:
@@ -105,6 +107,8 @@ def render_card(
     digest: Mapping[str, str],
     bytes: int,
     media_type: str | None,
+    description: str | None = None,
+    language: Sequence[str] = (),
 ) -> bytes:
     """A new card, fields in the order of the skeleton. Raises `CannotJudge` for text that is not Unicode."""
     origin = {
@@ -112,14 +116,24 @@ def render_card(
         "url": source.url,
         "retrieved": source.retrieved,
         "publisher": source.publisher,
+        "version": source.version,
+        "published": source.published,
     }
     origin = {key: value for key, value in origin.items() if value is not None}
-    lines = ["kind: data-card", "version: 1", f"id: {_scalar(id)}", f"title: {_scalar(title)}", "source:"]
+    more: dict[str, Any] = {}
+    lines = ["kind: data-card", "version: 1", f"id: {_scalar(id)}", f"title: {_scalar(title)}"]
+    if description is not None:
+        more["description"] = description
+        lines.append(f"description: {_scalar(description)}")
+    if language:
+        more["language"] = list(language)
+        lines.append(f"language: [{', '.join(map(_scalar, language))}]")
+    lines.append("source:")
     lines += [f"  {key}: {_scalar(value)}" for key, value in origin.items() if value is not None]
     lines += [f"license: {_scalar(license)}", *_content_lines(digest, bytes, media_type)]
     card = "".join(line + "\n" for line in lines).encode("utf-8")
     wanted = {
-        "kind": "data-card", "version": 1, "id": id, "title": title, "source": origin, "license": license,
+        "kind": "data-card", "version": 1, "id": id, "title": title, **more, "source": origin, "license": license,
         "content": _content(digest, bytes, media_type),
     }  # fmt: skip
     _demand(card, wanted)

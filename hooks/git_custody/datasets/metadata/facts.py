@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 Name = Literal["title", "description", "license", "url", "publisher", "version", "language", "published"]
 # The digests that a card or the content can be held against, by their length in hex digits.
 DIGEST_LENGTHS = {"sha256": 64, "sha512": 128, "sha1": 40, "md5": 32}
-_LONGEST = 20_000
+# What a card takes; longer texts are left out.
+_LONGEST = {"description": 20_000, "url": 4000, "license": 1000}
+_LONG = 500
 
 
 class Fact(NamedTuple):
@@ -85,8 +87,9 @@ class Notes:
     def add(self, name: Name, value: object, pointer: str) -> None:
         """Note a value, unless one was noted before."""
         text = " ".join(value.split()) if isinstance(value, str) and name != "description" else value
-        if isinstance(text, str) and text.strip() and len(text) <= _LONGEST and name not in self.facts:
-            self.facts[name] = self._fact(text.strip(), pointer)
+        if isinstance(text, str) and text.strip() and name not in self.facts and _is_unicode(text):
+            if len(text) <= _LONGEST.get(name, _LONG):
+                self.facts[name] = self._fact(text.strip(), pointer)
 
     def add_license(self, value: object, pointer: str) -> None:
         """Note a licence, where SPDX has exactly that one."""
@@ -107,6 +110,15 @@ class Notes:
     def stated(self, standard: str, scope: Literal["whole", "part", "near"]) -> Stated | None:
         """The record, None when nothing was noted."""
         return Stated(standard, self.file, scope, self.facts, self.digests) if self.facts or self.digests else None
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text has no half characters, which JSON can write."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def beside(file: str, path: object) -> str | None:

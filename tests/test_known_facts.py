@@ -1,0 +1,130 @@
+"""`git custody add` and `card new` take from metadata files what they say already."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from commands import Commands
+from conftest import ROWS, Repo
+
+DATA = "data/rows.csv"
+CARD = f"{DATA}.datacard.yaml"
+CROISSANT: dict[str, Any] = {
+    "@context": {"@vocab": "https://schema.org/"}, "@type": "sc:Dataset", "name": "penguins",
+    "conformsTo": "http://mlcommons.org/croissant/1.1", "description": {"en": "Sizes of three species of penguins."},
+    "license": "https://creativecommons.org/publicdomain/zero/1.0/", "url": "https://doi.org/10.24432/C5W881",
+    "creator": [{"@type": "Person", "name": "Kristen Gorman"}, {"@type": "Organization", "name": "Palmer Station LTER"}],
+    "datePublished": "2020-06-11", "version": "1.0.0", "inLanguage": ["en"],
+    "distribution": [{"@type": "cr:FileObject", "@id": "rows", "contentUrl": "rows.csv"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def custody(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    return Commands(repo, monkeypatch, capfd)
+
+
+def test_a_croissant_file_answers_every_question(repo: Repo, custody: Commands) -> None:
+    repo.stage({"data/croissant.json": json.dumps(CROISSANT, indent=1), DATA: ROWS})
+    said = custody.ok("card", "new", DATA)
+    card = custody.card(CARD)
+    today = card["source"].pop("retrieved")
+    assert len(today) == 10
+    assert card["source"] == {
+        "kind": "public-download", "url": "https://doi.org/10.24432/C5W881", "version": "1.0.0",
+        "publisher": "Kristen Gorman, Palmer Station LTER", "published": "2020-06-11",
+    }  # fmt: skip
+    assert (card["title"], card["license"], card["language"]) == ("penguins", "CC0-1.0", ["en"])
+    assert card["description"] == "Sizes of three species of penguins."
+    (note,) = (line for line in said.splitlines() if line.startswith("note: taken"))
+    assert "title (line" in note
+    assert "data/croissant.json" in note
+    assert "licence" in note
+    assert custody("check", "--staged").code == 0
+
+
+def test_an_option_wins(repo: Repo, custody: Commands) -> None:
+    repo.stage({"data/croissant.json": json.dumps(CROISSANT), DATA: ROWS})
+    said = custody.ok("add", "--title", "Birds of the south", "--license", "MIT", DATA)
+    card = custody.card(CARD)
+    assert (card["title"], card["license"]) == ("Birds of the south", "MIT")
+    assert "licence (" not in said
+    assert "title (" not in said
+
+
+def test_original_data_take_no_address(repo: Repo, custody: Commands) -> None:
+    repo.stage({"data/croissant.json": json.dumps(CROISSANT), DATA: ROWS})
+    custody.ok("add", "--source-kind", "original", DATA)
+    assert custody.card(CARD)["source"] == {
+        "kind": "original", "publisher": "Kristen Gorman, Palmer Station LTER",
+    }  # fmt: skip
+
+
+def test_hugging_face_front_matter_of_a_folder(repo: Repo, custody: Commands) -> None:
+    readme = (
+        "---\nlanguage:\n- de\n- en\nlicense: cc-by-sa-4.0\npretty_name: Wikipedia's short articles\n"
+        "size_categories:\n- 1K<n<10K\ndataset_info:\n  features: &x\n  - {name: id, dtype: int64}\n---\n# Card\n"
+    )
+    repo.stage({"data/wiki/README.md": readme, "data/wiki/a.jsonl": "{}\n", "data/wiki/b.jsonl": "{}\n"})
+    said = custody.ok("card", "new", "--source-kind", "original", "--publisher", "Wikimedia", "data/wiki")
+    card = custody.card("data/wiki/datacard.yaml")
+    assert (card["title"], card["license"], card["language"]) == (
+        "Wikipedia's short articles",
+        "CC-BY-SA-4.0",
+        ["de", "en"],
+    )
+    assert "licence (line 5)" in said
+    assert "title (line 6)" in said
+
+
+def test_what_contradicts_itself_is_asked(repo: Repo, custody: Commands) -> None:
+    repo.stage({
+        "data/croissant.json": json.dumps(CROISSANT), DATA: ROWS,
+        f"{DATA}.license": "SPDX-FileCopyrightText: 2020 LTER\nSPDX-License-Identifier: MIT\n",
+    })  # fmt: skip
+    assert "--license SPDX_ID" in custody.fails(2, "add", DATA)
+
+
+def test_a_placeholder_is_no_answer(repo: Repo, custody: Commands) -> None:
+    repo.stage({"data/croissant.json": json.dumps({**CROISSANT, "name": "TODO", "url": "tbd"}), DATA: ROWS})
+    said = custody.fails(2, "add", DATA)
+    assert "--title TITLE" in said
+    assert "--source-url URL" in said
+    assert "--license" not in said
+
+
+def test_reuse_answers_licence_and_publisher(repo: Repo, custody: Commands) -> None:
+    text = "SPDX-FileCopyrightText: © 2019-2024 Example Lab <lab@example.org>\n\nSPDX-License-Identifier: CC-BY-4.0\n"
+    repo.stage({f"{DATA}.license": text, DATA: ROWS})
+    custody.ok("add", "--title", "Numbered rows", "--source-kind", "original", DATA)
+    assert custody.card(CARD)["license"] == "CC-BY-4.0"
+    assert custody.card(CARD)["source"]["publisher"] == "Example Lab"
+
+
+def test_a_licence_that_the_policy_denies_is_not_taken(repo: Repo, custody: Commands) -> None:
+    repo.stage({".custody/policy.yaml": "version: 1\nlevel: 1\nlicenses: {deny: [CC0-1.0]}\n"})
+    repo.stage({"data/croissant.json": json.dumps(CROISSANT), DATA: ROWS})
+    assert "--license SPDX_ID" in custody.fails(2, "add", DATA)
+
+
+def test_what_is_not_staged_says_nothing(repo: Repo, custody: Commands) -> None:
+    repo.write("data/croissant.json", json.dumps(CROISSANT))
+    repo.write(DATA, ROWS)
+    assert "--title TITLE" in custody.fails(2, "add", DATA)
+
+
+def test_dvc_says_where_it_imported_from(repo: Repo, custody: Commands) -> None:
+    text = (
+        f"md5: {'0' * 32}\nfrozen: true\ndeps:\n- path: https://example.org/data/rows.csv\n  etag: '1'\n"
+        f"outs:\n- md5: {'1' * 32}\n  size: 3\n  hash: md5\n  path: rows.csv\n  desc: Rows that were numbered by hand\n"
+        "meta:\n  license: ODbL-1.0\n  title: Numbered rows\n  publisher: Example Lab\n"
+    )
+    repo.stage({f"{DATA}.dvc": text})
+    custody("add", f"{DATA}.dvc")
+    card = custody.card(CARD)
+    assert card["source"]["url"] == "https://example.org/data/rows.csv"
+    assert (card["title"], card["license"]) == ("Numbered rows", "ODbL-1.0")
+    assert card["description"] == "Rows that were numbered by hand"
