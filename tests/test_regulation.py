@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -504,3 +506,33 @@ def test_whatever_a_field_holds_nothing_breaks(value: Any, field: str) -> None:
 def test_a_card_that_is_no_group_of_fields_is_not_asked() -> None:
     assert said(Document([], {}, ()), *BY_ID) == []
     assert isinstance(CASES["gdpr"]["consent"], Row)
+
+
+# ---------------------------------------------------------------------- its page
+
+PAGE = (Path(__file__).parent.parent / "docs" / "regulation.md").read_text("utf-8")
+
+
+def test_the_policies_of_the_page_are_valid() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        document = load((block if "version" in block else f"version: 1\n{block}").encode(), "policy")
+        assert document.problems == ()
+        assert list(faults(document.data["regimes"])) == []
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["personal_data", "data_categories", "lawful_basis", "article_9_condition", "hipaa", "eu_ai_act.summary_category"],
+)
+def test_the_page_says_where_every_word_comes_from(field: str) -> None:
+    schema = _SCHEMA
+    for key in field.split("."):
+        schema = schema["properties"][key]
+    terms = PAGE[PAGE.index("## Where the terms come from") :]
+    words = schema.get("enum") or schema["items"]["enum"]
+    assert f"`{field}`" in terms
+    assert [word for word in words if f"`{word}`" not in terms] == []
+    if field in ("lawful_basis", "article_9_condition"):
+        assert ", ".join(f"`{word}`" for word in words) in terms
