@@ -243,17 +243,20 @@ def _typed_fields(case: Case, dataset: Dataset, oid: str, document: Document) ->
     if case.verdict("data-card-fields", key) is not None:
         return
     fine = True
-    for finding in _fields(case, dataset, document.data, document.lines):
+    for finding in _fields(case, dataset, document):
         fine = False
         yield finding
     if fine:
         case.remember("data-card-fields", key, "")
 
 
-def _fields(case: Case, dataset: Dataset, data: Mapping[str, object], lines: Mapping[str, int]) -> Iterator[Finding]:
+def _fields(case: Case, dataset: Dataset, document: Document) -> Iterator[Finding]:
     from .datasets.contradictions import faults
     from .datasets.hollow import hollow
+    from .datasets.reordered import reordered
 
+    data, lines = document.data, document.lines
+    faulty = {problem.pointer for problem in document.problems}
     source = data.get("source")
     source = source if isinstance(source, dict) else {}
     names = tuple(path.rpartition("/")[2] for path in dataset.files) if not dataset.is_folder else (
@@ -267,13 +270,13 @@ def _fields(case: Case, dataset: Dataset, data: Mapping[str, object], lines: Map
     ]
     for pointer, value, file_names in typed:
         reason = hollow(value, file_names=file_names) if isinstance(value, str) else None
-        if reason is not None:
+        if reason is not None and pointer not in faulty:
             said = f"{pointer[1:].replace('/', '.')} {reason}"
             yield Finding(HOLLOW, dataset.card, said, lines.get(pointer), subject=pointer)
-    for pointer, said in faults(data, case.today):
+    for pointer, said in (*faults(data, case.today), *reordered(data)):
         yield Finding(INVALID, dataset.card, said, lines.get(pointer), subject=pointer)
     expression = data.get("license")
-    if isinstance(expression, str):
+    if isinstance(expression, str) and "/license" not in faulty:
         yield from _license(case, dataset, expression, lines.get("/license"))
 
 
