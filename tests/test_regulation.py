@@ -65,6 +65,12 @@ def ours(repo: Repo) -> dict[str, str]:
     return {f["rule"]: f["message"] for f in report["findings"] if f["rule"] in names and f["blocks"]}
 
 
+def asked_for(finding: Finding) -> list[str]:
+    """The fields for which a finding shows lines to add."""
+    lines = re.split(r": add the lines? ", finding.message)[1]
+    return [field for field in read_schema("data-card")["properties"] if re.search(rf"(?:^|, | and ){field}: ", lines)]
+
+
 def row(regime: Regime, name: str) -> Ask | Clash:
     return next(each for each in regime.rows if each.name == name)
 
@@ -89,7 +95,8 @@ def test_a_bad_card_raises_its_row_alone(regime: str, name: str) -> None:
     assert finding.line is not None
     if isinstance(wanted, Ask):
         assert finding.rule.name == "missing-regulatory-answer"
-        assert finding.message.startswith(f"{BY_ID[regime].short} calls for {' or '.join(wanted.needs)} (")
+        assert finding.message.startswith(f"{BY_ID[regime].short} wants to know ")
+        assert asked_for(finding) == [wanted.needs[0].partition(".")[0]]
     else:
         assert finding.rule.name == "regulatory-contradiction"
         assert finding.message.startswith(wanted.says)
@@ -197,7 +204,7 @@ def test_no_card_without_the_facts_is_asked_and_every_one_with_them_is(data: dic
         clashes = {clash.says for clash in regime.clashes if all(_fits(data, *fact) for fact in clash.when)}
         missing = [f for f in found if f.rule.name == "missing-regulatory-answer"]
         assert len(missing) == bool(open_)
-        assert all(" or ".join(needs) in missing[0].message for needs in open_)
+        assert all(needs[0].partition(".")[0] in asked_for(missing[0]) for needs in open_)
         told = {f.message for f in found if f.rule.name == "regulatory-contradiction"}
         assert len(told) == len(clashes)
         assert all(any(message.startswith(says) for message in told) for says in clashes)
@@ -209,11 +216,12 @@ def test_no_card_without_the_facts_is_asked_and_every_one_with_them_is(data: dic
 def test_one_finding_says_all_that_a_regime_misses_with_its_lines() -> None:
     (finding,) = said(card({"personal_data": "special-category"}), "gdpr")
     assert finding.message == (
-        "GDPR calls for lawful_basis (Article 6(1)), retention (Article 5(1)(e)), erasure_contact or stewards (Articles "
-        "12(2) and 17(1)) and article_9_condition (Article 9(2)): add the lines lawful_basis: consent|contract|"
-        "legal-obligation|vital-interests|public-task|legitimate-interests, retention: {delete_by: YYYY-MM-DD}, "
-        "erasure_contact: TEXT and article_9_condition: explicit-consent|employment-law|vital-interests|non-profit-body|"
-        "made-public|legal-claims|substantial-public-interest|health-care|public-health|research"
+        "GDPR wants to know on what the processing rests (Article 6(1)), how long the data are kept (Article 5(1)(e)), "
+        "whom people ask to be left out (Articles 12(2) and 17(1)) and what allows the processing of special categories "
+        "(Article 9(2)): add the lines lawful_basis: consent|contract|legal-obligation|vital-interests|public-task|"
+        "legitimate-interests, retention: {delete_by: YYYY-MM-DD}, erasure_contact: TEXT (or stewards) and "
+        "article_9_condition: explicit-consent|employment-law|vital-interests|non-profit-body|made-public|legal-claims|"
+        "substantial-public-interest|health-care|public-health|research"
     )
     assert finding.found == "personal_data: special-category"
 
@@ -251,8 +259,10 @@ def test_what_the_level_asks_of_every_card_is_said_once(repo: Repo) -> None:
     repo.stage(files)
     found = ours(repo)
     assert sorted(found) == ["incomplete-data-card", "missing-regulatory-answer"]
-    assert "lawful_basis" not in found["missing-regulatory-answer"]
-    assert "erasure_contact or stewards" in found["missing-regulatory-answer"]
+    assert found["missing-regulatory-answer"] == (
+        "GDPR wants to know whom people ask to be left out (Articles 12(2) and 17(1)): add the line "
+        "erasure_contact: TEXT (or stewards)"
+    )
 
 
 def test_a_waiver_of_what_the_level_asks_is_none_of_what_the_regime_asks(repo: Repo) -> None:
@@ -360,13 +370,13 @@ def test_an_own_regime_asks_in_the_same_terms() -> None:
     regimes = read_policy(document).regimes
     (plain,) = said(card({"confidentiality": "red"}), *regimes)
     assert plain.message == (
-        "our house rule calls for eu_ai_act.gaps (the policy) and x-ticket (the policy): add the lines "
+        "our house rule wants to know what is missing from the data (the policy) and x-ticket (the policy): add the lines "
         "eu_ai_act: {gaps: TEXT} and x-ticket: TEXT"
     )
     assert plain.found is None
     user_data = {"source": {"kind": "user-data", "publisher": "X Co"}, "confidentiality": "red"}
     (both,) = said(card(user_data), *regimes)
-    assert both.message.startswith("our house rule calls for dpia (the policy), eu_ai_act.gaps")
+    assert both.message.startswith("our house rule wants to know the data protection impact assessment")
     assert both.found == "source.kind: user-data, confidentiality: red"
     answered = {**user_data, "dpia": "docs/dpia.md", "eu_ai_act": {"gaps": "none found so far"}, "x-ticket": "DATA-1"}
     assert said(card(answered), *regimes) == []
@@ -484,7 +494,7 @@ def test_a_range_asks_by_the_regimes_of_its_base(repo: Repo) -> None:
     repo.commit({**files, ".custody/policy.yaml": "version: 1\nlevel: 2\nregimes: []\n"})
     found = repo.check("--range", f"{base}...HEAD").report["findings"]
     (asked,) = [f["message"] for f in found if f["rule"] == "missing-regulatory-answer" and f["blocks"]]
-    assert asked.startswith("CCPA calls for ")
+    assert asked.startswith("CCPA wants to know ")
 
 
 # ---------------------------------------------------------------------- hostile cards

@@ -6,6 +6,7 @@ valid value of its field, or text that counts as a placeholder.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,17 @@ def line_for(needs: Iterable[str], regime: str, digest: Digest | None) -> str:
         )
     field = schema["properties"].get(first, {})
     return f"{first}: {_value(field, schema, tuple(inner) or _MORE.get(first, ()))}"
+
+
+def words_for(need: str) -> str:
+    """What a field in dotted notation says, as the rest of a sentence about somebody who wants to know it."""
+    from ..core.metadata import read_schema
+
+    field: Mapping[str, Any] = read_schema("data-card")
+    for key in need.split("."):
+        field = field.get("properties", {}).get(key, {})
+    # The provision that is cited is that of the regime that asks.
+    return re.sub(r", (GDPR )?Article .*", "", field.get("description", need))
 
 
 def _value(field: Mapping[str, Any], schema: Mapping[str, Any], inner: tuple[str, ...] = ()) -> str:

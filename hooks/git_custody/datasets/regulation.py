@@ -31,7 +31,7 @@ MISSING_ANSWER = Rule(
 CONTRADICTION = Rule(
     "regulatory-contradiction", ("2.12",), 2,
     "Under a regime of the policy, two statements of a data card cannot both be so.",
-    "One of them is wrong, and whoever relies on it breaks the law without knowing.",
+    "One of them is wrong, and whoever relies on that one can break the law without knowing.",
     "Correct the statement that is wrong; data that were to be deleted are removed with their card.",
     "Only contradictions that the text of the law leaves no doubt about; docs/regulation.md lists them.",
 )  # fmt: skip
@@ -165,13 +165,17 @@ def _missing(
 ) -> Iterator[Finding]:
     if not demands:
         return
-    from .answer_lines import line_for
+    from .answer_lines import line_for, words_for
 
-    asked = [f"{' or '.join(demand.needs)} ({' and '.join(demand.sources)})" for demand in demands]
-    lines = [line_for(need, regime.id, digest) for need in _together(demand.needs[0] for demand in demands)]
+    asked = [f"{words_for(demand.needs[0])} ({' and '.join(demand.sources)})" for demand in demands]
+    others = {demand.needs[0]: f" (or {' or '.join(demand.needs[1:])})" for demand in demands if demand.needs[1:]}
+    lines = [
+        line_for(needs, regime.id, digest) + others.get(needs[0], "")
+        for needs in _together(demand.needs[0] for demand in demands)
+    ]
     facts = tuple(dict.fromkeys(field for demand in demands for field in demand.fields))
     word = "line" if len(lines) == 1 else "lines"
-    said = f"{regime.short} calls for {_list(asked)}: add the {word} {_list(lines)}"
+    said = f"{regime.short} wants to know {_list(asked)}: add the {word} {_list(lines)}"
     yield Finding(
         MISSING_ANSWER, dataset.card, said, _line(document, facts), found=_shown(document.data, facts),
         subject=regime.id,
@@ -239,7 +243,7 @@ def _stale(
     if not held or None in faults:
         return
     newest = max(range(len(held)), key=lambda index: str(held[index].get("date")))
-    said = f"the review under {regime.short} by {held[newest].get('reviewer')} {faults[newest]}"
+    said = f"the review under {regime.short} by {_word(held[newest].get('reviewer'))} {faults[newest]}"
     line = _line(document, [f"{_REVIEWS}.{document.data[_REVIEWS].index(held[newest])}"])
     yield Finding(STALE_REVIEW, dataset.card, said, line, subject=regime.id)
 
