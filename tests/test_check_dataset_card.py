@@ -360,7 +360,7 @@ def test_what_lies_below_a_folder_is_the_same_however_it_is_looked_up() -> None:
     paths = ("a", "a.b/c", "a/b", "a/b/c", "a/b/datacard.yaml", "a-b/c", "a/é", "a/\udcff", "b", "data", "z/\U0010ffff")
     entries = {path: Entry(0o100644, "0" * 40) for path in paths}
     for folder in ("", "a", "a/b", "a.b", "data", "no", "z"):
-        assert files_under(folder, Tree(entries)) == files_under(folder, entries)
+        assert files_under(folder, Tree.of(entries)) == files_under(folder, entries)
     assert set(files_under("a", entries)) == {"a/b", "a/b/c", "a/é", "a/\udcff"}
 
 

@@ -152,3 +152,13 @@ def test_a_waiver_of_a_large_file_is_held_against_its_digest(repo: Repo) -> None
     assert repo.check().code == 0
     repo.stage({"model.pkl": big[:-9] + b"x" + big[-8:]})
     assert repo.check().caught("pickle-weights") == ["model.pkl"]
+
+
+def test_a_large_pickle_can_be_adopted(repo: Repo) -> None:
+    repo.commit({"model.pkl": pickle.dumps({"weights": SAFE}), ".custody/policy.yaml": "version: 1\n"})
+    (repo.path / ".custody/policy.yaml").unlink()
+    repo.git("rm", "-q", "--cached", ".custody/policy.yaml")
+    repo.git("commit", "-q", "--no-verify", "-m", "No policy")
+    assert repo.custody("init").code == 0
+    said = repo.custody("adopt", "--yes")
+    assert "pickle-weights" in "".join(repo.git("ls-files", "--cached", ".custody/waivers")), said

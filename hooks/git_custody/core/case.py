@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .changes import ChangeSet
     from .content import Content
-    from .git import Change, Entry, Git
+    from .git import Change, Entry, Git, Tree
     from .metadata import Document
     from .policy import Policy
     from .stores import Kept
@@ -69,7 +69,7 @@ class Settings(NamedTuple):
     """
 
     tree: str | None
-    entries: Mapping[str, Entry]
+    entries: Tree
     policy: Policy
     document: Document | None
     waivers: tuple[Waiver, ...]
@@ -135,12 +135,12 @@ class Case:
     # ------------------------------------------------------------------ states
 
     @cached_property
-    def after(self) -> Mapping[str, Entry]:
+    def after(self) -> Tree:
         """Everything in the state that is judged: path → entry."""
         return self._git.entries(self.change_set.tree)
 
     @cached_property
-    def before(self) -> Mapping[str, Entry]:
+    def before(self) -> Tree:
         """Everything in the state that the change starts from."""
         return self._git.entries(self.change_set.forks[0])
 
@@ -248,14 +248,16 @@ class Case:
         """
         oids = {entry.oid for entry in entries}
         missing = [oid for oid in sorted(oids) if oid not in self._sha256]
-        known = self._cache.known("sha256", missing)
-        for oid, text in known.items():
-            if re.fullmatch("[0-9a-f]{64} [0-9]{1,19}", text):  # not one that was cut short
-                self._sha256[oid], size = text.split(" ")
-                self._sizes[oid] = int(size)
+        self._recall(missing)
         for blob in self._git.blobs((oid, True) for oid in missing if oid not in self._sha256):
             self._remember(blob.oid, blob.content, blob.sha256)
         return {oid: self._sha256[oid] for oid in oids}
+
+    def _recall(self, oids: Iterable[str]) -> None:
+        for oid, text in self._cache.known("sha256", oids).items():
+            if re.fullmatch("[0-9a-f]{64} [0-9]{1,19}", text):  # not one that was cut short
+                self._sha256[oid], size = text.split(" ")
+                self._sizes[oid] = int(size)
 
     def _remember(self, oid: str, content: Content | None, sha256: str | None) -> None:
         self._sha256[oid] = sha256
@@ -268,6 +270,8 @@ class Case:
     def sizes(self, entries: Iterable[Entry]) -> dict[str, int]:
         """The size in bytes of files' content, by object id: for a pointer, the size that it states."""
         oids = sorted({entry.oid for entry in entries})
+        if self.is_whole:
+            self._recall(oid for oid in oids if oid not in self._sizes)
         missing = [oid for oid in oids if oid not in self._sizes]
         if missing:
             sizes = self._git.sizes(missing)
@@ -308,7 +312,9 @@ class Case:
         """The paths among `paths`, and below any `.gitattributes` that changes, which a checkout converts from
         UTF-8 to another encoding: path → its name.
         """
-        files = {p: e for p, e in self._attribute_files.items() if p.rpartition("/")[2] == ".gitattributes"}
+        there = self._attribute_files
+        names = [path for path in there.ending(".gitattributes") if path.rpartition("/")[2] == ".gitattributes"]
+        files = {path: there[path] for path in names}
         raw = self.read_many(entry for entry in files.values() if entry.is_file)
         saying = {path for path, entry in files.items() if _may_say(_ENCODING, raw.get(entry.oid))}
         if not saying:
@@ -321,7 +327,7 @@ class Case:
         return {p: v for p, v in said.items() if v.lower() not in ("unspecified", "set", "unset", "utf-8", "utf8")}
 
     @property
-    def _attribute_files(self) -> Mapping[str, Entry]:
+    def _attribute_files(self) -> Tree:
         at_hand = self.settings.has_attributes and self.settings.tree == self.change_set.tree
         return self.settings.entries if at_hand else self.after
 

@@ -14,6 +14,7 @@ import select
 import stat
 import subprocess
 from collections import deque
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -22,7 +23,7 @@ from .findings import CUSTODY, CannotJudge, RepoPath
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, ItemsView, Iterable, Iterator, Sequence
 
     from .content import Content
     from .digests import Pointer
@@ -98,21 +99,67 @@ class Entry(NamedTuple):
         return self.mode in (REGULAR, EXECUTABLE)
 
 
-class Tree(dict[str, Entry]):
-    """Everything at some paths of a tree or the index: path → entry. It is not changed once it was made."""
+class Tree(Mapping[str, Entry]):
+    """Everything at some paths of a tree or the index: path → entry. It is not changed once it was made.
+
+    Most commits ask for a few paths of many, so that names and entries are kept as git wrote them until they are
+    asked for. `raw` maps names to headers of `--raw` records.
+    """
+
+    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
+        self._raw = raw
+        self._whole: dict[str, Entry] | None = None
+
+    @classmethod
+    def of(cls, entries: Mapping[str, Entry]) -> Tree:
+        """A tree of these entries."""
+        return cls({encode(path): b": %06o %s A" % (entry.mode, entry.oid.encode()) for path, entry in entries.items()})
+
+    @property
+    def _all(self) -> dict[str, Entry]:
+        if self._whole is None:
+            self._whole = {decode(name): _added(header) for name, header in self._raw.items()}
+        return self._whole
+
+    def __getitem__(self, path: str) -> Entry:
+        return self._all[path] if self._whole is not None else _added(self._raw[encode(path)])
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and encode(path) in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def items(self) -> ItemsView[str, Entry]:
+        """All pairs of path and entry."""
+        return self._all.items()
 
     @cached_property
-    def _paths(self) -> list[str]:
-        return sorted(self)
+    def _names(self) -> list[bytes]:
+        return sorted(self._raw)
 
     def below(self, prefix: str) -> Iterator[str]:
         """The paths that begin with `prefix`, sorted, without a look at the others."""
         from bisect import bisect_left
 
-        for place in range(bisect_left(self._paths, prefix), len(self._paths)):
-            if not self._paths[place].startswith(prefix):
+        start = encode(prefix)
+        for place in range(bisect_left(self._names, start), len(self._names)):
+            if not self._names[place].startswith(start):
                 return
-            yield self._paths[place]
+            yield decode(self._names[place])
+
+    def ending(self, suffix: str) -> list[str]:
+        """The paths that end with `suffix`."""
+        end = encode(suffix)
+        return [decode(name) for name in self._raw if name.endswith(end)]
+
+    def alike(self, keys: Iterable[str]) -> list[str]:
+        """The paths that may be one of `keys` in lower case, and all that are not ASCII, for the caller to look at."""
+        wanted = {encode(key) for key in keys}
+        return [decode(name) for name in self._raw if not name.isascii() or name.lower() in wanted]
 
 
 class Change(NamedTuple):
@@ -276,6 +323,11 @@ class Git:
                 raise CannotJudge("the commit that HEAD names is not here; run git fsck, or fetch it")
         return self._head
 
+    def time_of(self, commit: str) -> int | None:
+        """When a commit was made, in seconds since 1970; None where git does not say."""
+        text = self.ask("show", "-s", "--no-show-signature", "--format=%ct", commit, "--").stdout.strip()
+        return int(text) if text.isdigit() else None
+
     def upstream(self) -> str | None:
         """The id of the commit that the current branch's upstream names, or None."""
         return self.find_commit("@{upstream}")
@@ -323,17 +375,23 @@ class Git:
 
         Raises `CannotJudge` when a path is unmerged: what would be committed is not decided.
         """
-        return _changes(self.run("diff-index", "--cached", *_DIFF, "--ita-invisible-in-index", tree, "--", *paths))
+        return _changes(self._staged(tree, paths))
+
+    def _staged(self, tree: str, paths: Sequence[str]) -> bytes:
+        return self.run("diff-index", "--cached", *_DIFF, "--ita-invisible-in-index", tree, "--", *paths)
 
     def between(self, before: str, after: str, paths: Sequence[str] = ()) -> Iterator[Change]:
         """What differs between two trees (or the trees of two commits), or at or below `paths` in them."""
-        return _changes(self.run("diff-tree", "-r", *_DIFF, before, after, "--", *paths))
+        return _changes(self._between(before, after, paths))
+
+    def _between(self, before: str, after: str, paths: Sequence[str]) -> bytes:
+        return self.run("diff-tree", "-r", *_DIFF, before, after, "--", *paths)
 
     def entries(self, tree: str | None, paths: Sequence[str] = ()) -> Tree:
         """Everything that a tree, a commit's tree, or the index (None) holds, or what lies at or below `paths`."""
         if tree is None:
-            return _entries(self.staged(self.empty_tree, paths))
-        return _entries(self.between(self.empty_tree, tree, paths))
+            return _tree(self._staged(self.empty_tree, paths))
+        return _tree(self._between(self.empty_tree, tree, paths))
 
     def introduced(self, commits: Sequence[str]) -> Iterator[Change]:
         """What each of the commits brings that none of its parents has, newest first.
@@ -1062,5 +1120,16 @@ def _entry(mode: str, oid: str) -> Entry | None:
     return None if mode == "000000" else Entry(int(mode, 8), oid)
 
 
-def _entries(changes: Iterable[Change]) -> Tree:
-    return Tree((change.path, change.after) for change in changes if change.after is not None)
+def _added(header: bytes) -> Entry:
+    """The entry in the header of a record that adds something."""
+    words = header.split(b" ")
+    return Entry(int(words[1], 8), words[-2].decode("ascii"))
+
+
+def _tree(raw: bytes) -> Tree:
+    """Everything that a diff against the empty tree adds."""
+    if b" U\0" in raw:
+        for _ in _changes(raw):  # says which path is unmerged
+            pass
+    fields = raw.split(b"\0")
+    return Tree(dict(zip(fields[1::2], fields[0::2], strict=False)))

@@ -7,25 +7,25 @@ from typing import TYPE_CHECKING
 
 from .case import Case
 from .changes import ChangeSet
-from .git import Change
+from .git import Change, Tree
 from .runner import read_all_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from .cache import Cache
     from .case import Hook
-    from .git import Entry, Git
+    from .git import Git
 
 
 class IndexCase(Case):
     """The index against HEAD, where unmerged paths count as absent."""
 
     @cached_property
-    def after(self) -> Mapping[str, Entry]:
+    def after(self) -> Tree:
         """Everything that the index holds, but what is unmerged."""
         changes = self._git.merged(self._git.empty_tree)
-        return {change.path: change.after for change in changes if change.after is not None}
+        return Tree.of({change.path: change.after for change in changes if change.after is not None})
 
 
 def open_index(git: Git, cache: Cache, hooks: Sequence[Hook]) -> IndexCase:

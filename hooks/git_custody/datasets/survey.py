@@ -119,7 +119,7 @@ def together(case: Case, found: Survey) -> dict[str, str]:
     unfit = [path for path in found.undocumented if is_ambiguous(path) or not case.after[path].is_file]
     if several:
         unfit += moved(case, found).values()
-        unfit += [path for path in case.after if path.endswith("datacard.yaml")]
+        unfit += case.after.ending("datacard.yaml")
     for path in unfit:
         several.difference_update(_above(path))
     chosen = {path: next((folder for folder in _above(path) if folder in several), None) for path in found.undocumented}
@@ -192,11 +192,10 @@ def ids_in(raw: bytes) -> list[str]:
 
 def _ids_of_all_cards(case: Case) -> dict[str, str]:
     cards = {}
-    for path, entry in case.after.items():
-        if path.endswith("datacard.yaml") and entry.is_file:
-            name = assets.card_name(path)
-            if name is not None and name.kind == "data":
-                cards[path] = entry
+    for path in case.after.ending("datacard.yaml"):
+        name = assets.card_name(path)
+        if name is not None and name.kind == "data" and (entry := case.after[path]).is_file:
+            cards[path] = entry
     raw = case.read_many(cards.values())
     ids = {}
     for path, entry in cards.items():

@@ -185,8 +185,8 @@ class _Look(NamedTuple):
             yield from self._kept_elsewhere(kept)
 
     def examine(self, content: Content, sha256: str | None, kept: Kept | None = None) -> Iterator[Examined]:
-        if content.size > IN_MEMORY and not (self.waived or kept):
-            sha256 = sha256 or ""  # only waivers ask for it, and it takes as long as the file is large
+        if content.size > IN_MEMORY and self.case.change_set.mode == "staged" and not (self.waived or kept):
+            sha256 = sha256 or ""  # only waivers ask for it, and before a commit nobody should wait for it
         for seen in examine(
             self.path,
             self.entry.oid,
