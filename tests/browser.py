@@ -68,15 +68,11 @@ def _ipv4(name: str) -> str | None:
     parts = name.removesuffix(".").split(".")
     if len(parts) > 4:
         return None
-    numbers = []
-    for part in parts:
-        try:
-            if part.startswith("0x"):
-                numbers.append(int(part[2:] or "0", 16))
-            else:
-                numbers.append(int(part, 8) if len(part) > 1 and part.startswith("0") else int(part))
-        except ValueError:
-            return None
+    forms = [(r"0x([0-9a-f]*)\Z", 16), (r"0([0-7]+)\Z", 8), (r"(0|[1-9][0-9]*)\Z", 10)]
+    read = [next(((m[1], base) for form, base in forms if (m := re.match(form, part))), None) for part in parts]
+    if None in read:
+        return None
+    numbers = [int(one[0] or "0", one[1]) for one in read if one is not None]
     if any(number > 255 for number in numbers[:-1]) or numbers[-1] >= 256 ** (5 - len(numbers)):
         return None
     value = numbers[-1] + sum(number * 256 ** (3 - place) for place, number in enumerate(numbers[:-1]))

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .datasets import card_rules, lineage_rules, regulation
+from .datasets import card_rules, lineage_rules, load_rules, regulation, source_rules
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
 
@@ -122,6 +122,8 @@ RULES = (
     ATTRIBUTES,
     *lineage_rules.RULES,
     *card_rules.RULES,
+    *source_rules.RULES,
+    *load_rules.RULES,
     *regulation.RULES,
     *disagreement.RULES,
 )
@@ -150,9 +152,11 @@ def check(case: Case) -> Iterator[Said]:
         case.sizes(entry for dataset in found.datasets for entry in dataset.files.values() if entry.is_file)
     for dataset in found.datasets:
         yield from _card(case, dataset, moved.get(dataset.card))
+        yield from source_rules.check(case, dataset)
         yield from regulation.check(case, dataset)
     yield from _duplicates(case, found.datasets)
     yield from lineage_rules.check(case, found.datasets)
+    yield from load_rules.check(case)
     yield from _names(case, found.datasets, found.undocumented)
     yield from _attributes(case, found.datasets, found.undocumented)
     yield from disagreement.check(case)
@@ -237,9 +241,7 @@ def _says_content(document: Document) -> bool:
 
 def _typed_fields(case: Case, dataset: Dataset, oid: str, document: Document) -> Iterator[Finding]:
     """What is wrong with what people typed; a card in which nothing was is not asked about again."""
-    policy = case.policy
-    lists = (policy.licenses_allow, policy.licenses_deny, policy.licenses_review)
-    key = "\0".join((oid, dataset.path, *dataset.files, *("\0".join(names) + "\0" for names in lists)))
+    key = "\0".join((oid, dataset.path, *dataset.files))
     if case.verdict("data-card-fields", key) is not None:
         return
     fine = True
@@ -277,15 +279,14 @@ def _fields(case: Case, dataset: Dataset, document: Document) -> Iterator[Findin
         yield Finding(INVALID, dataset.card, said, lines.get(pointer), subject=pointer)
     expression = data.get("license")
     if isinstance(expression, str) and "/license" not in faulty:
-        yield from _license(case, dataset, expression, lines.get("/license"))
+        yield from _license(dataset, expression, lines.get("/license"))
 
 
-def _license(case: Case, dataset: Dataset, expression: str, line: int | None) -> Iterator[Finding]:
+def _license(dataset: Dataset, expression: str, line: int | None) -> Iterator[Finding]:
     from .datasets.licenses import check_license
 
-    policy = case.policy
-    verdict = check_license(expression, policy.licenses_allow, policy.licenses_deny, policy.licenses_review)
-    if verdict.status not in ("ok", "review"):
+    verdict = check_license(expression, (), (), ())
+    if verdict.status == "invalid":
         yield Finding(INVALID, dataset.card, verdict.message, line, found=f"license: {expression}", subject="/license")
 
 
