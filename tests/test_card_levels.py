@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -59,12 +60,16 @@ FILLED = {
 
 @pytest.mark.parametrize("field", sorted(EXAMPLES))
 def test_examples_are_valid_once_they_are_filled_in_and_not_before(field: str) -> None:
-    schema = read_schema("data-card")
-    text = EXAMPLES[field]
+    assert "|" not in EXAMPLES[field] or not _holds(EXAMPLES[field], field)
+    text = re.sub(r"([a-z-]+)(\|[a-z-]+)+", r"\1", EXAMPLES[field])
     for word, value in FILLED.items():
         text = text.replace(word, value)
-    data = parse_yaml(text.encode()).data
-    assert holds(schema["properties"][field], data[field], schema)
+    assert _holds(text, field)
+
+
+def _holds(text: str, field: str) -> bool:
+    schema = read_schema("data-card")
+    return holds(schema["properties"][field], parse_yaml(text.encode()).data[field], schema)
 
 
 def test_good_cards_need_no_jsonschema() -> None:
@@ -120,7 +125,7 @@ def test_the_message_says_why_and_how() -> None:
     (found,) = missing({"source": {"kind": "original"}}, 2)
     assert found.message == (
         '"personal_data" is missing from the data card: from level 2 on, a card says whether the data speak of people; '
-        "for example: personal_data: none"
+        "for example: personal_data: none|anonymised|pseudonymised|personal|special-category"
     )
 
 

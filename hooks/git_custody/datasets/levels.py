@@ -22,14 +22,17 @@ INCOMPLETE = Rule(
     "people. Whether an answer is true is for a reviewer.",
 )  # fmt: skip
 
-# How each of these fields is written; upper-case words stand for what only a person knows.
+# How each of these fields is written; upper-case words stand for what only a person knows, and where there is a choice
+# all of it is shown: what is pasted without a thought must not pass for an answer.
 EXAMPLES = {
-    "personal_data": "personal_data: none",
-    "license_evidence": 'license_evidence: {url: "URL", captured: "YYYY-MM-DD", stated_by: upstream}',
-    "scrape": "scrape: {opt_out: [robots.txt], respected: true}",
+    "personal_data": "personal_data: none|anonymised|pseudonymised|personal|special-category",
+    "license_evidence": (
+        'license_evidence: {url: "URL", captured: "YYYY-MM-DD", stated_by: upstream|registry|contract|email}'
+    ),
+    "scrape": "scrape: {opt_out: [robots.txt], respected: true|false}",
     "derived_from": "derived_from: [{id: PARENT_ID, relation: filter}]",
     "synthetic": 'synthetic: {generator: MODEL, terms: "URL"}',
-    "lawful_basis": "lawful_basis: consent",
+    "lawful_basis": "lawful_basis: consent|contract|legal-obligation|vital-interests|public-task|legitimate-interests",
     "retention": 'retention: {delete_by: "YYYY-MM-DD"}',
     "anonymisation": "anonymisation: [{method: METHOD}]",
     "intended_use": "intended_use: PURPOSE",

@@ -73,7 +73,7 @@ _DEIDENTIFIED: When = (("hipaa", ("safe-harbor", "expert-determination")),)
 
 
 def _kept_too_long(facts: When, source: str) -> Clash:
-    said = "retention.delete_by is past, and the data are still here"
+    said = "retention.delete_by is past, and the data are still here: remove them with their card, or correct the day"
     return Clash("kept-too-long", (*facts, ("retention.delete_by", Past())), said, source)
 
 
@@ -117,7 +117,8 @@ _GDPR_CLASHES = (
     Clash(
         "anonymous-with-identifiers",
         (("personal_data", ("anonymised",)), ("data_categories", ("pii",))),
-        "personal_data is anonymised while data_categories names pii, and what identifies people is not anonymous",
+        "personal_data is anonymised while data_categories names pii, and what identifies people is not anonymous: take "
+        "pii away if there is none, else correct personal_data",
         "Article 4(1) and recital 26",
     ),
 )
@@ -137,7 +138,8 @@ _EU_AI_ACT_CLASHES = (
     Clash(
         "objections-ignored",
         (*_TRAINING, ("scrape.respected", (False,))),
-        "the data are for training, and scrape says that objections of rightsholders were not respected",
+        "the data are for training, and scrape says that objections of rightsholders were not respected: take out what "
+        "they objected to, or take training out of permitted_use",
         "Article 53(1)(c), with Article 4(3) of Directive (EU) 2019/790",
     ),
     _category("scraped", "public-dataset", means="were collected by a crawler, not published as a dataset by others"),
@@ -213,7 +215,7 @@ REGIMES = (
         (
             Clash(
                 "identified", (*_DEIDENTIFIED, ("personal_data", ("personal",))),
-                "personal_data is personal, and data that were de-identified do not identify anybody",
+                "hipaa says that the data were de-identified, and personal_data that they identify people: correct one of them",
                 "45 CFR § 164.514(a)",
             ),
         ),
