@@ -117,8 +117,8 @@ _GDPR_CLASHES = (
     Clash(
         "anonymous-with-identifiers",
         (("personal_data", ("anonymised",)), ("data_categories", ("pii",))),
-        "personal_data is anonymised while data_categories names pii, and what identifies people is not anonymous: take "
-        "pii away if there is none, else correct personal_data",
+        "personal_data is anonymised while data_categories names pii, and what identifies people is not anonymous: "
+        "take pii away if there is none, else correct personal_data",
         "Article 4(1) and recital 26",
     ),
 )
@@ -215,7 +215,8 @@ REGIMES = (
         (
             Clash(
                 "identified", (*_DEIDENTIFIED, ("personal_data", ("personal",))),
-                "hipaa says that the data were de-identified, and personal_data that they identify people: correct one of them",
+                "hipaa says that the data were de-identified, and personal_data that they identify people: correct one "
+                "of them",
                 "45 CFR § 164.514(a)",
             ),
         ),
