@@ -2,27 +2,35 @@
 
 What it does
     Looks at each dataset that a change adds, edits, moves or re-describes (in CI, at all of them): whether
-    CODEOWNERS names somebody for its path, and for `.custody/`. Everything is read from what is staged, or
-    from the commits, never from the work tree.
+    CODEOWNERS names somebody for its path, for `.custody/` and for itself, as GitHub or GitLab reads it; and
+    whether its signatures, SSH or OpenSSF model signatures, are of this content, by somebody who may sign.
+    Everything is read from what is staged, or from the commits, never from the work tree.
 
 Why
     LLMSVS 2.4 asks that datasets be secured from unauthorised modification once acquired. A digest in a card
-    says what the data was; an owner says who has to agree before both are changed together.
+    says what the data was; an owner says who has to agree before both are changed together, and a signature
+    who stands for the content, wherever it is kept.
 
 Good
     # .github/CODEOWNERS
     /data/     @example/data-stewards
     /.custody/ @example/data-stewards
+    /.github/  @example/data-stewards
+    # .custody/allowed_signers
+    dataset,ada@example.org namespaces="git-custody-dataset" ssh-ed25519 AAAA…
 
 Bad
     # .github/CODEOWNERS
     *.py @example/developers
 
 How to fix
-    Add the line that the message shows, with your owner in it.
+    Add the line that the message shows, with your owner in it. Sign what `git custody card show --statement
+    PATH` prints, or the folder with model-signing: docs/integrity.md has the commands.
 
 Limits
-    That content equals its card is `digest-mismatch`, a rule of check-dataset-card at level 1.
+    That content equals its card is `digest-mismatch`, a rule of check-dataset-card at level 1. Whether owners
+    are asked is set on the server. Signatures are verified offline, by listed keys: no certificate authority
+    and no transparency log is asked.
 """
 
 from __future__ import annotations
@@ -30,19 +38,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .core.case import Hook
-from .datasets import protection
+from .datasets import protection, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .core.case import Case, Said
 
-RULES = (*protection.RULES,)
+RULES = (*protection.RULES, *signatures.RULES)
 
 
 def check(case: Case) -> Iterator[Said]:
     """Hold every dataset in question against what protects it."""
     yield from protection.check(case)
+    yield from signatures.check(case)
 
 
 HOOK = Hook("check-dataset-integrity", "datasets have owners, and their signatures hold", 2, RULES, check)

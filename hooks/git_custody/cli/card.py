@@ -31,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
     add_options(update, reason=False)
     update.add_argument("paths", nargs="+", metavar="PATH", help="a dataset or its card")
     show = verbs.add_parser("show", help="print what a card says and whether it fits", allow_abbrev=False)
+    show.add_argument("--statement", action="store_true", help="print what an SSH signature of a dataset is over")
     show.add_argument("paths", nargs="+", metavar="PATH", help="a dataset or its card")
     move = verbs.add_parser("mv", help="move data and card together", allow_abbrev=False)
     add_reason(move)
@@ -103,12 +104,29 @@ def _show(desk: Desk, given: Namespace) -> int:
 
     code = 0
     lines: list[str] = []
-    for card in cards_of(desk, given.paths):
+    cards = cards_of(desk, given.paths)
+    if given.statement:
+        show("".join(_statement(desk, card) for card in cards))
+        return 0
+    for card in cards:
         fits, told = _told(desk, card)
         code = max(code, 0 if fits else 1)
         lines += told
     show("".join(line + "\n" for line in lines))
     return code
+
+
+def _statement(desk: Desk, card: str) -> str:
+    from ..datasets.signatures import statement
+
+    found = surveys.dataset(desk.case, card)
+    data = found.document.data if found.document else None
+    content = data.get("content") if isinstance(data, dict) else None
+    digest = surveys.digest(desk.case, found)
+    if found.id is None or digest is None or not isinstance(content, dict) or digest != content.get("digest"):
+        fix = desk.command(CUSTODY, "add", RepoPath(found.shown_path))
+        raise CannotJudge(f"what is staged does not fit this card, so there is nothing to sign yet: {fix}", card)
+    return statement(found.id, digest).decode("ascii")
 
 
 def _told(desk: Desk, card: str) -> tuple[bool, list[str]]:
@@ -164,6 +182,7 @@ def _move(desk: Desk, given: Namespace) -> int:
     moves = [(old, new)]
     if old in after and assets.sidecar(old) in after:
         moves.append((assets.sidecar(old), assets.sidecar(new)))
+    moves += [(old + end, new + end) for end in (".sig", ".sigstore.json") if old + end in after]
     pairs = {
         path: (there + path[len(here) :], entry)
         for path, entry in after.items() for here, there in moves

@@ -1,0 +1,203 @@
+"""Signatures of datasets: who stands for which content, verified from digests, without the content (LLMSVS 2.4).
+
+Two kinds are read. An SSH signature, as `ssh-keygen -Y sign -n git-custody-dataset` makes it, is over one line: the
+dataset's id, a space, and its content digest (``support-tickets sha256:9f86…\\n``); so it stays with its dataset
+through renames, and fits no other one. An OpenSSF model signature lists the files itself (`model_signing`). Both have
+to be by a key that `.custody/allowed_signers` lists for ``dataset``: in a range, the file of the base.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..core import assets
+from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath, Rule
+from . import survey as surveys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..core.case import Case, Said
+    from ..core.digests import Digest
+    from ..core.git import Entry
+    from ..core.signers import Key
+    from .survey import Dataset
+
+MISSING = Rule(
+    "missing-signature", ("2.4",), 3,
+    "A dataset has no signature.",
+    "A digest says that content is unchanged since it was recorded; only a signature says by whom.",
+    "Sign it, with SSH or with model-signing: docs/integrity.md has the two commands of each.",
+    "A signature says who stands for the content, not that it is right.",
+)  # fmt: skip
+INVALID = Rule(
+    "invalid-signature", ("2.4",), 2,
+    "The signature of a dataset does not hold.",
+    "The content is not what was signed, or nobody signed it who may.",
+    "Have one whom `.custody/allowed_signers` lists for `dataset` look at the content and sign it again, or remove the "
+    "signature.",
+    "Keys are held against `.custody/allowed_signers`; certificate authorities and transparency logs (Fulcio, Rekor) "
+    "are not asked, and what they say in a bundle is not verified. An SSH signature holds no time: a key whose "
+    "`valid-before` has passed verifies nothing any more.",
+    about_content=True,
+)  # fmt: skip
+RULES = (MISSING, INVALID)
+
+ROLE = "dataset"
+NAMESPACE = "git-custody-dataset"
+# Of an SSH signature; that of an RSA key of 16384 bits has less.
+_AT_MOST = 64 * 1024
+_OPENPGP = (b"-----BEGIN PGP", b"\x88", b"\x89", b"\x8a", b"\xc2")
+
+
+def statement(dataset_id: str, digest: Digest) -> bytes:
+    """What an SSH signature of a dataset is over."""
+    ((algorithm, value),) = digest.items()
+    return f"{dataset_id} {algorithm}:{value}\n".encode("ascii")
+
+
+def places(dataset: Dataset) -> tuple[str, ...]:
+    """Where signatures of a dataset may lie."""
+    if not dataset.is_folder:
+        return (f"{dataset.path}.sig", f"{dataset.path}.sigstore.json")
+    return (f"{dataset.path}/model.sig" if dataset.path else "model.sig", f"{dataset.card}.sig")
+
+
+def check(case: Case) -> Iterator[Said]:
+    """Verify the signatures that are there, and ask for those that are not."""
+    if not case.enforces(INVALID) or not case.touches_assets:
+        return
+    for dataset in _in_question(case):
+        if not dataset.files or dataset.id is None:
+            continue  # said by the rules about cards
+        there = [path for path in places(dataset) if path in case.after]
+        if not there:
+            yield _missing(case, dataset)
+        for path in there:
+            yield from _judge(case, dataset, path)
+
+
+def _in_question(case: Case) -> Iterator[Dataset]:
+    found = {dataset.card: dataset for dataset in surveys.survey(case).datasets}
+    for path in () if case.is_whole else case.changed:
+        for card in _cards_of(path, case):
+            if card not in found and card in case.after:
+                found[card] = surveys.dataset(case, card)
+    yield from (found[card] for card in sorted(found))
+
+
+def _cards_of(path: str, case: Case) -> Iterator[str]:
+    """The cards whose dataset a path may be the signature of."""
+    folder, _, name = path.rpartition("/")
+    if name == "model.sig":
+        yield f"{folder}/datacard.yaml" if folder else "datacard.yaml"
+    elif name == "datacard.yaml.sig":
+        yield path.removesuffix(".sig")
+    elif name.endswith((".sig", ".sigstore.json")):
+        yield assets.sidecar(path.removesuffix(".sig").removesuffix(".sigstore.json"))
+
+
+def _missing(case: Case, dataset: Dataset) -> Finding:
+    place = places(dataset)[0]
+    return Finding(
+        MISSING, dataset.shown_path, "nobody has signed this dataset",
+        fix=((CUSTODY, "card", "show", "--statement", RepoPath(dataset.shown_path)),),
+        found=f"none of {' and '.join(places(dataset))}; pipe what the command prints into "
+        f"ssh-keygen -Y sign -f KEY -n {NAMESPACE}, and its output into {place}",
+        unless=("digest-mismatch",),
+    )  # fmt: skip
+
+
+def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
+    from ..core.signers import keys
+    from .model_signing import AT_MOST, Unfit
+
+    entry = case.after[path]
+    try:
+        digest = surveys.digest(case, dataset)
+        if digest is None:
+            return
+        allowed = _allowed(case)
+        remembered = "\0".join(
+            (entry.oid, str(dataset.id), dataset.path, *digest.values(), allowed.hex(), str(case.today))
+        )
+        if case.verdict("signature", remembered) is not None:
+            return
+        raw = case.read(entry, AT_MOST) if entry.is_file else b""
+        if raw is None:
+            raise CannotJudge("git does not have its content here; fetch it first", path)
+    except CannotJudge as error:
+        yield error if error.path else CannotJudge(error.message, path)
+        return
+    if raw.startswith(_OPENPGP):
+        yield NotJudged(path, "it is an OpenPGP signature; only SSH and OpenSSF model signatures are verified")
+        yield _missing(case, dataset)
+        return
+    try:
+        if raw.lstrip()[:1] == b"{":
+            _model_signature(case, dataset, raw, keys(allowed, NAMESPACE, case.today))
+        else:
+            _ssh_signature(case, dataset, raw, allowed, digest)
+    except Unfit as fault:
+        yield Finding(
+            INVALID, path, f"this signature {fault}", found=f"the signature is of {dataset.shown_path}",
+            digest=next(iter(digest.values())), unless=(("digest-mismatch", dataset.shown_path),),
+        )  # fmt: skip
+    except CannotJudge as error:
+        yield CannotJudge(error.message, path)
+    else:
+        case.remember("signature", remembered, "")
+
+
+def _allowed(case: Case) -> bytes:
+    """The lines of allowed_signers that may sign datasets, of the tree whose settings count."""
+    from ..core import settings
+    from ..core.signers import SIGNERS, for_role
+
+    entries = case.settings_after if case.settings.tree == case.change_set.tree else case.settings_at_base
+    return for_role(settings.settings_bytes(case, SIGNERS, entries) or b"", ROLE)
+
+
+def _ssh_signature(case: Case, dataset: Dataset, raw: bytes, allowed: bytes, digest: Digest) -> None:
+    from ..core.signers import keys, read_ssh_signature, verifies
+    from .model_signing import Unfit
+
+    found = read_ssh_signature(raw) if len(raw) <= _AT_MOST else None
+    if found is None:
+        raise Unfit("is neither an SSH signature nor an OpenSSF model signature, so that nobody can verify it")
+    if found.namespace != NAMESPACE:
+        raise Unfit(f'is for "{found.namespace}", and has to be for {NAMESPACE} (ssh-keygen -Y sign -n)')
+    if found.key not in [key.blob for key in keys(allowed, NAMESPACE, case.today)]:
+        raise Unfit(_nobody(allowed))
+    if not verifies(statement(dataset.id or "", digest), raw, allowed, ROLE, NAMESPACE):
+        raise Unfit("is over another content, or of another dataset")
+
+
+def _nobody(allowed: bytes) -> str:
+    if not allowed:
+        return f"is by nobody who may sign: .custody/allowed_signers lists no key for {ROLE}"
+    return f"is by a key that .custody/allowed_signers does not list for {ROLE} and {NAMESPACE}, or not any more"
+
+
+def _model_signature(case: Case, dataset: Dataset, raw: bytes, listed: list[Key]) -> None:
+    from .model_signing import Unfit, difference, verified
+
+    signed = verified(raw, listed)
+    start = len(dataset.path) + 1 if dataset.is_folder and dataset.path else 0
+    if dataset.is_folder:
+        files = {path[start:]: entry for path, entry in dataset.files.items()}
+        prefix = f"{dataset.path}/" if dataset.path else ""
+        others = {name: case.after[prefix + name] for name in signed.resources if prefix + name in case.after}
+    else:
+        files, others = {".": next(iter(dataset.files.values()))}, {}
+    name = dataset.path.rpartition("/")[2]
+    if name and signed.name != name:
+        raise Unfit(f"is of {signed.name}, and this is {name}")
+    said = difference(signed, _digests(case, files), _digests(case, others))
+    if said is not None:
+        raise Unfit(said)
+
+
+def _digests(case: Case, files: Mapping[str, Entry]) -> dict[str, str | None]:
+    known = case.sha256(entry for entry in files.values() if entry.mode != 0o160000)
+    return {name: known.get(entry.oid) for name, entry in files.items()}
