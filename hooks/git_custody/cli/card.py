@@ -9,7 +9,7 @@ from ..core import assets, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain, sentence
 from ..datasets import survey as surveys
-from . import parser
+from . import card_export, parser
 from .answers import Answers, add_options, add_reason, checked, from_options, reason_of
 from .desk import Desk, opened, report
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str]) -> int:
     """Do to a card what the first argument says; the exit code is 0, 1 (something is owed) or 2."""
-    arguments = parser("card", "Write a data card, make it fit, print it, or move it with its data.")
+    arguments = parser("card", "Write a data card, make it fit, print, export or move it.")
     verbs = arguments.add_subparsers(dest="verb", metavar="VERB", required=True)
     new = verbs.add_parser("new", help="describe a file or folder that has no card yet", allow_abbrev=False)
     add_options(new)
@@ -37,10 +37,12 @@ def main(argv: Sequence[str]) -> int:
     add_reason(move)
     move.add_argument("old", metavar="OLD")
     move.add_argument("new", metavar="NEW")
+    card_export.add_parser(verbs)
     given = arguments.parse_args(argv)
     with opened() as (git, scratch, cache, hooks):
         desk = Desk(git, scratch, cache, hooks)
-        return {"new": _new, "update": _update, "show": _show, "mv": _move}[given.verb](desk, given)
+        verbs_of = {"new": _new, "update": _update, "show": _show, "mv": _move, "export": card_export.export}
+        return verbs_of[given.verb](desk, given)
 
 
 def _new(desk: Desk, given: Namespace) -> int:

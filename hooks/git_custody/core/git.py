@@ -328,6 +328,11 @@ class Git:
         text = self.ask("show", "-s", "--no-show-signature", "--format=%ct", commit, "--").stdout.strip()
         return int(text) if text.isdigit() else None
 
+    def time_of(self, commit: str) -> int | None:
+        """When a commit was made, in seconds since 1970; None where git does not say."""
+        text = self.ask("show", "-s", "--no-show-signature", "--format=%ct", commit, "--").stdout.strip()
+        return int(text) if text.isdigit() else None
+
     def upstream(self) -> str | None:
         """The id of the commit that the current branch's upstream names, or None."""
         return self.find_commit("@{upstream}")

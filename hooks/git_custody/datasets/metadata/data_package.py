@@ -54,8 +54,6 @@ def _common(notes: Notes, holder: dict[str, Any], above: str) -> None:
         notes.add("url", source.get("path"), f"{above}/sources/0/path")
         notes.add("publisher", source.get("title"), f"{above}/sources/0/title")
     notes.add("version", holder.get("version"), f"{above}/version")
-    created = holder.get("created")
-    notes.add("published", created[:10] if isinstance(created, str) else None, f"{above}/created")
     for index, one in enumerate(listed(holder.get("contributors"))):
         if isinstance(one, dict) and "publisher" in (*listed(one.get("roles")), one.get("role")):
             notes.add("publisher", first_text(one, ("title", "organization")), f"{above}/contributors/{index}")

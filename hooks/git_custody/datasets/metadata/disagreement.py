@@ -65,12 +65,12 @@ def _cards_of(case: Case, path: str) -> Iterator[str]:
         return  # prose
     place, is_folder = nearby.spoken_of_by(path)
     if is_folder:
-        yield from (card for card in case.after if card.startswith(f"{place}/" if place else "") and _is_card(card))
+        yield from (card for card in case.after.below(f"{place}/" if place else "") if _is_card(card))
     else:
         own = (f"{place}/datacard.yaml", assets.sidecar(place), f"{place.rpartition('/')[0]}/datacard.yaml".lstrip("/"))
         prefix = f"{place}."
         yield from (card for card in own if card in case.after)
-        yield from (card for card in case.after if card.startswith(prefix) and card not in own and _is_card(card))
+        yield from (card for card in case.after.below(prefix) if card not in own and _is_card(card))
 
 
 def _is_card(path: str) -> bool:
@@ -106,8 +106,11 @@ def _conflicts(one: Stated, card: Mapping[str, object]) -> Iterator[tuple[str, F
     source = card.get("source")
     source = source if isinstance(source, dict) else {}
     theirs, mine = one.facts.get("license"), card.get("license")
-    if theirs and isinstance(mine, str) and spdx_of(mine) and ids_of(theirs.value).isdisjoint(ids_of(mine)):
-        yield "licence", theirs, mine, "/license"
+    if theirs and isinstance(mine, str) and spdx_of(mine):
+        named = ids_of(theirs.value), ids_of(mine)
+        # A licence that SPDX does not list has whatever name its reader gave it.
+        if named[0].isdisjoint(named[1]) and not any(name.startswith("licenseref-") for name in named[0] | named[1]):
+            yield "licence", theirs, mine, "/license"
     if (version := one.facts.get("version")) and one.scope == "whole":
         known = [text for text in (card.get("data_version"), source.get("version")) if isinstance(text, str)]
         comparable = [text for text in known if _is_number(text)]

@@ -26,7 +26,7 @@ _OF_OTHERS = (
     "sdk", "app_file", "datasets",
 )  # fmt: skip
 _MANY_FILES = 200
-_KEYS = frozenset((*_OF_DATASETS, *_OF_OTHERS, "license", "license_name", "license_link", "language", "version"))
+_KEYS = frozenset((*_OF_DATASETS, *_OF_OTHERS, "license", "license_name", "license_link", "language"))
 
 
 def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
@@ -43,12 +43,12 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
         return None
     notes = Notes(file, loaded.lines)
     _license(notes, data)
-    if subject.is_folder and folder == subject.path:
+    patterns = list(_patterns(data))
+    is_only = len(patterns) == 1 and subject.files == {beside(file, patterns[0])}
+    if is_only or (subject.is_folder and folder == subject.path):
         notes.add("title", data.get("pretty_name"), "/pretty_name")
         _languages(notes, data)
-        notes.add("version", data.get("version"), "/version")
         return notes.stated(STANDARD, "whole")
-    patterns = list(_patterns(data))
     if patterns and len(subject.files) > _MANY_FILES:
         return None
     if patterns:
@@ -69,10 +69,11 @@ def _license(notes: Notes, data: dict[str, Any]) -> None:
 
 
 def exact_license(name: str) -> str | None:
-    """The SPDX id that the Hub's id of a licence stands for; None where it stands for several, or for none."""
-    from .license_names import spdx_of
+    """The licence that the Hub's id stands for; None where it stands for several, or for none."""
+    from ..huggingface_licenses import from_hugging_face
 
-    return spdx_of(name)
+    found = from_hugging_face(name)
+    return found.license if found.kind in ("exact", "text") else None
 
 
 def _languages(notes: Notes, data: dict[str, Any]) -> None:

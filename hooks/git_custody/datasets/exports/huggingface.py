@@ -1,0 +1,69 @@
+"""A data card as the front matter of a Hugging Face dataset card.
+
+Fields: https://github.com/huggingface/hub-docs/blob/main/datasetcard.md and huggingface_hub's `DatasetCardData`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..metadata.license_names import address_of
+from .exported import Exported, Rendered, parents, without_nothing
+
+
+def render(exported: Exported) -> Rendered:
+    """The card as front matter, between its two fences."""
+    import yaml
+
+    card = exported.card
+    paths = [exported.from_base(file.path) for file in exported.files] if not exported.is_folder else []
+    # Paths of the Hub are globs.
+    plain = [path for path in paths if not path.startswith("..") and re.fullmatch(r"[^*?\[\]{}\\]+", path)]
+    fields = without_nothing({
+        **_license(card["license"], exported),
+        "language": card.get("language"),
+        "pretty_name": card["title"],
+        "annotations_creators": card.get("annotation", {}).get("creators"),
+        "source_datasets": _sources(exported),
+        "configs": [{"config_name": "default", "data_files": path} for path in plain],
+    })  # fmt: skip
+    text = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=1000)
+    return Rendered(f"---\n{text}---\n".encode())
+
+
+def merged(rendered: bytes, old: bytes) -> bytes:
+    """A README.md with its front matter renewed: its text and the fields that a card does not have stay."""
+    from ..metadata.loading import front_matter
+
+    matter = front_matter(old)
+    if matter is None:
+        return rendered + b"\n" + old.removeprefix(b"\xef\xbb\xbf")
+    kept, keep = [], True
+    ours = set(re.findall(rb"(?m)^([a-z_]+):", rendered))
+    ours |= {b"license_name", b"license_link"}
+    for line in matter.splitlines()[1:]:
+        key = re.match(rb"([A-Za-z_][A-Za-z0-9_-]*)[ \t]*:(?:[ \t]|\Z)", line)
+        keep = key[1] not in ours if key else keep
+        kept += [line + b"\n"] if keep else []
+    rest = re.split(rb"(?m)^(?:---|\.\.\.)[ \t]*\r?$\n?", old, maxsplit=2)[-1]
+    return rendered.removesuffix(b"---\n") + b"".join(kept) + b"---\n" + rest
+
+
+def _license(expression: str, exported: Exported) -> dict[str, Any]:
+    from ..huggingface_licenses import HUB_LICENSES
+
+    for name, known in HUB_LICENSES.items():
+        if known.license == expression and known.kind in ("exact", "text"):
+            return {"license": name}
+    address = address_of(expression)
+    texts = [one["path"] for one in exported.card.get("license_files", ())][:1]
+    link = address if address != expression else next(iter(map(exported.from_base, texts)), None)
+    return {"license": "other", "license_name": expression, "license_link": link}
+
+
+def _sources(exported: Exported) -> list[str]:
+    if exported.source["kind"] == "original":
+        return ["original"]
+    hub = (re.match(r"https://huggingface\.co/datasets/([^/?#]+/[^/?#]+)", url) for url in parents(exported.card))
+    return list(dict.fromkeys(f"extended|{found[1]}" if found else "extended|other" for found in hub))

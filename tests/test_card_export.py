@@ -1,0 +1,221 @@
+"""`git custody card export`, and what our own readers make of it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+
+from commands import TOLD, Commands
+from conftest import ROWS, Repo, documented
+from git_custody.core.metadata import load
+from git_custody.datasets.exports import croissant, cyclonedx, data_package, huggingface, spdx
+from git_custody.datasets.exports.exported import Exported
+from git_custody.datasets.metadata import croissant as read_croissant
+from git_custody.datasets.metadata import cyclonedx as read_cyclonedx
+from git_custody.datasets.metadata import data_package as read_data_package
+from git_custody.datasets.metadata import huggingface as read_huggingface
+from git_custody.datasets.metadata.facts import Stated, Subject
+from random_cards import exports
+
+DATA = "data/rows.csv"
+CARD = f"{DATA}.datacard.yaml"
+FORMATS = ("croissant", "huggingface", "datapackage", "spdx", "cyclonedx")
+
+
+@pytest.fixture
+def custody(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    return Commands(repo, monkeypatch, capfd)
+
+
+def subject(exported: Exported) -> Subject:
+    return Subject(exported.path, exported.is_folder, frozenset(file.path for file in exported.files))
+
+
+def values(stated: Stated | None) -> dict[str, str]:
+    assert stated is not None
+    return {name: fact.value for name, fact in stated.facts.items()}
+
+
+def card_values(exported: Exported) -> dict[str, Any]:
+    source = exported.source
+    said = {
+        "title": exported.card["title"], "description": exported.card.get("description"),
+        "license": exported.card["license"], "url": source.get("url"), "publisher": source["publisher"],
+        "version": exported.version, "language": " ".join(exported.card.get("language", ())) or None,
+        "published": source.get("published"),
+    }  # fmt: skip
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def digests(stated: Stated | None) -> dict[str, str]:
+    assert stated is not None
+    return {path: found["sha256"].value for path, found in stated.digests.items()}
+
+
+def recorded(exported: Exported) -> dict[str, str]:
+    return {file.path: file.digests["sha256"] for file in exported.files}
+
+
+@given(exports())
+@settings(max_examples=60, deadline=None)
+def test_the_cards_are_good(exported: Exported) -> None:
+    assert load(json.dumps(exported.card, ensure_ascii=False).encode(), "data-card").problems == ()
+
+
+@given(exports())
+@settings(max_examples=60, deadline=None)
+def test_croissant_gives_back_what_the_card_says(exported: Exported) -> None:
+    rendered = croissant.render(exported)
+    stated = read_croissant.read(f"{exported.base}/croissant.json", rendered.data, subject(exported))
+    wanted = card_values(exported)
+    wanted.setdefault("description", wanted["title"])
+    assert values(stated) == wanted
+    assert digests(stated) == recorded(exported)
+    assert croissant.render(exported) == rendered
+
+
+@given(exports())
+@settings(max_examples=60, deadline=None)
+def test_a_data_package_gives_back_what_the_card_says(exported: Exported) -> None:
+    rendered = data_package.render(exported)
+    stated = read_data_package.read(f"{exported.base}/datapackage.json", rendered.data, subject(exported))
+    wanted = {name: value for name, value in card_values(exported).items() if name not in ("language", "published")}
+    assert values(stated) == wanted
+    assert digests(stated) == recorded(exported)
+    assert len({resource["name"] for resource in json.loads(rendered.data)["resources"]}) == len(exported.files)
+
+
+@given(exports())
+@settings(max_examples=60, deadline=None)
+def test_cyclonedx_gives_back_what_the_card_says(exported: Exported) -> None:
+    rendered = cyclonedx.render(exported)
+    stated = read_cyclonedx.read(f"{exported.path}.cdx.json", rendered.data, subject(exported))
+    wanted = {name: value for name, value in card_values(exported).items() if name not in ("language", "published")}
+    assert values(stated) == wanted
+    assert digests(stated) == ({} if exported.is_folder else recorded(exported))
+
+
+@given(exports())
+@settings(max_examples=60, deadline=None)
+def test_front_matter_gives_back_what_the_card_says(exported: Exported) -> None:
+    rendered = huggingface.render(exported)
+    stated = read_huggingface.read(f"{exported.base}/README.md", rendered.data, subject(exported))
+    wanted = {name: value for name, value in card_values(exported).items() if name in ("title", "license", "language")}
+    found = values(stated)
+    # The Hub has one id for several of SPDX, and says so by having no fact.
+    assert found.get("license", wanted["license"]) == wanted["license"]
+    assert {name: value for name, value in found.items() if name != "license"} == {
+        name: value for name, value in wanted.items() if name != "license"
+    }
+    assert yaml.safe_load(rendered.data.split(b"---")[1]) if b"---" not in rendered.data[4:-4] else True
+
+
+@given(exports())
+@settings(max_examples=50, deadline=None)
+def test_spdx_says_what_the_card_says(exported: Exported) -> None:
+    graph = json.loads(spdx.render(exported).data)["@graph"]
+    kinds = {one["type"]: one for one in graph}
+    package = kinds["dataset_DatasetPackage"]
+    assert package["name"] == exported.card["title"]
+    assert package.get("software_downloadLocation") == exported.source.get("url")
+    assert kinds["simplelicensing_LicenseExpression"]["simplelicensing_licenseExpression"] == exported.card["license"]
+    assert package["verifiedUsing"][0]["hashValue"] in exported.card["content"]["digest"].values()
+    assert kinds["Agent"]["name"] == exported.source["publisher"]
+
+
+# ---------------------------------------------------------------------- the command
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_export_goes_to_the_standard_output_and_changes_nothing(repo: Repo, custody: Commands, name: str) -> None:
+    repo.commit(documented(DATA))
+    first = custody("card", "export", DATA, "--to", name)
+    assert first.code == 0, first.err
+    assert "Rows for tests" in first.out
+    assert custody("card", "export", CARD, "--to", name).out == first.out
+    assert repo.git("status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_our_own_exports_do_not_disagree(repo: Repo, custody: Commands, name: str) -> None:
+    repo.stage({".custody/policy.yaml": "version: 1\nlevel: 2\n", **documented(DATA)})
+    place = {"huggingface": "data/README.md", "croissant": "data/croissant.json", "datapackage": "data/datapackage.json",
+             "cyclonedx": f"{DATA}.cdx.json"}.get(name, "rows.spdx.json")  # fmt: skip
+    assert custody("card", "export", DATA, "--to", name, "--output", place).code == 0
+    repo.git("add", "-f", place)
+    rules = custody("check", "--all", "--format", "json").rules
+    assert "metadata-disagrees" not in rules
+    assert "missing-data-card" not in rules
+
+
+def test_a_folder_is_exported_file_by_file(repo: Repo, custody: Commands) -> None:
+    repo.stage({"data/d/a.txt": "a", "data/d/e/b.txt": "b"})
+    custody("add", *TOLD, "--as-one", "data/d")
+    found = json.loads(custody("card", "export", "data/d", "--to", "datapackage").out)
+    assert [resource["path"] for resource in found["resources"]] == ["a.txt", "e/b.txt"]
+    assert custody("card", "export", "data/d", "--to", "datapackage", "--output", "datapackage.json").code == 0
+    inside = json.loads((repo.path / "datapackage.json").read_text())
+    assert [resource["path"] for resource in inside["resources"]] == ["data/d/a.txt", "data/d/e/b.txt"]
+
+
+def test_paths_cannot_lead_out_of_the_folder(repo: Repo, custody: Commands) -> None:
+    repo.commit(documented(DATA))
+    said = custody.fails(2, "card", "export", DATA, "--to", "croissant", "--output", "docs/croissant.json")
+    assert "write it above data/rows.csv" in said
+    assert not (repo.path / "docs").exists()
+
+
+def test_what_git_does_not_have_is_not_overwritten(repo: Repo, custody: Commands) -> None:
+    repo.commit(documented(DATA))
+    repo.write("data/croissant.json", "{}")
+    words = ("card", "export", DATA, "--to", "croissant", "--output", "data/croissant.json")
+    assert "git add data/croissant.json" in custody.fails(2, *words)
+    repo.git("add", "data/croissant.json")
+    assert "wrote data/croissant.json" in custody(*words).err
+    assert "says so already" in custody(*words).err
+
+
+def test_a_readme_keeps_its_text_and_other_fields(repo: Repo, custody: Commands) -> None:
+    readme = (
+        "---\nlicense: mit\ntask_categories:\n- other\nlanguage: [de]\n---\n# Rows\n\nText --- and more.\n---\nend\n"
+    )
+    repo.commit({**documented(DATA), "data/README.md": readme})
+    assert custody("card", "export", DATA, "--to", "huggingface", "--output", "data/README.md").code == 0
+    text = (repo.path / "data/README.md").read_text()
+    assert text.endswith("---\n# Rows\n\nText --- and more.\n---\nend\n")
+    matter = yaml.safe_load(text.split("\n---\n")[0].removeprefix("---\n"))
+    assert matter["license"] == "cc-by-4.0"
+    assert matter["task_categories"] == ["other"]
+    assert matter["language"] == ["de"]
+
+
+def test_a_card_that_does_not_fit_is_not_exported(repo: Repo, custody: Commands) -> None:
+    repo.stage({**documented(DATA), DATA: ROWS + "more\n"})
+    assert "git custody add" in custody("card", "export", DATA, "--to", "spdx").err
+    assert custody("card", "export", DATA, "--to", "spdx").code == 1
+
+
+def test_a_card_that_is_not_valid_is_not_exported(repo: Repo, custody: Commands) -> None:
+    files = documented(DATA)
+    repo.stage({**files, CARD: str(files[CARD]).replace("title: ", "titel: ")})
+    done = custody("card", "export", DATA, "--to", "spdx")
+    assert (done.code, "titel" in done.err) == (1, True)
+
+
+def test_what_the_standard_asks_for_besides_is_told(repo: Repo, custody: Commands) -> None:
+    repo.commit(documented(DATA))
+    done = custody("card", "export", DATA, "--to", "croissant")
+    assert "source.url, source.published" in done.err
+    assert json.loads(done.out)["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+
+
+def test_the_time_of_an_export_is_that_of_the_state(
+    repo: Repo, custody: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.commit(documented(DATA))
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert '"created": "1970-01-02T00:00:00Z"' in custody("card", "export", DATA, "--to", "spdx").out
