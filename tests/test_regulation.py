@@ -233,6 +233,12 @@ def test_needs_that_share_a_line_are_written_on_one() -> None:
     )
 
 
+def test_a_line_that_is_there_is_added_to() -> None:
+    partly = {**CASES["eu-ai-act-high-risk"]["gaps"].bad}
+    (finding,) = said(card(partly), "eu-ai-act-high-risk")
+    assert finding.message.endswith(": add the line eu_ai_act: {gaps: TEXT} (beside what is there)")
+
+
 def test_two_regimes_are_two_findings_and_one_contradiction() -> None:
     changes = {**without(PERSONAL, "erasure_contact"), "retention": {"delete_by": "2026-01-01"}}
     found = said(card(changes), "gdpr", "uk-gdpr", "gdpr")

@@ -169,10 +169,11 @@ def _missing(
 
     asked = [f"{words_for(demand.needs[0])} ({' and '.join(demand.sources)})" for demand in demands]
     others = {demand.needs[0]: f" (or {' or '.join(demand.needs[1:])})" for demand in demands if demand.needs[1:]}
-    lines = [
-        line_for(needs, regime.id, digest) + others.get(needs[0], "")
-        for needs in _together(demand.needs[0] for demand in demands)
-    ]
+    lines = []
+    for needs in _together(demand.needs[0] for demand in demands):
+        # A second line of one name would not be valid.
+        beside = " (beside what is there)" if needs[0].partition(".")[0] in document.data else ""
+        lines.append(line_for(needs, regime.id, digest) + others.get(needs[0], "") + beside)
     facts = tuple(dict.fromkeys(field for demand in demands for field in demand.fields))
     word = "line" if len(lines) == 1 else "lines"
     said = f"{regime.short} wants to know {_list(asked)}: add the {word} {_list(lines)}"
@@ -242,8 +243,14 @@ def _stale(
     faults = [_fault(review, digest, today) for review in held]
     if not held or None in faults:
         return
+    from .answer_lines import line_for
+
     newest = max(range(len(held)), key=lambda index: str(held[index].get("date")))
-    said = f"the review under {regime.short} by {_word(held[newest].get('reviewer'))} {faults[newest]}"
+    line_to_add = line_for([_REVIEWS], regime.id, digest)
+    said = (
+        f"the review under {regime.short} by {_word(held[newest].get('reviewer'))} {faults[newest]}: have the data "
+        f"reviewed again, and add {line_to_add} (beside what is there)"
+    )
     line = _line(document, [f"{_REVIEWS}.{document.data[_REVIEWS].index(held[newest])}"])
     yield Finding(STALE_REVIEW, dataset.card, said, line, subject=regime.id)
 
