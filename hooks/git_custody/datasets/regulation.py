@@ -61,7 +61,7 @@ def check(case: Case, dataset: Dataset) -> Iterator[Finding]:
     document = dataset.document
     if not case.policy.regimes or not dataset.files or document is None or not isinstance(document.data, dict):
         return
-    found = named(case.policy.regimes)
+    found = case.once("regimes", lambda judged: named(judged.policy.regimes))
     card = document.data
     digest = _digest(case, dataset) if card.get(_REVIEWS) or any(_wants_review(regime) for regime in found) else None
     for regime in found:
@@ -111,16 +111,15 @@ def applies(when: When, card: Mapping[str, object], today: date) -> bool:
 
 
 def _states(card: Mapping[str, object], field: str, wanted: object, today: date) -> bool:
-    from .regimes import Anything, Past
-
+    if field.partition(".")[0] not in card:
+        return False
     stated = values(card, field)
-    if isinstance(wanted, Anything):
-        return bool(stated)
-    if isinstance(wanted, Past):
-        return any(_is_past(value, today) for value in stated)
-    assert isinstance(wanted, tuple)
-    # In Python, False is 0 and True is 1.
-    return any(type(value) is type(fact) and value == fact for value in stated for fact in wanted)
+    if isinstance(wanted, tuple):
+        # In Python, False is 0 and True is 1.
+        return any(type(value) is type(fact) and value == fact for value in stated for fact in wanted)
+    from .regimes import Anything
+
+    return bool(stated) if isinstance(wanted, Anything) else any(_is_past(value, today) for value in stated)
 
 
 def _is_past(value: object, today: date) -> bool:
