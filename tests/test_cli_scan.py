@@ -193,6 +193,7 @@ def test_why_stands_with_the_finding_that_it_explains(folder: Path) -> None:
         "cut.pkl: pickle-weights: these weights are a pickle, and loading it calls __builtin__.print",
         "    found  GLOBAL '__builtin__ print' at byte 2",
         "    also   fickling has no answer: it failed, took too long, or cannot be run here",
+        "    names  it looks up __builtin__.print, builtins.print",
         "two.tar: pickle-weights: these weights are a pickle, and loading it calls __builtin__.print",
         "    in     b.pkl",
         "    found  GLOBAL '__builtin__ print' at byte 2",
@@ -201,6 +202,13 @@ def test_why_stands_with_the_finding_that_it_explains(folder: Path) -> None:
         "    also   fickling says LIKELY_SAFE of a.pkl, and sees no call",
     ]
     assert "fickling" not in scan(folder, "two.tar").stdout
+
+
+def test_where_fickling_fails_the_names_are_told_all_the_same(folder: Path) -> None:
+    pytest.importorskip("resource", reason="without limits on a child process (Windows), fickling is not asked")
+    (folder / "cut.pkl").write_bytes(pickle.dumps(Payload(), 2)[:-1])
+    (verdict,) = report(folder, "--why", "cut.pkl")["verdicts"]
+    assert verdict["why"] == {"looks_up": ["__builtin__.print", "builtins.print"]}
 
 
 def test_usage() -> None:

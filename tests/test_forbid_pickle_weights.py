@@ -66,6 +66,32 @@ def test_the_message_claims_no_more_than_was_seen(data: bytes, message: str) -> 
     assert finding.message == message
 
 
+def test_a_name_that_is_only_made_up_while_it_is_loaded_is_said_in_words() -> None:
+    computed = b"\x80\x04c_codecs\ndecode\n\x8c\x02os\x85R\x8c\x06system\x93\x8c\x04true\x85R."
+    (finding,) = found(computed)
+    assert finding.message == (
+        "these weights are a pickle, and loading it calls something whose name is only known while it is loaded"
+    )
+    assert finding.found == "STACK_GLOBAL at byte 32"
+
+
+def test_the_numbers_of_an_array_of_joblib_are_no_names() -> None:
+    scaler = b"csklearn.preprocessing._data\nStandardScaler\n)\x81"
+    wrapper = b"cjoblib.numpy_pickle\nNumpyArrayWrapper\n)\x81}b"
+    for numbers in (b"\x8c\x08spurious\x8c\x04name\x93)R", b"cspurious\nname\n)R", b"N\x8c\x04name)R\x85R\x93)R"):
+        for model in (scaler + wrapper + numbers, wrapper + numbers):
+            (finding,) = found(b"\x80\x04(" + model + b"cnumpy\ndtype\n)Rl.", "model.joblib")
+            assert finding.message.endswith(
+                (
+                    "loading it calls sklearn.preprocessing._data.StandardScaler",
+                    "loading it calls joblib.numpy_pickle.NumpyArrayWrapper",
+                )
+            )
+            assert "spurious" not in str(finding.found)
+    (finding,) = found(b"\x80\x04(" + scaler + wrapper + b"cposix\nsystem\n(\x8c\x04truetRl.", "model.joblib")
+    assert finding.message.endswith("loading it calls posix.system")
+
+
 @pytest.mark.parametrize("data", [b"", b"int main() {}\n", npy("<f8", (0,), b"")])
 def test_ordinary_files_are_left_alone(data: bytes) -> None:
     assert found(data, "model.pt") == []

@@ -29,6 +29,7 @@ folders are not followed. - reads standard input.
 _STDIN = "-"
 _PIECE = 1024 * 1024
 _SECONDS_BETWEEN = 0.1
+_NAMES_SHOWN = 10
 _WORST_FIRST = (PICKLE, CODE, MALFORMED, OPAQUE, SAFE)
 
 _Shown = tuple[str, "Verdict", "Mapping[str, object]"]
@@ -207,7 +208,12 @@ def _why(verdict: Verdict) -> Mapping[str, object]:
     from ..formats.explain_pickle import explain
 
     told = explain(verdict.pickle_bytes())
-    return {} if told is None else {"severity": told.severity, "would_call": list(told.calls)}
+    if told is not None:
+        return {"severity": told.severity, "would_call": list(told.calls)}
+    from ..formats.pickle_names import names_in
+
+    names = names_in(verdict.source).names if verdict.source is not None else ()
+    return {"looks_up": sorted(names)} if names else {}
 
 
 # ---------------------------------------------------------------------- telling
@@ -263,11 +269,16 @@ def _fickling(scanned: _Scanned) -> Callable[[Finding], Iterator[str]]:
             place = f" of {plain(verdict.member)}" if verdict.member and verdict.member != finding.member else ""
             calls = why.get("would_call", [])
             assert isinstance(calls, list)
-            if not why:
+            if "severity" not in why:
                 yield f"    also   fickling has no answer{place}: it failed, took too long, or cannot be run here"
             else:
                 yield f"    also   fickling says {why['severity']}{place}{'' if calls else ', and sees no call'}"
             yield from (f"    calls  {plain(call)}" for call in calls)
+            names = why.get("looks_up", [])
+            assert isinstance(names, list)
+            if names:
+                more = f" and {len(names) - _NAMES_SHOWN} more names" if len(names) > _NAMES_SHOWN else ""
+                yield f"    names  it looks up {', '.join(map(plain, names[:_NAMES_SHOWN]))}{more}"
 
     return below
 

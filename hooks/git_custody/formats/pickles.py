@@ -39,6 +39,7 @@ FIRST_WINDOW = 4096
 WINDOW = 65_536
 LONGEST_FIXED_OPCODE = 16
 DIGITS_AT_MOST = 1000
+UNTOLD = "something whose name is only known while it is loaded"
 
 
 class Import(NamedTuple):
@@ -51,8 +52,14 @@ class Import(NamedTuple):
 
     @property
     def dotted(self) -> str:
-        """Module and name, as in a program."""
-        return f"{self.module}.{self.name}"
+        """Module and name, as in a program; in words where the pickle only makes them up while it is loaded."""
+        return UNTOLD if self.module == "?" else f"{self.module}.{self.name}"
+
+    @property
+    def place(self) -> str:
+        """The opcode, what it names, and where it stands."""
+        named = "" if self.module == "?" else f" '{self.module} {self.name}'"
+        return f"{self.opcode}{named} at byte {self.offset}"
 
 
 class Walk(NamedTuple):
@@ -825,6 +832,7 @@ class _Walker:
 
 
 def _telling(imports: list[Import]) -> Import | None:
+    imports = _before_arrays(imports)
     for found in imports:
         root = found.module.partition(".")[0]
         if root in ("builtins", "__builtin__") and found.name in USUAL_BUILTINS:
@@ -833,6 +841,13 @@ def _telling(imports: list[Import]) -> Import | None:
             return found
     named = [found for found in imports if found.module.partition(".")[0] not in ("collections", "copyreg")]
     return next(iter(named or imports), None)
+
+
+def _before_arrays(imports: list[Import]) -> list[Import]:
+    """Leave out what may only be the numbers of an array that joblib keeps between the opcodes."""
+    wrapper = ("joblib.numpy_pickle", "NumpyArrayWrapper")
+    first = next((at for at, found in enumerate(imports) if found[:2] == wrapper), len(imports))
+    return imports[: first + 1] + [found for found in imports[first + 1 :] if _is_known(found.module)]
 
 
 def _length_of_repetition(window: bytes) -> int:

@@ -187,7 +187,7 @@ class _Examination:
                 what,
                 calls.dotted if calls else None,
                 imports.dotted if imports else None,
-                f"{told.opcode} '{told.module} {told.name}' at byte {told.offset}" if told else None,
+                told.place if told else None,
                 content,
                 walked.to_the_end if walked else False,
                 names=self._names(content) if self.thorough else None,
