@@ -26,6 +26,9 @@ requires: {requires:<24}# the oldest git-custody that may judge
 # Licences that data must not have, as SPDX ids or globs of ids.
 # licenses: {{deny: ["CC-BY-NC-*"]}}
 
+# What the law asks of datasets, from level 2 on; the ids are in `docs/regulation.md` of git-custody.
+# regimes: [gdpr, eu-ai-act]
+
 # What new data cards are filled with.
 # defaults: {{publisher: "Example Lab", license: CC-BY-4.0}}
 """
