@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..metadata.license_names import address_of
-from .exported import Exported, File, Rendered, as_json, parents, steps
+from .exported import Exported, File, Rendered, as_json, parents, steps, unique_name
 
 # More files than that are said by a glob: nobody reads 100 000 of them, and the card has the digest of all.
 MANY_FILES = 1000
@@ -60,18 +60,19 @@ def render(exported: Exported) -> Rendered:
 
 def _distribution(exported: Exported) -> list[dict[str, Any]]:
     if len(exported.files) <= MANY_FILES:
-        return [_file(exported, file) for file in exported.files]
+        taken: set[str] = set()
+        return [_file(exported, file, taken) for file in exported.files]
     inside = exported.from_base(exported.path or ".")
     glob = "**" if inside == "." else f"{inside}/**"
     return [{"@type": "cr:FileSet", "@id": "files", "name": "files", "includes": glob, "encodingFormat": _ANY_TYPE}]
 
 
-def _file(exported: Exported, file: File) -> dict[str, Any]:
+def _file(exported: Exported, file: File, taken: set[str]) -> dict[str, Any]:
     path = exported.from_base(file.path)
     digests = file.digests
     return {
         "@type": "cr:FileObject",
-        "@id": path,
+        "@id": unique_name(path, taken),  # mlcroissant takes none with a space
         "name": path,
         "contentUrl": path,
         "contentSize": None if file.size is None else f"{file.size} B",

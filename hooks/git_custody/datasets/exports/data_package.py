@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from ..metadata.license_names import address_of
-from .exported import Exported, File, Rendered, as_json
+from .exported import Exported, File, Rendered, as_json, unique_name
 
 
 def render(exported: Exported) -> Rendered:
@@ -36,19 +35,9 @@ def _resource(exported: Exported, file: File, taken: set[str]) -> dict[str, Any]
     path = exported.from_base(file.path)
     digests = file.digests
     return {
-        "name": _name(path, taken),
+        "name": unique_name(path, taken),
         "path": path,
         "mediatype": file.media_type,
         "bytes": file.size,
         "hash": f"sha256:{digests['sha256']}" if "sha256" in digests else digests.get("md5"),
     }
-
-
-def _name(path: str, taken: set[str]) -> str:
-    """A name of small letters that no other resource has."""
-    base = re.sub(r"[^a-z0-9._-]+", "-", path.lower()).strip("-") or "file"
-    name, number = base, 2
-    while name in taken:
-        name, number = f"{base}-{number}", number + 1
-    taken.add(name)
-    return name

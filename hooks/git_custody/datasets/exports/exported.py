@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -81,3 +82,13 @@ def steps(card: Mapping[str, Any]) -> list[str]:
 def parents(card: Mapping[str, Any]) -> list[str]:
     """The addresses of the data that these were made of."""
     return [parent["url"] for parent in card.get("derived_from", ()) if "url" in parent]
+
+
+def unique_name(path: str, taken: set[str]) -> str:
+    """A name for a file, of small letters, digits and ``-._``, that is not among `taken`; then it is."""
+    base = re.sub(r"[^a-z0-9._-]+", "-", path.lower()).strip("-") or "file"
+    name, number = base, 2
+    while name in taken:
+        name, number = f"{base}-{number}", number + 1
+    taken.add(name)
+    return name
