@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .check_dataset_card import add_again, add_new, keeper_of, new_id
+from .check_dataset_card import add_again, add_new, is_new_id, keeper_of, new_id
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from .core.case import Case, Said
     from .core.findings import Command
-    from .core.git import Entry
+    from .core.git import Entry, Tree
     from .datasets.audit_log import LogProblem
     from .datasets.survey import Dataset
 
@@ -83,7 +83,7 @@ _BY_NAME = {rule.name: rule for rule in RULES}
 
 def check(case: Case) -> Iterator[Said]:
     """Replay the logs of all datasets in question, and hold them against those that were published."""
-    if not case.touches_assets:
+    if not case.touches_assets or not any(map(case.enforces, RULES)):
         return
     found = surveys.survey(case)
     moved = surveys.moved(case, found)
@@ -131,7 +131,9 @@ def check(case: Case) -> Iterator[Said]:
 def _copies(case: Case, datasets: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
     """The cards with an id that belongs to another one, and which that is."""
     by_id: dict[str, list[str]] = {}
-    mine = {dataset.card: dataset.id for dataset in datasets if dataset.id and dataset.files}
+    mine = {
+        dataset.card: dataset.id for dataset in datasets if dataset.id and dataset.files and is_new_id(case, dataset)
+    }
     for card, found_id in surveys.ids_of_all_cards(case).items() if mine else ():
         by_id.setdefault(found_id, []).append(card)
     for card, found_id in mine.items():
@@ -175,12 +177,11 @@ def _id_in(path: str) -> str:
     return path.removeprefix(assets.AUDIT).partition("/")[0]
 
 
-def _logs(entries: Mapping[str, Entry]) -> dict[str, dict[str, Entry]]:
+def _logs(entries: Tree) -> dict[str, dict[str, Entry]]:
     logs: dict[str, dict[str, Entry]] = {}
-    for path, entry in entries.items():
-        if path.startswith(assets.AUDIT):
-            dataset_id, _, name = path.removeprefix(assets.AUDIT).partition("/")
-            logs.setdefault(dataset_id, {})[name] = entry
+    for path in entries.below(assets.AUDIT):
+        dataset_id, _, name = path.removeprefix(assets.AUDIT).partition("/")
+        logs.setdefault(dataset_id, {})[name] = entries[path]
     return logs
 
 

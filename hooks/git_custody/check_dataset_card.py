@@ -320,7 +320,7 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
 
 
 def _duplicates(case: Case, datasets: Iterable[Dataset]) -> Iterator[Finding]:
-    mine = {dataset.id for dataset in datasets if dataset.files and _is_new_id(case, dataset)} - {None}
+    mine = {dataset.id for dataset in datasets if dataset.files and is_new_id(case, dataset)} - {None}
     if not mine:
         return
     by_id: dict[str, list[str]] = {}
@@ -335,7 +335,7 @@ def _duplicates(case: Case, datasets: Iterable[Dataset]) -> Iterator[Finding]:
             yield Finding(DUPLICATE, dataset.card, said, line, fix=(fix,), subject=dataset.id or "")
 
 
-def _is_new_id(case: Case, dataset: Dataset) -> bool:
+def is_new_id(case: Case, dataset: Dataset) -> bool:
     """Whether the change brings the id, so that all cards have to be asked for another one with it."""
     change = case.changed.get(dataset.card)
     if case.is_whole:
@@ -373,8 +373,7 @@ def _logged_at(case: Case, dataset_id: str) -> set[str]:
     """The files or folders at which the log of a dataset ends."""
     from .datasets.audit_log import heads, read_log
 
-    folder = f"{assets.AUDIT}{dataset_id}/"
-    files = {path[len(folder) :]: e for path, e in case.after.items() if path.startswith(folder) and e.is_file}
+    files = case.after.files_below(f"{assets.AUDIT}{dataset_id}/")
     raw = case.read_many(files.values())
     log = read_log(dataset_id, {name: raw.get(entry.oid) for name, entry in files.items()})
     paths = {log.entries[head].path for head in heads(log)}

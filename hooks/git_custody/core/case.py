@@ -356,7 +356,7 @@ class Case:
             return self._git.staged(commit, [folder])
         return self._git.between(commit, self.change_set.tree, [folder])
 
-    def entries_of(self, commit: str, folder: str) -> Mapping[str, Entry]:
+    def entries_of(self, commit: str, folder: str) -> Tree:
         """What a commit holds below a folder."""
         return self._git.entries(commit, [folder])
 

@@ -151,6 +151,11 @@ class Tree(Mapping[str, Entry]):
                 return
             yield decode(self._names[place])
 
+    def files_below(self, prefix: str) -> dict[str, Entry]:
+        """The plain files whose paths begin with `prefix`, by the rest of their paths."""
+        found = {path[len(prefix) :]: self[path] for path in self.below(prefix)}
+        return {rest: entry for rest, entry in found.items() if entry.is_file}
+
     def ending(self, suffix: str) -> list[str]:
         """The paths that end with `suffix`."""
         end = encode(suffix)
@@ -322,11 +327,6 @@ class Git:
             if self._head is None and self.ask("rev-parse", "--verify", "--quiet", "HEAD").returncode == 0:
                 raise CannotJudge("the commit that HEAD names is not here; run git fsck, or fetch it")
         return self._head
-
-    def time_of(self, commit: str) -> int | None:
-        """When a commit was made, in seconds since 1970; None where git does not say."""
-        text = self.ask("show", "-s", "--no-show-signature", "--format=%ct", commit, "--").stdout.strip()
-        return int(text) if text.isdigit() else None
 
     def time_of(self, commit: str) -> int | None:
         """When a commit was made, in seconds since 1970; None where git does not say."""

@@ -193,8 +193,7 @@ def logged_contents(case: Case, dataset_id: str) -> tuple[Mapping[str, str], ...
     """Every content that the audit log of a dataset speaks of; nothing without a log."""
     from .audit_log import read_log
 
-    folder = f"{assets.AUDIT}{dataset_id}/"
-    files = {path[len(folder) :]: e for path, e in case.after.items() if path.startswith(folder) and e.is_file}
+    files = case.after.files_below(f"{assets.AUDIT}{dataset_id}/")
     raw = case.read_many(files.values())
     log = read_log(dataset_id, {name: raw.get(entry.oid) for name, entry in files.items()})
     contents = {digest for entry in log.entries.values() for digest in (*entry.before, entry.after) if digest}

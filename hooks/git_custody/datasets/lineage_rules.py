@@ -116,7 +116,7 @@ def _cycles(case: Case, datasets: dict[str, Dataset]) -> Iterator[Finding]:
 
 def _has_log(case: Case, dataset_id: str) -> bool:
     folder = f"{assets.AUDIT}{dataset_id}/"
-    return bool(re.fullmatch("[a-z0-9-]{2,40}", dataset_id)) and any(path.startswith(folder) for path in case.after)
+    return bool(re.fullmatch("[a-z0-9-]{2,40}", dataset_id)) and any(True for _ in case.after.below(folder))
 
 
 def _cut(text: str) -> str:

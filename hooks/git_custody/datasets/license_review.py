@@ -1,0 +1,167 @@
+"""Whether the licence review of a card (`ip_review`) counts: for this content, this licence, source and evidence.
+
+A review is of one content, named by its digest, and of what `basis` stands for. With ``scope: source`` it also holds
+over what comes later from the same source: appends and cleanings, as the audit log tells them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ..core import assets
+from . import survey as surveys
+from .reviews import fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..core.case import Case
+    from ..core.digests import Digest
+    from .survey import Dataset
+
+# What may happen to the content under a review of its source. The last three leave it as it is or join two histories,
+# each of which is followed.
+_COVERED = ("append", "clean", "rename", "move-storage", "merge")
+
+Standing = Literal["none", "open", "rejected", "stale", "counts"]
+
+
+class Review(NamedTuple):
+    """How a review stands. `message` is the rest of a sentence about "the licence review", empty where it counts."""
+
+    standing: Standing
+    message: str = ""
+
+
+def basis_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a licence review is of besides the content: source, licence, where it was stated, and the texts.
+
+    The day of retrieval, and version and digest upstream, are those of one delivery, and left out.
+    """
+    source, evidence = _group(data.get("source")), _group(data.get("license_evidence"))
+    texts = data.get("license_files")
+    return {
+        "source": {key: source.get(key) for key in ("kind", "url", "publisher")},
+        "license": data.get("license"),
+        "evidence": next((evidence[key] for key in ("sha256", "url", "file") if evidence.get(key)), None),
+        "texts": [[_group(one).get("path"), _group(one).get("sha256")] for one in texts]
+        if isinstance(texts, list)
+        else [],
+    }
+
+
+def basis(data: Mapping[str, Any]) -> str:
+    """The sha256 (hex) over the canonical JSON (RFC 8785) of `basis_of`."""
+    import hashlib
+    import json
+
+    text = json.dumps(basis_of(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str) -> Review:
+    """How the licence review of a card stands; `branch` is the alternative of its licence that counts.
+
+    Raises `CannotJudge` when git does not have the content that it has to be of.
+    """
+    review = data.get("ip_review")
+    if not isinstance(review, dict):
+        return Review("none")
+    status = review.get("status")
+    if status == "rejected":
+        return Review("rejected", "rejected it")
+    if status == "conditional" and not review.get("conditions"):
+        return Review("open", "is conditional, and lists no conditions")
+    if problem := fault(review, None, case.today):
+        return Review("open" if status == "pending" else "stale", problem)
+    if not isinstance(review.get("basis"), str):
+        return Review("stale", "does not say of which licence and source it is (basis)")
+    changes = [
+        *(_basis_changes(case, dataset, data, review, branch) if review["basis"] != basis(data) else ()),
+        *_content_change(case, dataset, review),
+    ]
+    return Review("stale", f"is of something else: {'; '.join(changes)}") if changes else Review("counts")
+
+
+def _basis_changes(
+    case: Case, dataset: Dataset, data: Mapping[str, Any], review: Mapping[str, Any], branch: str
+) -> list[str]:
+    now = basis_of(data)
+    before = _before(case, dataset)
+    was = basis_of(before) if before is not None and basis(before) == review["basis"] else None
+    if was is not None:
+        parts = [part for part, value in now.items() if was[part] != value]
+        return [_part(part, was[part], now[part]) for part in parts]
+    reviewed = review.get("license")
+    if isinstance(reviewed, str) and reviewed != branch:
+        return [_part("license", reviewed, branch)]
+    return ["the source, the licence or where it was stated is not what was reviewed"]
+
+
+def _part(part: str, was: object, now: object) -> str:
+    if part == "license":
+        return f"the licence was {was}, and is {now}"
+    if part == "source" and isinstance(was, dict) and isinstance(now, dict):
+        fields = [key for key, value in now.items() if was.get(key) != value]
+        return ", ".join(f"source.{key} was {was.get(key) or 'empty'}, and is {now[key] or 'empty'}" for key in fields)
+    return "the evidence of the licence is another one" if part == "evidence" else "the text of the licence is another"
+
+
+def _before(case: Case, dataset: Dataset) -> Mapping[str, Any] | None:
+    entry = case.before.get(dataset.card) if dataset.card in case.changed else None
+    document = case.document(entry, "data-card") if entry is not None and entry.is_file else None
+    return document.data if document is not None and isinstance(document.data, dict) else None
+
+
+def _content_change(case: Case, dataset: Dataset, review: Mapping[str, Any]) -> list[str]:
+    present = surveys.digest(case, dataset)
+    reviewed = review.get("digest")
+    if present is None or reviewed == present:
+        return []
+    changed = f"the content was {_shown(reviewed)}, and is {_shown(present)}"
+    if review.get("scope") != "source":
+        return [changed]
+    reason = _beyond_source(case, dataset, reviewed, present)
+    return [f"{changed}{reason}"] if reason is not None else []
+
+
+def _beyond_source(case: Case, dataset: Dataset, reviewed: object, present: Digest) -> str | None:
+    """Why a change of content is not covered by a review of the source, as the end of a sentence; None where it is.
+
+    The audit log has to lead from the reviewed content to the present one; where there is none, and the policy does
+    not ask for one, the basis alone has to do.
+    """
+    from .audit_log import heads, read_log
+
+    files = case.after.files_below(f"{assets.AUDIT}{dataset.id}/")
+    if not files:
+        return ", and no audit log tells how" if case.policy.level >= 3 else None
+    raw = case.read_many(files.values())
+    log = read_log(dataset.id or "", {name: raw.get(entry.oid) for name, entry in files.items()})
+    todo = list(heads(log))
+    if any((after := log.entries[head].after) is None or after.mapping() != present for head in todo):
+        return ", and the audit log does not lead to it"
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        entry = log.entries.get(name)
+        if name in seen or (entry is not None and entry.after is not None and entry.after.mapping() == reviewed):
+            continue
+        seen.add(name)
+        if entry is None or not entry.parents:
+            return ", and the audit log does not lead there from what was reviewed"
+        if entry.op not in _COVERED:
+            return f", and a review of the source covers appends and cleanings, not {entry.op} ({name[:12]})"
+        todo += entry.parents
+    return None
+
+
+def _group(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _shown(digest: object) -> str:
+    if not isinstance(digest, dict) or not digest:
+        return "not named"
+    algorithm, value = next(iter(digest.items()))
+    return f"{algorithm} {str(value)[:12]}…"
