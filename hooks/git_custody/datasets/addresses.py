@@ -117,9 +117,23 @@ def _host(authority: str, scheme: str) -> str:
         raise Unclear(f'has the host "{name}", which is not valid')
     if scheme in DEFAULT_PORTS:
         name = name.lower()
+        if not all(map(_is_encoded, re.findall(r"(?:^|\.)xn--([^.]*)", name))):
+            raise Unclear(f'has the host "{name}", which is no valid international name')
         if _NUMBER.match(name.rpartition(".")[2]) and not _is_ipv4(name):
             raise Unclear(f'has the host "{name}", which browsers read as a number')
     return name + _port(port, scheme)
+
+
+def _is_encoded(label: str) -> bool:
+    """Whether what follows ``xn--`` stands for letters beyond ASCII, in the one form that they have there."""
+    import unicodedata
+
+    try:
+        text = label.encode("ascii").decode("punycode")
+        again = unicodedata.normalize("NFC", text.lower()).encode("punycode").decode("ascii")
+    except (UnicodeError, OverflowError):
+        return False
+    return not text.isascii() and text.isprintable() and again == label
 
 
 def _is_ipv4(name: str) -> bool:
