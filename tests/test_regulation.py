@@ -95,7 +95,7 @@ def test_a_bad_card_raises_its_row_alone(regime: str, name: str) -> None:
     assert finding.line is not None
     if isinstance(wanted, Ask):
         assert finding.rule.name == "missing-regulatory-answer"
-        assert finding.message.startswith(f"{BY_ID[regime].short} wants to know ")
+        assert finding.message.startswith(f"under {BY_ID[regime].short}, the card has to say ")
         assert asked_for(finding) == [wanted.needs[0].partition(".")[0]]
     else:
         assert finding.rule.name == "regulatory-contradiction"
@@ -216,7 +216,7 @@ def test_no_card_without_the_facts_is_asked_and_every_one_with_them_is(data: dic
 def test_one_finding_says_all_that_a_regime_misses_with_its_lines() -> None:
     (finding,) = said(card({"personal_data": "special-category"}), "gdpr")
     assert finding.message == (
-        "GDPR wants to know on what the processing rests (Article 6(1)), how long the data are kept (Article 5(1)(e)), "
+        "under GDPR, the card has to say on what the processing rests (Article 6(1)), how long the data are kept (Article 5(1)(e)), "
         "whom people ask to be left out (Articles 12(2) and 17(1)) and what allows the processing of special categories "
         "(Article 9(2)): add the lines lawful_basis: consent|contract|legal-obligation|vital-interests|public-task|"
         "legitimate-interests, retention: {delete_by: YYYY-MM-DD}, erasure_contact: TEXT (or stewards) and "
@@ -266,7 +266,7 @@ def test_what_the_level_asks_of_every_card_is_said_once(repo: Repo) -> None:
     found = ours(repo)
     assert sorted(found) == ["incomplete-data-card", "missing-regulatory-answer"]
     assert found["missing-regulatory-answer"] == (
-        "GDPR wants to know whom people ask to be left out (Articles 12(2) and 17(1)): add the line "
+        "under GDPR, the card has to say whom people ask to be left out (Articles 12(2) and 17(1)): add the line "
         "erasure_contact: TEXT (or stewards)"
     )
 
@@ -376,13 +376,13 @@ def test_an_own_regime_asks_in_the_same_terms() -> None:
     regimes = read_policy(document).regimes
     (plain,) = said(card({"confidentiality": "red"}), *regimes)
     assert plain.message == (
-        "our house rule wants to know what is missing from the data (the policy) and x-ticket (the policy): add the lines "
+        "under our house rule, the card has to say what is missing from the data and x-ticket: add the lines "
         "eu_ai_act: {gaps: TEXT} and x-ticket: TEXT"
     )
     assert plain.found is None
     user_data = {"source": {"kind": "user-data", "publisher": "X Co"}, "confidentiality": "red"}
     (both,) = said(card(user_data), *regimes)
-    assert both.message.startswith("our house rule wants to know the data protection impact assessment")
+    assert both.message.startswith("under our house rule, the card has to say the data protection impact assessment")
     assert both.found == "source.kind: user-data, confidentiality: red"
     answered = {**user_data, "dpia": "docs/dpia.md", "eu_ai_act": {"gaps": "none found so far"}, "x-ticket": "DATA-1"}
     assert said(card(answered), *regimes) == []
@@ -500,7 +500,7 @@ def test_a_range_asks_by_the_regimes_of_its_base(repo: Repo) -> None:
     repo.commit({**files, ".custody/policy.yaml": "version: 1\nlevel: 2\nregimes: []\n"})
     found = repo.check("--range", f"{base}...HEAD").report["findings"]
     (asked,) = [f["message"] for f in found if f["rule"] == "missing-regulatory-answer" and f["blocks"]]
-    assert asked.startswith("CCPA wants to know ")
+    assert asked.startswith("under CCPA, the card has to say ")
 
 
 # ---------------------------------------------------------------------- hostile cards

@@ -39,7 +39,7 @@ def line_for(needs: Iterable[str], regime: str, digest: Digest | None) -> str:
 
 
 def words_for(need: str) -> str:
-    """What a field in dotted notation says, as the rest of a sentence about somebody who wants to know it."""
+    """What a field in dotted notation says, as the rest of a sentence about what a card has to say."""
     from ..core.metadata import read_schema
 
     field: Mapping[str, Any] = read_schema("data-card")

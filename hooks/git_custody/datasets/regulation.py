@@ -87,7 +87,7 @@ def named(items: Iterable[str | OwnRegime]) -> list[Regime]:
             if item in BY_ID:
                 found[item] = BY_ID[item]
             continue
-        asks = tuple(Ask(need, item.when, (need,), "the policy") for need in item.needs)
+        asks = tuple(Ask(need, item.when, (need,), "") for need in item.needs)
         before = found.get(item.id, Regime(item.id, item.title, item.title, "", "", ()))
         found[item.id] = before._replace(asks=(*before.asks, *asks))
     return list(found.values())
@@ -166,7 +166,7 @@ def _missing(
         return
     from .answer_lines import line_for, words_for
 
-    asked = [f"{words_for(demand.needs[0])} ({' and '.join(demand.sources)})" for demand in demands]
+    asked = [words_for(demand.needs[0]) + _cited(demand.sources) for demand in demands]
     others = {demand.needs[0]: f" (or {' or '.join(demand.needs[1:])})" for demand in demands if demand.needs[1:]}
     lines = []
     for needs in _together(demand.needs[0] for demand in demands):
@@ -175,11 +175,17 @@ def _missing(
         lines.append(line_for(needs, regime.id, digest) + others.get(needs[0], "") + beside)
     facts = tuple(dict.fromkeys(field for demand in demands for field in demand.fields))
     word = "line" if len(lines) == 1 else "lines"
-    said = f"{regime.short} wants to know {_list(asked)}: add the {word} {_list(lines)}"
+    said = f"under {regime.short}, the card has to say {_list(asked)}: add the {word} {_list(lines)}"
     yield Finding(
         MISSING_ANSWER, dataset.card, said, _line(document, facts), found=_shown(document.data, facts),
         subject=regime.id,
     )  # fmt: skip
+
+
+def _cited(sources: Iterable[str]) -> str:
+    """The provisions in brackets; an own regime has none."""
+    cited = " and ".join(filter(None, sources))
+    return f" ({cited})" if cited else ""
 
 
 def _together(needs: Iterable[str]) -> list[tuple[str, ...]]:
