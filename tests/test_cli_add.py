@@ -308,6 +308,36 @@ def test_a_reason_from_a_file(repo: Repo, custody: Commands, tmp_path: Path) -> 
     assert "cannot be read" in custody.fails(2, "add", "--reason-from", str(tmp_path / "none"), DATA)
 
 
+@pytest.mark.parametrize("raw", [b"rows of December\r\nadded\r\n", b"\xef\xbb\xbfrows of December\nadded"])
+def test_a_reason_from_a_file_of_another_system(repo: Repo, custody: Commands, tmp_path: Path, raw: bytes) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x,y\n")
+    (tmp_path / "why").write_bytes(raw)
+    custody.ok("add", "--reason-from", str(tmp_path / "why"), DATA)
+    assert custody.entries("tickets")[-1]["reason"] == "rows of December\nadded"
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "--reason is empty"),
+        (b"TODO\n", "--reason is the placeholder"),
+        (b"\xff\xfe", "is not UTF-8 text"),
+        (b"added the rows of today " * 200_000, "is too long"),
+        ("added the rows of today \u00e9".encode() * 200, "longer than 4000 characters"),
+    ],
+    ids=["empty", "placeholder", "utf-16", "huge", "long"],
+)
+def test_a_reason_from_a_file_is_held_to_the_same_rules(
+    repo: Repo, custody: Commands, tmp_path: Path, raw: bytes, said: str
+) -> None:
+    started(repo, custody)
+    repo.write(DATA, ROWS + "x,y\n")
+    (tmp_path / "why").write_bytes(raw)
+    assert said in custody.fails(2, "add", "--reason-from", str(tmp_path / "why"), DATA)
+    assert len(custody.entries("tickets")) == 1
+
+
 def test_an_entry_that_is_only_staged_is_replaced(repo: Repo, custody: Commands) -> None:
     started(repo, custody)
     repo.write(DATA, ROWS + "x\n")

@@ -22,6 +22,8 @@ SOURCE_KINDS = (
 )  # fmt: skip
 # From where a file could be fetched again: these need to say where and when.
 FETCHED = ("public-download", "scraped")
+# Four bytes for each character that an audit entry takes, and room for line ends.
+_REASON_AT_MOST = 20_000
 _SLOTS = {
     "title": "TITLE", "source-url": "URL", "publisher": "PUBLISHER", "license": "SPDX_ID", "reason": "REASON",
 }  # fmt: skip
@@ -93,15 +95,22 @@ def reason_of(given: Namespace) -> str | None:
     if file is None:
         reason: str | None = getattr(given, "reason", None)
         return reason
+    named = "the standard input" if file == "-" else plain(file)
     try:
         if file == "-":
-            return sys.stdin.buffer.read(64 * 1024).decode("utf-8")
-        with open(file, "rb") as opened:
-            return opened.read(64 * 1024).decode("utf-8")
+            raw = sys.stdin.buffer.read(_REASON_AT_MOST + 1)
+        else:
+            with open(file, "rb") as opened:
+                raw = opened.read(_REASON_AT_MOST + 1)
     except OSError as error:
-        raise CannotJudge(f"the reason cannot be read from {plain(file)}: {error.strerror}") from None
+        raise CannotJudge(f"the reason cannot be read from {named}: {error.strerror}") from None
+    if len(raw) > _REASON_AT_MOST:
+        raise CannotJudge(f"the reason in {named} is too long: a few sentences will do; nothing was changed")
+    try:
+        # Bots run on Windows, too.
+        return raw.decode("utf-8-sig").replace("\r\n", "\n").strip()
     except UnicodeDecodeError:
-        raise CannotJudge(f"the reason in {plain(file)} is not UTF-8 text") from None
+        raise CannotJudge(f"the reason in {named} is not UTF-8 text; nothing was changed") from None
 
 
 # ---------------------------------------------------------------------- what is wrong with an answer
