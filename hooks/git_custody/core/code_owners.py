@@ -9,11 +9,14 @@ their settings.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .owner_patterns import github_pattern, gitlab_pattern
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .owner_patterns import PathPattern
 
 GITHUB = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
@@ -57,15 +60,25 @@ class GitHubOwners:
     """A file as GitHub reads it: the last line that fits a path decides, and one without owners frees it."""
 
     def __init__(self, text: str) -> None:
-        self._lines = [line for n, row in enumerate(text.split("\n"), 1) if (line := _github_line(n, row))]
-        self._lines.reverse()
+        lines = [line for n, row in enumerate(text.split("\n"), 1) if (line := _github_line(n, row))]
+        self._lines = _by_core(lines)
 
     def fault(self, path: str) -> str | None:
         """See `Owners.fault`."""
-        for line in self._lines:
-            if line.pattern.fits(path):
-                return line.fault
-        return "no line fits it"
+        line = _deciding(self._lines, path)
+        return "no line fits it" if line is None else line.fault
+
+
+def _by_core(lines: Iterable[Line]) -> list[tuple[str, Line]]:
+    """Lines, the last one first, each with a text that rules most paths out at once."""
+    return [(line.pattern.core, line) for line in reversed(list(lines))]
+
+
+def _deciding(lines: list[tuple[str, Line]], path: str) -> Line | None:
+    for core, line in lines:
+        if core in path and line.pattern.fits(path):
+            return line
+    return None
 
 
 def _github_line(number: int, row: str) -> Line | None:
@@ -96,12 +109,16 @@ class _Section:
     def fault(self, path: str) -> str | None:
         if any(pattern.fits(path) for pattern in self.excluded):
             return "a line with ! takes it out"
-        for line in reversed(self.lines.values()):
-            if line.pattern.fits(path):
-                if line.fault is None and self.is_optional:
-                    return f"line {line.number} fits it, and its section is optional"
-                return line.fault
-        return "no line fits it"
+        line = _deciding(self._ordered, path)
+        if line is None:
+            return "no line fits it"
+        if line.fault is None and self.is_optional:
+            return f"line {line.number} fits it, and its section is optional"
+        return line.fault
+
+    @cached_property
+    def _ordered(self) -> list[tuple[str, Line]]:
+        return _by_core(self.lines.values())
 
 
 class GitLabOwners:
