@@ -49,11 +49,11 @@ def test_readme_has_the_table_of_hooks() -> None:
 
 def test_readme_without_markers_is_left_alone(generate: ModuleType) -> None:
     assert generate.readme("# A\n", load_all()) == "# A\n"
-    marked = f"a\n{generate.BEGIN}\nold\n{generate.END}\nb\n"
+    marked = f"a\n{generate.BEGIN}\nwhat was there\n{generate.END}\nb\n"
     renewed = generate.readme(marked, load_all())
     assert renewed.startswith(f"a\n{generate.BEGIN}\n| hook |")
     assert renewed.endswith(f"|\n{generate.END}\nb\n")
-    assert "old" not in renewed
+    assert "what was there" not in renewed
 
 
 def test_pre_commit_accepts_the_manifest() -> None:
