@@ -214,7 +214,7 @@ def test_denied_licence(repo: Repo) -> None:
     repo.commit({".custody/policy.yaml": "version: 1\nlicenses: {deny: ['CC-BY-*']}\n"})
     repo.stage(documented("data/rows.csv"))
     verdict = repo.check()
-    assert verdict.rules == ["invalid-data-card"]
+    assert verdict.rules == ["license-denied"]
     assert "CC-BY-4.0" in verdict.report["findings"][0]["message"]
 
 

@@ -13,6 +13,7 @@ HOOK_IDS = (
     "forbid-pickle-weights",
     "check-model-format",
     "check-dataset-card",
+    "check-dataset-license",
     "check-dataset-integrity",
     "check-dataset-audit-log",
     "check-policy",

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 # each of which is followed.
 _COVERED = ("append", "clean", "rename", "move-storage", "merge")
 
-Standing = Literal["none", "open", "rejected", "stale", "counts"]
+Standing = Literal["none", "open", "rejected", "vague", "stale", "counts"]
 
 
 class Review(NamedTuple):
-    """How a review stands. `message` is the rest of a sentence about "the licence review", empty where it counts."""
+    """How a review stands: `vague` is one of which it cannot be told whether it is stale.
+
+    `message` is the rest of a sentence about "the licence review", empty where it counts or there is none.
+    """
 
     standing: Standing
     message: str = ""
@@ -74,13 +77,15 @@ def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str)
         return Review("open", "is conditional, and lists no conditions")
     if problem := fault(review, None, case.today):
         return Review("open" if status == "pending" else "stale", problem)
-    if not isinstance(review.get("basis"), str):
-        return Review("stale", "does not say of which licence and source it is (basis)")
-    changes = [
-        *(_basis_changes(case, dataset, data, review, branch) if review["basis"] != basis(data) else ()),
-        *_content_change(case, dataset, review),
-    ]
-    return Review("stale", f"is of something else: {'; '.join(changes)}") if changes else Review("counts")
+    stated = review.get("basis")
+    changes = _content_change(case, dataset, review)
+    if isinstance(stated, str) and stated != basis(data):
+        changes = [*_basis_changes(case, dataset, data, review, branch), *changes]
+    if changes:
+        return Review("stale", f"is of something else: {'; '.join(changes)}")
+    if not isinstance(stated, str):
+        return Review("vague", "does not say of which licence and source it is (basis)")
+    return Review("counts")
 
 
 def _basis_changes(

@@ -1,0 +1,96 @@
+"""Rules about licences along the lineage: what parents ask, and what the cards of their children say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core import assets
+from ..core.findings import Finding, Rule
+from . import lineage
+from .license_rules import asks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..core.case import Case
+    from .lineage import Parent
+    from .survey import Dataset
+
+CONFLICT = Rule(
+    "license-conflict", ("2.7",), 1,
+    "What a card allows goes beyond the licence of the data that it was made of.",
+    "Nobody can pass on more rights than they were given.",
+    "Give the derived data a licence that keeps the terms of their parents (docs/licences.md), or take that parent "
+    "out. Where its rights holder agreed to other terms, say so in a waiver.",
+    "Knows the licences of docs/licences.md; any other is for a review, where the policy asks for reviews. Compares "
+    "each step of the lineage that is in this repository. This is no legal advice.",
+)  # fmt: skip
+ATTRIBUTION = Rule(
+    "missing-attribution", ("2.7",), 2,
+    "Derived data do not give the credit that the licence of a parent asks for.",
+    "Without it, whoever passes the data on breaks that licence.",
+    "Write the credit into the card's `attribution`, in the words that the parent's publisher asks for.",
+    "Only that there is a text; whether it names everybody is for a reviewer.",
+)  # fmt: skip
+RULES = (CONFLICT, ATTRIBUTION)
+
+
+def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Finding | str]:
+    """Judge a card against its parents: findings, and as sentences what somebody has to review."""
+    permitted, prohibited = data.get("permitted_use"), data.get("prohibited_use")
+    commercial = isinstance(permitted, list) and "commercial" in permitted
+    parents = lineage.parents(case, dataset)
+    if not parents and not commercial:
+        return
+    from .license_lineage import Child, asks_for_credit, clash, commercial_against_itself
+
+    lines = dataset.document.lines if dataset.document else {}
+    child = Child(data["license"], bool(prohibited), commercial)
+    if (found := commercial_against_itself(child)) is not None:
+        yield Finding(CONFLICT, dataset.card, found.message, lines.get("/permitted_use"), subject="permitted_use")
+    creditors = []
+    for parent in parents:
+        terms, line = _terms(case, parent), lines.get(f"/derived_from/{parent.place}")
+        name = parent.id or parent.url or f"number {parent.place + 1}"
+        found = clash(terms, child, parent.relation)
+        if found is not None and found.grade == "conflict":
+            said = f'its parent "{_cut(name)}": {found.message}'
+            yield Finding(CONFLICT, dataset.card, said, line, found=f"license: {child.license}", subject=name)
+        elif found is not None and asks(case):
+            yield f'its parent "{_cut(name)}": {found.message}'
+        if asks_for_credit(terms):
+            creditors.append(name)
+    if creditors and not data.get("attribution"):
+        names = ", ".join(f'"{_cut(name)}"' for name in creditors[:3]) + (", …" if len(creditors) > 3 else "")
+        said = f"the licences of its parents ask for credit ({names}), and the card has no attribution"
+        yield Finding(ATTRIBUTION, dataset.card, said, lines.get("/derived_from"))
+
+
+def _terms(case: Case, parent: Parent) -> str | None:
+    """The licence of a parent: what its own card says, else what `derived_from` says of data elsewhere."""
+    stated = lineage.stated(case, [parent.card]).get(parent.card) if parent.card else None
+    return stated.license if stated else parent.license
+
+
+def relicensed(case: Case) -> set[str]:
+    """The ids of datasets whose licence the change edits: what is made of them has to be looked at again."""
+    before = {}
+    for path, change in case.changed.items():
+        name = assets.card_name(path) if path.endswith("datacard.yaml") else None
+        is_data = name is not None and name.kind == "data"
+        if is_data and change.before is not None and change.before.is_file and change.after is not None:
+            before[path] = change.before
+    if not before:
+        return set()
+    from ..core.metadata import parse_yaml
+
+    raw = case.read_many(before.values())
+    now = lineage.stated(case, before)
+    was = {path: lineage.stated_in(parse_yaml(raw.get(entry.oid, b"")).data) for path, entry in before.items()}
+    changed = [path for path in before if path in now and now[path].license != was[path].license]
+    ids = lineage.ids_of_all_cards(case) if changed else {}
+    return {ids[path] for path in changed if path in ids}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:60]}…"

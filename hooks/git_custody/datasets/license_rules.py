@@ -1,0 +1,125 @@
+"""Rules about the licence that a data card states: what the policy says to it, and whether a review of it counts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
+from .license_review import Review
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..core.case import Case, Said
+    from ..core.findings import Command
+    from .licenses import LicenseVerdict
+    from .survey import Dataset
+
+DENIED = Rule(
+    "license-denied", ("2.7",), 1,
+    "The policy, or a review, refuses the licence of a dataset.",
+    "Data under these terms are not to be used here.",
+    "Take the data out, or ask its publisher for other terms and state those.",
+    "The licence is the one that the card states. Of alternatives (OR) the best counts, of parts (AND) the worst.",
+)  # fmt: skip
+NOT_REVIEWED = Rule(
+    "license-not-reviewed", ("2.7",), 1,
+    "The policy asks for a review of this licence, and there is none.",
+    "The terms may forbid what the data are wanted for, and nobody has looked.",
+    "Let somebody who may decide it read the terms, then run `git custody review --kind license --reviewer NAME PATH`.",
+    "Only where the policy has a list of licences: asked for what `licenses.review` names, for licences that SPDX does "
+    "not list, and, where there is `licenses.allow`, for all that no list names. A review is a claim of its author.",
+)  # fmt: skip
+STALE = Rule(
+    "stale-license-review", ("2.7",), 1,
+    "The licence review of a dataset no longer holds.",
+    "What was approved is not what is there: another content, licence or source, or its time is over.",
+    "Let the reviewer look at what changed, then run `git custody review --kind license --reviewer NAME PATH`.",
+    "Only warns where the policy asks for no review of this licence. A review with `--scope source` also holds over "
+    "appends and cleanings of data from the same source.",
+)  # fmt: skip
+RULES = (DENIED, NOT_REVIEWED, STALE)
+
+
+def review_command(path: str) -> Command:
+    """The command that records a licence review."""
+    return (CUSTODY, "review", "--kind", "license", "--reviewer", Slot("NAME"), RepoPath(path))
+
+
+def verdict_of(case: Case, expression: str) -> LicenseVerdict:
+    """What the policy says to a licence expression; one that was judged before is not parsed again."""
+    policy = case.policy
+    lists = (policy.licenses_allow, policy.licenses_deny, policy.licenses_review)
+    key = "\0".join((expression, *("\0".join((*names, "")) for names in lists)))
+    verdict: LicenseVerdict = case.once(f"license {key}", lambda case: _verdict(case, key, expression, lists))
+    return verdict
+
+
+def _verdict(case: Case, key: str, expression: str, lists: tuple[tuple[str, ...], ...]) -> LicenseVerdict:
+    import json
+
+    try:
+        status, message, suggestion, branch = json.loads(case.verdict("license", key) or "")
+    except (ValueError, TypeError):
+        from .licenses import check_license
+
+        verdict = check_license(expression, *lists)
+        case.remember("license", key, json.dumps(verdict))
+        return verdict
+    from .licenses import LicenseVerdict
+
+    return LicenseVerdict(status, message, suggestion, branch)
+
+
+def asks(case: Case) -> bool:
+    """Whether the policy asks about licences: whether it has a list of them."""
+    policy = case.policy
+    return bool(policy.licenses_allow or policy.licenses_deny or policy.licenses_review)
+
+
+def check(
+    case: Case, dataset: Dataset, data: Mapping[str, Any], verdict: LicenseVerdict, open_question: str | None
+) -> Iterator[Said]:
+    """Judge a licence and its review. `open_question` is what else has to be reviewed, as a sentence."""
+    line = dataset.document.lines.get("/license") if dataset.document else None
+    chosen = f" (counts as {verdict.branch})" if verdict.branch not in ("", data["license"]) else ""
+    found = f"license: {data['license']}{chosen}"
+    if verdict.status == "denied":
+        yield Finding(DENIED, dataset.card, verdict.message, line, found=found, subject="policy")
+        return
+    wanted = open_question or (verdict.message if verdict.status == "review" and asks(case) else None)
+    try:
+        review = _standing(case, dataset, data, verdict.branch)
+    except CannotJudge as error:
+        if wanted is not None:
+            yield error
+        return
+    by = data["ip_review"].get("reviewer") if review.standing != "none" else None
+    who = f"the licence review{f' by {by}' if isinstance(by, str) else ''}"
+    line = line if review.standing == "none" or not dataset.document else dataset.document.lines.get("/ip_review")
+    fix = (review_command(dataset.shown_path),)
+    if review.standing == "rejected":
+        said = f"{who} {review.message}"
+        yield Finding(DENIED, dataset.card, said, line, found=found, subject="review")
+    elif review.standing == "stale" or (review.standing == "vague" and wanted is not None):
+        # A wrong digest in the card is mended first: the review has to be of what is there then.
+        unless: tuple[str | tuple[str, str], ...] = (
+            ("digest-mismatch", dataset.shown_path), ("missing-audit-entry", dataset.shown_path),
+        )  # fmt: skip
+        if wanted is None:
+            unless = ("invalid-data-card", *unless)
+        said = f"{who} {review.message}"
+        yield Finding(
+            STALE, dataset.card, said, line, found=found, fix=fix, warns=wanted is None, unless=unless
+        )  # fmt: skip
+    elif wanted is not None and review.standing in ("none", "open"):
+        said = f"{wanted}; {who} {review.message}" if review.message else f"{wanted}; its card has no ip_review"
+        yield Finding(NOT_REVIEWED, dataset.card, said, line, found=found, fix=fix)
+
+
+def _standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str) -> Review:
+    if not isinstance(data.get("ip_review"), dict):
+        return Review("none")
+    from .license_review import standing
+
+    return standing(case, dataset, data, branch)

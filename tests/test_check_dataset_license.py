@@ -1,0 +1,370 @@
+"""check-dataset-license against real repositories: lists, reviews and what makes them stale, evidence, lineage."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from conftest import ROWS, Repo, documented
+from git_custody.core.metadata import parse_yaml
+from git_custody.datasets.license_review import basis
+
+CARD = "data/rows.csv.datacard.yaml"
+REVIEW = "version: 1\nlicenses: {review: ['CC-BY-*', 'LicenseRef-*']}\n"
+
+
+def day(ahead: int = 0) -> str:
+    return (datetime.now(timezone.utc) + timedelta(days=ahead)).date().isoformat()
+
+
+def policy(text: str) -> dict[str, str | bytes]:
+    return {".custody/policy.yaml": f"version: 1\n{text}"}
+
+
+def card(name: str = "rows", license: str = "CC-BY-4.0", extra: str = "", rows: str = ROWS) -> dict[str, str | bytes]:
+    """A documented dataset under a licence, with more lines in its card."""
+    files = documented(f"data/{name}.csv", rows, id=name)
+    path = f"data/{name}.csv.datacard.yaml"
+    files[path] = str(files[path]).replace("license: CC-BY-4.0", f"license: {license}") + extra
+    return files
+
+
+def reviewed(
+    files: dict[str, str | bytes], review: str = "status: approved", rows: str = ROWS
+) -> dict[str, str | bytes]:
+    """The same, with a review of what its card says."""
+    (path,) = (path for path in files if path.endswith(".datacard.yaml"))
+    stated = basis(parse_yaml(str(files[path]).encode()).data)
+    digest = hashlib.sha256(rows.encode()).hexdigest()
+    given = f"reviewer: A. Counsel, date: '{day(-9)}', digest: {{sha256: '{digest}'}}, basis: '{stated}', {review}"
+    return {**files, path: f"{files[path]!s}ip_review: {{{given}}}\n"}
+
+
+# ---------------------------------------------------------------------- what the policy says
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        card(), card(license="MIT OR CC-BY-NC-4.0"), card(license="LicenseRef-own"),
+        card(extra="permitted_use: [train, commercial]\n"), card(license="cc-by-4.0"),
+        card(extra="license_evidence: {url: 'https://example.org', captured: '2026-01-02', stated_by: upstream}\n"),
+    ],
+)  # fmt: skip
+def test_silent_without_lists(repo: Repo, files: dict[str, str | bytes]) -> None:
+    repo.stage(files)
+    assert repo.check().passes
+
+
+@pytest.mark.parametrize(
+    ("lists", "license", "rules"),
+    [
+        ("{deny: ['CC-BY-*']}", "CC-BY-4.0", ["license-denied"]),
+        ("{deny: ['CC-BY-*']}", "CC-BY-4.0 OR MIT", []),
+        ("{deny: ['CC-BY-*']}", "CC-BY-4.0 AND MIT", ["license-denied"]),
+        ("{allow: [MIT]}", "MIT", []),
+        ("{allow: [MIT]}", "CC-BY-4.0", ["license-not-reviewed"]),
+        ("{allow: [MIT]}", "CC-BY-4.0 OR MIT", []),
+        ("{review: ['CC-BY-NC-*']}", "CC-BY-4.0", []),
+        ("{review: ['CC-BY-*']}", "cc-by-4.0", ["license-not-reviewed"]),
+        ("{allow: [GPL-2.0-only]}", "GPL-2.0-only WITH Classpath-exception-2.0", []),
+        ("{deny: ['GPL-2.0-only WITH Classpath-exception-2.0'], allow: ['GPL-*']}",
+         "GPL-2.0-only WITH Classpath-exception-2.0", ["license-denied"]),
+        ("{deny: [MIT]}", "LicenseRef-own", ["license-not-reviewed"]),
+    ],
+)  # fmt: skip
+def test_lists(repo: Repo, lists: str, license: str, rules: list[str]) -> None:
+    repo.commit(policy(f"licenses: {lists}\n"))
+    repo.stage(card(license=license))
+    assert repo.check().rules == rules
+    assert repo.check("--all").rules == rules
+
+
+def test_the_chosen_alternative_is_said(repo: Repo) -> None:
+    repo.commit(policy("licenses: {allow: [MIT], deny: [GPL-3.0-only]}\n"))
+    repo.stage(card(license="GPL-3.0-only OR ISC"))
+    (finding,) = repo.check().report["findings"]
+    assert "(counts as ISC)" in finding["found"]
+
+
+def test_what_spdx_does_not_know_is_said_once(repo: Repo) -> None:
+    repo.commit(policy("licenses: {allow: [MIT]}\n"))
+    repo.stage(card(license="odc-by"))
+    verdict = repo.check()
+    assert verdict.rules == ["invalid-data-card"]
+    assert "ODC-By-1.0" in verdict.out
+
+
+# ---------------------------------------------------------------------- reviews
+
+
+@pytest.mark.parametrize(
+    ("review", "rules"),
+    [
+        ("status: approved", []),
+        ("status: conditional, conditions: [Not for resale]", []),
+        ("status: conditional", ["license-not-reviewed"]),
+        ("status: pending", ["license-not-reviewed"]),
+        ("status: rejected", ["license-denied"]),
+        (f"status: approved, expires: '{day(3)}'", []),
+        (f"status: approved, expires: '{day(-3)}'", ["stale-license-review"]),
+    ],
+)
+def test_reviews(repo: Repo, review: str, rules: list[str]) -> None:
+    repo.commit({".custody/policy.yaml": REVIEW})
+    repo.stage(reviewed(card(), review))
+    assert repo.check().rules == rules
+
+
+def test_a_review_that_nobody_asked_for(repo: Repo) -> None:
+    repo.stage(reviewed(card()))
+    assert repo.check().passes
+    repo.stage(reviewed(card(), f"status: approved, expires: '{day(-3)}'"))
+    assert (repo.check().rules, repo.check().warned) == ([], ["stale-license-review"])
+    repo.stage(reviewed(card(), "status: rejected"))
+    assert repo.check().rules == ["license-denied"]
+
+
+def test_one_byte_makes_the_review_stale(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": REVIEW, **reviewed(card())})
+    assert repo.check("--all").passes
+    edited = ROWS.replace("row 3", "row 4")
+    repo.write("data/rows.csv", edited)
+    assert repo.custody("add", "data/rows.csv").code == 1
+    verdict = repo.check()
+    assert verdict.rules == ["stale-license-review"]
+    (finding,) = verdict.report["findings"]
+    for rows in (ROWS, edited):
+        assert f"sha256 {hashlib.sha256(rows.encode()).hexdigest()[:12]}…" in finding["message"]
+    assert "git custody review --kind license --reviewer NAME data/rows.csv" in " ".join(finding["fix"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("license: CC-BY-4.0", "license: CC-BY-3.0", "the licence was CC-BY-4.0, and is CC-BY-3.0"),
+        ("publisher: Example Lab", "publisher: Another Lab", "source.publisher was Example Lab, and is Another Lab"),
+        ("terms-1", "terms-2", "the evidence of the licence is another one"),
+    ],
+)
+def test_what_else_makes_it_stale(repo: Repo, old: str, new: str, said: str) -> None:
+    evidence = "license_evidence: {url: 'https://example.org/terms-1', captured: '2026-01-02', stated_by: upstream}\n"
+    repo.commit({".custody/policy.yaml": REVIEW, **reviewed(card(extra=evidence))})
+    repo.stage({CARD: (repo.path / CARD).read_text().replace(old, new)})
+    verdict = repo.check()
+    assert verdict.rules == ["stale-license-review"]
+    assert said in verdict.report["findings"][0]["message"]
+    repo.commit()
+    assert repo.check("--all").rules == ["stale-license-review"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("title: Rows for tests", "title: Rows of tests"),
+        ("publisher: Example Lab}", "publisher: Example Lab, retrieved: '2026-03-04', version: '7'}"),
+    ],
+)
+def test_what_leaves_it_alone(repo: Repo, old: str, new: str) -> None:
+    repo.commit({".custody/policy.yaml": REVIEW, **reviewed(card())})
+    repo.stage({CARD: (repo.path / CARD).read_text().replace(old, new)})
+    assert repo.check().passes
+
+
+def test_a_review_without_basis_is_of_no_licence(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": REVIEW})
+    files = reviewed(card())
+    stated = basis(parse_yaml(str(files[CARD]).encode()).data)
+    repo.stage({**files, CARD: str(files[CARD]).replace(f"basis: '{stated}', ", "")})
+    assert repo.check().rules == ["stale-license-review"]
+
+
+# ---------------------------------------------------------------------- a review of the source
+
+
+def feed(repo: Repo, level: int) -> None:
+    """A dataset under a review of its source."""
+    repo.commit(policy(f"level: {level}\nlicenses: {{review: ['CC-BY-*']}}\nalso: []\n"))
+    files = card(extra="personal_data: none\nintended_use: Testing the rules.\n"
+                 "stewards: [{role: owner, contact: data@example.org}]\n")  # fmt: skip
+    repo.stage(reviewed(files, "status: approved, scope: source"))
+    if level == 3:
+        added = repo.custody("audit", "add", "--op", "create", "--reason", "first import", "data/rows.csv")
+        assert added.err == ""
+    repo.commit()
+
+
+def stale(repo: Repo) -> bool:
+    return "stale-license-review" in repo.check().rules
+
+
+@pytest.mark.parametrize("level", [1, 3])
+def test_a_nightly_feed_needs_no_new_review(repo: Repo, level: int) -> None:
+    feed(repo, level)
+    rows = ROWS
+    for night in range(3):
+        rows += f"{20 + night},row {20 + night}\n"
+        repo.write("data/rows.csv", rows)
+        repo.git("add", "data/rows.csv")
+        log = ("audit", "add", "--op", "append", "--reason", "rows of the night", "data/rows.csv")
+        repo.custody(*(log if level == 3 else ("add", "data/rows.csv")))
+        assert not stale(repo)
+        repo.commit()
+    assert "stale-license-review" not in repo.check("--all").rules
+
+
+def test_what_the_log_calls_something_else_needs_one(repo: Repo) -> None:
+    feed(repo, 3)
+    repo.write("data/rows.csv", ROWS.replace("row 3", "row 4"))
+    repo.git("add", "data/rows.csv")
+    repo.custody("audit", "add", "--op", "clean", "--reason", "mended a row", "data/rows.csv")
+    assert not stale(repo)
+    repo.commit()
+    repo.write("data/rows.csv", ROWS.replace("row 3", "row 5"))
+    repo.git("add", "data/rows.csv")
+    repo.custody("audit", "add", "--op", "modify", "--reason", "another source", "data/rows.csv")
+    assert stale(repo)
+    assert "not modify" in repo.check().out
+
+
+def test_a_source_review_ends_with_the_source(repo: Repo) -> None:
+    feed(repo, 1)
+    repo.stage({CARD: (repo.path / CARD).read_text().replace("Example Lab", "Another Lab")})
+    assert stale(repo)
+
+
+# ---------------------------------------------------------------------- evidence and texts
+
+
+FROM_OTHERS = "source: {kind: licensed-third-party, publisher: Example Lab}\n"
+
+
+def bought(extra: str = "") -> dict[str, str | bytes]:
+    files = card(license="LicenseRef-vendor", extra=extra)
+    text = str(files[CARD])
+    own = next(line for line in text.splitlines(keepends=True) if line.startswith("source:"))
+    return {**files, CARD: text.replace(own, FROM_OTHERS)}
+
+
+def test_a_licence_of_ones_own_name_needs_a_text(repo: Repo) -> None:
+    repo.stage(bought())
+    assert repo.check().rules == ["license-unknown"]
+    repo.stage({"LICENSES/LicenseRef-vendor.txt": "You may use the data.\n"})
+    assert repo.check().passes
+    repo.git("rm", "-q", "--cached", "LICENSES/LicenseRef-vendor.txt")
+    repo.stage({**bought("license_files: [{path: legal/vendor.txt}]\n"), "legal/vendor.txt": "You may use it.\n"})
+    assert repo.check().passes
+
+
+def test_own_data_under_an_own_name(repo: Repo) -> None:
+    repo.stage(card(license="LicenseRef-internal"))
+    assert repo.check().passes
+
+
+def evidence(file: str, text: str) -> str:
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"license_evidence: {{file: {file}, captured: '2026-01-02', sha256: '{digest}', stated_by: contract}}\n"
+
+
+def test_evidence(repo: Repo) -> None:
+    repo.stage(card(extra=evidence("legal/contract.txt", "We agree.\n")))
+    assert repo.check().rules == ["invalid-data-card"]
+    repo.stage({"legal/contract.txt": "We agree.\n"})
+    assert repo.check().passes
+    repo.stage({"legal/contract.txt": "We disagree.\n"})
+    assert repo.check().rules == ["license-evidence-mismatch"]
+
+
+@pytest.mark.parametrize("how", ["edit", "remove"])
+def test_evidence_that_changes_alone(repo: Repo, how: str) -> None:
+    base = repo.commit(
+        {**card(extra=evidence("legal/contract.txt", "We agree.\n")), "legal/contract.txt": "We agree.\n"}
+    )
+    if how == "edit":
+        repo.stage({"legal/contract.txt": "We disagree.\n"})
+    else:
+        repo.git("rm", "-q", "legal/contract.txt")
+    rule = {"edit": "license-evidence-mismatch", "remove": "license-evidence-missing"}[how]
+    assert repo.check().rules == [rule]
+    repo.commit()
+    assert repo.check("--range", f"{base}...HEAD").rules == [rule]
+
+
+def test_the_text_of_a_licence_that_is_taken_away(repo: Repo) -> None:
+    repo.commit({**bought(), "LICENSES/LicenseRef-vendor.txt": "You may use the data.\n"})
+    repo.git("rm", "-q", "LICENSES/LicenseRef-vendor.txt")
+    assert repo.check().rules == ["license-unknown"]
+
+
+# ---------------------------------------------------------------------- lineage
+
+
+def child(license: str, *parents: str, extra: str = "") -> dict[str, str | bytes]:
+    listed = "".join(f"- {{{parent}}}\n" for parent in parents)
+    return card("child", license, f"derived_from:\n{listed}{extra}")
+
+
+@pytest.mark.parametrize(
+    ("parent", "license", "relation", "extra", "rules"),
+    [
+        ("CC-BY-4.0", "CC-BY-4.0", "clean", "", []),
+        ("CC0-1.0", "MIT", "clean", "", []),
+        ("CC-BY-NC-4.0", "CC-BY-4.0", "clean", "", ["license-conflict"]),
+        ("CC-BY-NC-4.0", "CC-BY-NC-4.0", "clean", "", []),
+        ("CC-BY-NC-4.0", "CC-BY-NC-4.0", "clean", "permitted_use: [commercial]\n", ["license-conflict"]),
+        ("CC-BY-NC-4.0 OR MIT", "CC-BY-4.0", "clean", "", []),
+        ("CC-BY-ND-4.0", "CC-BY-ND-4.0", "translate", "", ["license-conflict"]),
+        ("CC-BY-ND-4.0", "CC-BY-ND-4.0", "subset", "", []),
+        ("CC-BY-SA-4.0", "CC-BY-4.0", "merge", "", ["license-conflict"]),
+        ("CC-BY-SA-3.0", "CC-BY-SA-4.0", "merge", "", []),
+        ("C-UDA-1.0", "CC-BY-4.0", "clean", "", ["license-conflict"]),
+        ("CC-BY-SA-4.0", "ODbL-1.0", "merge", "", []),
+        ("CC-BY-NC-4.0", "LicenseRef-internal", "clean", "", []),
+    ],
+)
+def test_edges(repo: Repo, parent: str, license: str, relation: str, extra: str, rules: list[str]) -> None:
+    repo.commit(card("raw", parent))
+    repo.stage(child(license, f"id: raw, relation: {relation}", extra=extra))
+    assert repo.check().rules == rules
+
+
+def test_a_parent_elsewhere(repo: Repo) -> None:
+    parent = "url: 'https://example.org/x', license: CC-BY-NC-4.0, relation: clean"
+    repo.stage(child("CC-BY-4.0", parent))
+    assert repo.check().rules == ["license-conflict"]
+
+
+def test_what_is_not_known_is_for_review_where_reviews_are_asked_for(repo: Repo) -> None:
+    repo.stage(child("CC-BY-4.0", "url: 'https://example.org/x', relation: clean"))
+    assert repo.check().passes
+    repo.stage(policy("licenses: {allow: ['CC-BY-4.0']}\n"))
+    verdict = repo.check()
+    assert verdict.rules == ["license-not-reviewed"]
+    assert "is not stated" in verdict.out
+    files = child("CC-BY-4.0", "url: 'https://example.org/x', relation: clean")
+    repo.stage(reviewed(files))
+    assert repo.check().rules == []
+
+
+def test_a_parent_that_gets_another_licence(repo: Repo) -> None:
+    base = repo.commit({**card("raw", "CC0-1.0"), **child("MIT", "id: raw, relation: clean")})
+    repo.stage(card("raw", "CC-BY-NC-4.0"))
+    assert repo.check().caught("license-conflict") == ["data/child.csv.datacard.yaml"]
+    repo.commit()
+    assert repo.check("--range", f"{base}...HEAD").rules == ["license-conflict"]
+
+
+def test_credit(repo: Repo) -> None:
+    repo.commit({**policy("level: 2\n"), **card("raw", extra="personal_data: none\n")})
+    extra = "personal_data: none\nattribution: Rows by Example Lab\n"
+    repo.stage(child("CC-BY-4.0", "id: raw, relation: clean", extra="personal_data: none\n"))
+    assert "missing-attribution" in repo.check().rules
+    repo.stage(child("CC-BY-4.0", "id: raw, relation: clean", extra=extra))
+    assert "missing-attribution" not in repo.check().rules
+
+
+def test_a_card_that_contradicts_itself(repo: Repo) -> None:
+    repo.stage(card(license="CC-BY-NC-4.0", extra="permitted_use: [train, commercial]\n"))
+    assert repo.check().rules == ["license-conflict"]
