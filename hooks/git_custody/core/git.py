@@ -125,6 +125,8 @@ class Tree(Mapping[str, Entry]):
         return self._all[path] if self._whole is not None else _added(self._raw[encode(path)])
 
     def __contains__(self, path: object) -> bool:
+        if self._whole is not None:
+            return path in self._whole
         return isinstance(path, str) and encode(path) in self._raw
 
     def __iter__(self) -> Iterator[str]:
