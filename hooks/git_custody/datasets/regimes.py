@@ -63,6 +63,7 @@ class Regime(NamedTuple):
 
 
 _CONTACT = ("erasure_contact", "stewards")
+_ACCOUNTABLE = ("stewards", "erasure_contact")
 _IDENTIFIED: When = (("personal_data", ("personal", "special-category")),)
 _PERSONAL: When = (("personal_data", ("pseudonymised", "personal", "special-category")),)
 _SPECIAL: When = (("personal_data", ("special-category",)),)
@@ -247,7 +248,7 @@ REGIMES = (
         "https://laws-lois.justice.gc.ca/eng/acts/P-8.6/",
         (
             Ask("retention", _IDENTIFIED, ("retention",), "Schedule 1, clause 4.5"),
-            Ask("contact", _IDENTIFIED, _CONTACT, "Schedule 1, clauses 4.1.2 and 4.8.2"),
+            Ask("contact", _IDENTIFIED, _ACCOUNTABLE, "Schedule 1, clauses 4.1.2 and 4.8.2"),
             Ask("consent", (*_IDENTIFIED, *_CONSENT), ("consent",), "Schedule 1, clause 4.3.8"),
         ),
         (_kept_too_long(_IDENTIFIED, "Schedule 1, clause 4.5"),),
@@ -257,7 +258,7 @@ REGIMES = (
         "https://www.fedlex.admin.ch/eli/cc/2022/491/en",
         (
             Ask("retention", _IDENTIFIED, ("retention",), "Article 6(4)"),
-            Ask("contact", _IDENTIFIED, _CONTACT, "Article 19(2)(a)"),
+            Ask("contact", _IDENTIFIED, _ACCOUNTABLE, "Article 19(2)(a)"),
         ),
         (_kept_too_long(_IDENTIFIED, "Article 6(4)"),),
     ),
