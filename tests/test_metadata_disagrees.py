@@ -223,10 +223,10 @@ def test_hostile_files_say_nothing_and_cost_little(repo: Repo, text: str) -> Non
 
 def test_globs_cost_no_time() -> None:
     from git_custody.datasets.metadata.facts import Subject
-    from git_custody.datasets.metadata.reuse import annotated, parse_annotations
+    from git_custody.datasets.metadata.reuse import Work, annotated, parse_annotations
 
     glob = "**a*" * 100 + "b"
     toml = f"[[annotations]]\npath = {json.dumps([glob] * 500)}\nSPDX-License-Identifier = 'MIT'\n"
     subject = Subject("d", True, frozenset("d/" + "a" * 900 + str(number) for number in range(150)))
     with within(10):
-        assert annotated([("REUSE.toml", parse_annotations("REUSE.toml", toml.encode()))], subject) is None
+        assert annotated([("REUSE.toml", parse_annotations("REUSE.toml", toml.encode()))], subject, Work()) is None

@@ -17,7 +17,7 @@ VERBS = {
     "scan": "say what files are and what loading them would run, in or out of a repository",
     "check": "judge what is staged, the whole index, or a range of commits",
     "convert": "a pickled checkpoint to safetensors, without executing anything in it",
-    "card": "new, update, show or mv: write a data card, make it fit, print it, move it",
+    "card": "new, update, show, mv or export: write a data card, make it fit, print, move or export it",
     "audit": "add, merge, repair, show or verify entries of the audit log",
     "waive": "write a dated, reasoned, owned exception",
     "waivers": "list the exceptions, and when they expire",

@@ -123,7 +123,7 @@ def _kept_by_dvc(path: str, raw: bytes, media: str | None) -> File:
     from ..datasets.exports.exported import File
     from ..datasets.metadata.loading import load_yaml
 
-    loaded = load_yaml(raw, ("outs",))
+    loaded = load_yaml(raw, frozenset(("outs",)))
     outs = loaded.data.get("outs") if loaded is not None else None
     out = outs[0] if isinstance(outs, list) and len(outs) == 1 and isinstance(outs[0], dict) else {}
     md5, size = str(out.get("md5", "")).strip("'"), out.get("size")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .facts import Notes, Stated, Subject, first_text, listed, named, only
+from .facts import Notes, Stated, Subject, first_text, index_by_name, listed, named, only
 from .loading import load_json
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     if loaded is None or not isinstance(data, dict) or not _is_dataset(data):
         return None
     notes = Notes(file, loaded.lines)
-    resources = list(_resources(data))
+    resources, by_name = _index(raw)
     matched = 0
-    for index, resource in resources:
+    for index in sorted({index for name in subject.by_name for index in by_name.get(name, ())}):
+        resource = resources[index]
         path, by_path = named(subject, file, get(resource, "contentUrl"))
         matched += path is not None
         if path is not None and by_path:
@@ -39,6 +41,14 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     if is_whole:
         _of_whole(notes, data)
     return notes.stated(STANDARD, "whole" if is_whole else "part")
+
+
+@lru_cache(maxsize=16)
+def _index(raw: bytes) -> tuple[dict[int, dict[str, Any]], dict[str, list[int]]]:
+    """The resources of a file by their numbers, and these by the names of the files that they lead to."""
+    loaded = load_json(raw)
+    resources = dict(_resources(loaded.data)) if loaded is not None else {}
+    return resources, index_by_name((number, get(one, "contentUrl")) for number, one in resources.items())
 
 
 def _is_dataset(data: dict[str, Any]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from .facts import DIGEST_LENGTHS, Notes, Stated, Subject, first_text, listed, named, only
+from .facts import DIGEST_LENGTHS, Notes, Stated, Subject, first_text, index_by_name, listed, named, only
 from .loading import load_json
 
 STANDARD = "Data Package"
@@ -19,7 +20,9 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     notes = Notes(file, loaded.lines)
     resources = [resource for resource in data["resources"] if isinstance(resource, dict)]
     mine: list[tuple[int, dict[str, Any]]] = []
-    for index, resource in enumerate(data["resources"]):
+    by_name = _index(raw)
+    for index in sorted({index for name in subject.by_name for index in by_name.get(name, ())}):
+        resource = data["resources"][index]
         if isinstance(resource, dict):
             found = [named(subject, file, path) for path in listed(resource.get("path"))]
             if any(path for path, _ in found):
@@ -39,6 +42,15 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
         notes.add("title", data.get("title"), "/title")
         notes.add("description", data.get("description"), "/description")
     return notes.stated(STANDARD, "whole" if is_whole else "part")
+
+
+@lru_cache(maxsize=16)
+def _index(raw: bytes) -> dict[str, list[int]]:
+    """The numbers of a file's resources by the names of the files that they lead to."""
+    loaded = load_json(raw)
+    found = loaded.data["resources"] if loaded is not None else ()
+    held = ((number, one) for number, one in enumerate(found) if isinstance(one, dict))
+    return index_by_name((number, path) for number, one in held for path in listed(one.get("path")))
 
 
 def _common(notes: Notes, holder: dict[str, Any], above: str) -> None:

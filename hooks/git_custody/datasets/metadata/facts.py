@@ -140,10 +140,29 @@ def named(subject: Subject, file: str, address: object) -> tuple[str | None, boo
     for text in (address, unquote(address)):
         if (path := beside(file, text)) in subject.files:
             return path, True
-    last = unquote(re.split("[?#]", address)[0].rpartition("/")[2])
+    last = last_part(address)
     same = subject.by_name.get(last, ())
     is_remote = re.match("[a-z][a-z0-9+.-]*://", address, re.IGNORECASE) is not None
     return (same[0], False) if is_remote and len(same) == 1 else (None, False)
+
+
+def last_part(address: str) -> str:
+    """The name of the file that an address or a path leads to."""
+    from urllib.parse import unquote
+
+    return unquote(re.split("[?#]", address)[0].rpartition("/")[2])
+
+
+def index_by_name(addresses: Iterable[tuple[int, object]]) -> dict[str, list[int]]:
+    """The numbers of addresses by the name of the file that each leads to: without it, each of many datasets would be
+    held against each of many addresses.
+    """
+    found: dict[str, list[int]] = {}
+    for number, address in addresses:
+        if isinstance(address, str):
+            for name in {last_part(address), address.rpartition("/")[2]}:
+                found.setdefault(name, []).append(number)
+    return found
 
 
 def first_text(value: object, keys: Iterable[str] = ()) -> str | None:

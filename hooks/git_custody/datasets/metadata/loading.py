@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 30
 MAX_EVENTS = 50_000
+# A file above many datasets is asked about each of them.
+_KEPT = 16
 _FENCE = re.compile(r"---[ \t]*(?:\r\n|\n|\r)")
 _END = re.compile(r"(?m)^(?:---|\.\.\.)[ \t]*$")
 _TOP_KEY = re.compile(r"""["']?([A-Za-z_][A-Za-z0-9_-]*)["']?[ \t]*:(?:[ \t]|$)""")
@@ -34,6 +37,7 @@ class Loaded(NamedTuple):
     lines: Mapping[str, int]
 
 
+@lru_cache(maxsize=_KEPT)
 def load_json(raw: bytes) -> Loaded | None:
     """Read JSON; None for what is none, or too large to be metadata. Never raises."""
     if len(raw) >= MAX_BYTES:
@@ -47,6 +51,7 @@ def load_json(raw: bytes) -> Loaded | None:
         return None
 
 
+@lru_cache(maxsize=_KEPT)
 def load_toml(raw: bytes) -> Any:
     """Read TOML; None for what is none, or too large. Never raises."""
     tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -58,7 +63,8 @@ def load_toml(raw: bytes) -> Any:
         return None
 
 
-def load_yaml(raw: bytes, keys: Container[str]) -> Loaded | None:
+@lru_cache(maxsize=_KEPT)
+def load_yaml(raw: bytes, keys: frozenset[str]) -> Loaded | None:
     """Read the fields `keys` of a YAML mapping; None for what is none. Never raises."""
     if len(raw) >= MAX_BYTES:
         return None

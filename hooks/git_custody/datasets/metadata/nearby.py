@@ -75,7 +75,8 @@ def stated(case: Case, dataset: Dataset) -> tuple[Stated, ...]:
             oid = case.after[path].oid
             if path not in parsed and oid in raw:
                 parsed[path] = reuse.parse_annotations(path, raw[oid])
-        found.append(reuse.annotated([(path, parsed[path]) for path in reuse_files if path in parsed], subject))
+        work = case.once("work on REUSE.toml files", lambda _: reuse.Work())
+        found.append(reuse.annotated([(path, parsed[path]) for path in reuse_files if path in parsed], subject, work))
     order = {"whole": 0, "part": 1, "near": 2}
     return tuple(sorted((one for one in found if one is not None), key=lambda one: order[one.scope]))
 

@@ -71,7 +71,7 @@ def parse_annotations(file: str, raw: bytes) -> list[Annotation]:
     return [Annotation(file, line, table) for table, line in pairs if isinstance(table, dict)]
 
 
-def annotated(files: Sequence[tuple[str, list[Annotation]]], subject: Subject) -> Stated | None:
+def annotated(files: Sequence[tuple[str, list[Annotation]]], subject: Subject, work: Work) -> Stated | None:
     """What REUSE.toml files say of a dataset; `files` are those above it, the nearest first.
 
     In a file the last annotation that covers a path counts; of files the nearest, unless one above it overrides: then
@@ -79,7 +79,6 @@ def annotated(files: Sequence[tuple[str, list[Annotation]]], subject: Subject) -
     """
     if not 0 < len(subject.files) <= MANY_FILES:
         return None
-    work = Work()
     try:
         chosen = {_chosen(files, path, work) for path in subject.files}
     except TooMuch:
@@ -139,7 +138,7 @@ def matches(parts: tuple[str, ...], path: str, work: Work) -> bool:
 class Work:
     """What may be spent on matching in all; a hostile REUSE.toml then says nothing, rather than taking minutes."""
 
-    def __init__(self, left: int = 2_000_000) -> None:
+    def __init__(self, left: int = 20_000_000) -> None:
         self.left = left
 
     def spend(self, steps: int) -> None:
