@@ -1,6 +1,6 @@
 """Write what follows from the code's own declarations: the manifest, docs/rules.md, docs/assets.md,
-docs/policy.md, and the tables of hooks in the README, of formats in docs/formats.md and of regimes in
-docs/regulation.md.
+docs/data-card.md, docs/policy.md, and the tables of hooks in the README, of formats in docs/formats.md and of
+regimes in docs/regulation.md.
 
 Usage: python docs/generate.py [--check]
 """
@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "hooks"))
+sys.path[:0] = [str(ROOT / "hooks"), str(ROOT / "docs")]
+
+from card_page import card_page  # noqa: E402
 
 from git_custody.catalog import load_all  # noqa: E402
 from git_custody.cli.explain import facts, numbers, waiver  # noqa: E402
@@ -271,6 +273,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield ROOT / ".pre-commit-hooks.yaml", manifest(hooks)
     yield ROOT / "docs" / "rules.md", rules_page(hooks)
     yield ROOT / "docs" / "assets.md", assets_page()
+    yield ROOT / "docs" / "data-card.md", card_page()
     yield ROOT / "docs" / "policy.md", policy_page(hooks)
     formats = ROOT / "docs" / "formats.md"
     yield formats, formats_page(formats.read_text("utf-8"))
