@@ -388,6 +388,16 @@ def test_an_own_regime_asks_in_the_same_terms() -> None:
     assert said(card(answered), *regimes) == []
 
 
+def test_an_own_regime_can_ask_by_what_is_true_or_false_or_free() -> None:
+    ignored = {"scrape": {"opt_out": ["none"], "respected": False}}
+    asks = OwnRegime("own", "own", (("scrape.respected", ("false",)),), ("dpia",))
+    assert list(faults([{"id": "own", "needs": ["dpia"], "when": {"scrape.respected": ["false"]}}])) == []
+    assert [f.subject for f in said(card(ignored), asks)] == ["own"]
+    assert said(card({"scrape": {"opt_out": ["none"], "respected": True}}), asks) == []
+    assert said(card({"x-class": "secret"}), OwnRegime("own", "own", (("x-class", ("secret",)),), ("dpia",)))
+    assert list(faults([{"id": "own", "needs": ["dpia"], "when": {"x-class": ["secret"]}}])) == []
+
+
 def test_a_review_under_an_own_regime_can_be_asked_for() -> None:
     own = OwnRegime("ethics-board", "the ethics board", (), ("regulatory_reviews",))
     assert [f.rule.name for f in said(card({}), own)] == ["missing-regulatory-answer"]
@@ -415,6 +425,10 @@ def test_a_review_under_an_own_regime_can_be_asked_for() -> None:
         ("[{id: own, needs: [dpia], when: {derived_from.relation: [sub]}}]", 'did you mean "subset"?'),
         ("[{id: own, needs: [dpia], when: {hipaa: [yes-please]}}]", "it has safe-harbor"),
         ("[{id: own, needs: [dpia], when: {personal_data: personal}}]", "even of one"),
+        ("[{id: own, needs: [dpia], when: {source: [scraped]}}]", "only a field that holds words has"),
+        ("[{id: own, needs: [dpia], when: {content.bytes: ['0']}}]", "only a field that holds words has"),
+        ("[{id: own, needs: [dpia], when: {scrape.respected: ['no']}}]", "it has true, false"),
+        ("[{id: own, needs: [dpia], when: {scrape.respected: [false]}}]", "put quotes around it"),
         ("[{id: own, needs: []}]", "empty list"),
         ("[{id: own, need: [dpia]}]", 'did you mean "needs"?'),
     ],

@@ -49,6 +49,9 @@ def _own(item: Mapping[str, Any]) -> Iterator[str]:
             yield f'the regime "{name}" asks when "{field[:100]}" has a value, {fault}'
             continue
         choices = _choices(field)
+        if choices is None:
+            yield f'the regime "{name}" asks when "{field[:100]}" has a value, and only a field that holds words has'
+            continue
         for value in values if isinstance(values, list) else ():
             if choices and isinstance(value, str) and value not in choices:
                 near = nearest(value, choices)
@@ -88,5 +91,11 @@ def _fields(name: str) -> list[str]:
     return list(found.get("properties", {})) if found else []
 
 
-def _choices(name: str) -> list[str]:
-    return [str(choice) for choice in (_field(name) or {}).get("enum", ())]
+def _choices(name: str) -> list[str] | None:
+    """The words that a field can have, none where it is free text; None where it does not hold words."""
+    field = _field(name)
+    if field is None:  # a field of the project's own
+        return []
+    if "enum" in field:
+        return [str(choice) for choice in field["enum"]]
+    return {"string": [], "boolean": ["true", "false"]}.get(field.get("type", ""))

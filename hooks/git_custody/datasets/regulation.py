@@ -46,6 +46,8 @@ STALE_REVIEW = Rule(
 RULES = (MISSING_ANSWER, CONTRADICTION, STALE_REVIEW)
 
 _REVIEWS = "regulatory_reviews"
+# How a policy writes the values of fields that are true or false.
+_TRUTH = {"true": True, "false": False}
 
 
 class Demand(NamedTuple):
@@ -87,10 +89,18 @@ def named(items: Iterable[str | OwnRegime]) -> list[Regime]:
             if item in BY_ID:
                 found[item] = BY_ID[item]
             continue
-        asks = tuple(Ask(need, item.when, (need,), "") for need in item.needs)
+        asks = tuple(Ask(need, _facts(item), (need,), "") for need in item.needs)
         before = found.get(item.id, Regime(item.id, item.title, item.title, "", "", ()))
         found[item.id] = before._replace(asks=(*before.asks, *asks))
     return list(found.values())
+
+
+def _facts(item: OwnRegime) -> When:
+    """The facts of an own regime; what is true or false is written as a word in a policy."""
+    facts: list[tuple[str, tuple[str | bool, ...]]] = []
+    for field, words in item.when:
+        facts.append((field, (*words, *(_TRUTH[word] for word in words if word in _TRUTH))))
+    return tuple(facts)
 
 
 # ---------------------------------------------------------------------- facts
