@@ -18,6 +18,7 @@ VERBS = {
     "check": "judge what is staged, the whole index, or a range of commits",
     "convert": "a pickled checkpoint to safetensors, without executing anything in it",
     "card": "new, update, show, mv or export: write a data card, make it fit, print, move or export it",
+    "review": "record who looked at the licence or the source of a dataset, and what came of it",
     "audit": "add, merge, repair, show or verify entries of the audit log",
     "waive": "write a dated, reasoned, owned exception",
     "waivers": "list the exceptions, and when they expire",

@@ -237,6 +237,38 @@ def with_fields(card: bytes, fields: Mapping[str, str]) -> bytes:
     return (mark + text).encode("utf-8")
 
 
+def with_group(card: bytes, name: str, group: Mapping[str, Any]) -> bytes:
+    """The card with a whole group set, of texts, lists of texts and groups of texts; the rest stays as it is.
+
+    Raises `CannotJudge` when the card cannot be read, or the group cannot be written without touching the rest.
+    """
+    wanted = {**fields_of(card), name: dict(group)}
+    text, mark = _decode(card)
+    changed = _group_anew(text, name, [f"{name}:", *_group_lines(group)], _flow(group))
+    _demand(changed.encode("utf-8"), wanted)
+    return (mark + changed).encode("utf-8")
+
+
+def _group_lines(group: Mapping[str, Any], margin: str = "  ") -> list[str]:
+    lines = []
+    for key, value in group.items():
+        if isinstance(value, dict):
+            lines += [f"{margin}{key}:", *_group_lines(value, f"{margin}  ")]
+        elif isinstance(value, list):
+            lines += [f"{margin}{key}:", *(f"{margin}  - {_scalar(item)}" for item in value)]
+        else:
+            lines.append(f"{margin}{key}: {_scalar(value)}")
+    return lines
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(inner)}' for key, inner in value.items())}}}"
+    return _scalar(value)
+
+
 def _decode(card: bytes) -> tuple[str, str]:
     text = card.decode("utf-8")
     bare = text.removeprefix("\ufeff")
@@ -288,16 +320,20 @@ def _content_in_place(text: str, digest: Mapping[str, str], size: int, media: st
 
 def _content_anew(text: str, digest: Mapping[str, str], size: int, media: str | None) -> str | None:
     """Write the whole content field anew."""
-    tree = _tree(text)
     lines = _content_lines(digest, size, media)
     rest_of_it = ", ".join(line.strip() for line in lines[3:])
-    flow = f"{{digest: {{{lines[2].strip()}}}, {rest_of_it}}}"
+    return _group_anew(text, "content", lines, f"{{digest: {{{lines[2].strip()}}}, {rest_of_it}}}")
+
+
+def _group_anew(text: str, name: str, lines: list[str], flow: str) -> str:
+    """Write a whole group anew, or at the end: `lines` where the card is in lines, `flow` where it is in braces."""
+    tree = _tree(text)
     pairs = tree.pairs or []
-    found = next(((key, value) for key, value in pairs if key.text == "content"), None)
+    found = next(((key, value) for key, value in pairs if key.text == name), None)
     ending = _line_break(text)
     if tree.flow:
         if found is None:
-            return text[: tree.end - 1].rstrip(" ,") + f", content: {flow}" + text[tree.end - 1 :]
+            return text[: tree.end - 1].rstrip(" ,") + f", {name}: {flow}" + text[tree.end - 1 :]
         return _spliced(text, found[1], flow)
     if found is None:
         separator = "" if text.endswith("\n") else ending
