@@ -277,6 +277,16 @@ def test_a_card_that_names_it(strict: Repo, source: str) -> None:
     assert undocumented(strict) == undocumented(strict, "--all") == []
 
 
+def test_what_pins_data_that_are_fetched_can_have_the_card(strict: Repo) -> None:
+    """The recipe of docs/sources.md."""
+    strict.write("data/imdb/revision.txt", "e6281661ce1c48d982bc483cf8a173c1bbeb5d31\n")
+    strict.stage({"src/train.py": LOAD})
+    words = ("--title", "Film reviews, fetched at this revision", "--publisher", "Lab", "--license", "CC0-1.0")
+    address = ("--source-url", "https://huggingface.co/datasets/org/name", "--reason", "the revision to begin with")
+    assert strict.custody("add", "--as-one", *words, *address, "data/imdb").code in (0, 1)
+    assert undocumented(strict) == undocumented(strict, "--all") == []
+
+
 def test_a_card_with_that_id_will_do(strict: Repo) -> None:
     strict.stage({**documented("data/rows.csv", id="org-name"), "src/train.py": LOAD})
     assert undocumented(strict) == []

@@ -118,6 +118,21 @@ def test_a_review_admits_a_source(asking: Repo) -> None:
     assert asking.check("--all").passes
 
 
+def test_the_command_that_is_printed_records_the_review(asking: Repo) -> None:
+    asking.stage(dataset(download("https://example.org/rows.csv")))
+    (fix,) = asking.check().report["findings"][0]["fix"]
+    words = fix.removeprefix("git custody ").split()
+    filled = {"REVIEWER": "Ada Example", "REASON": "known to us for years"}
+    done = asking.custody(*(filled.get(word, word) for word in words))
+    assert (done.code, done.err) == (0, "")
+    assert asking.check().passes
+    asking.commit()
+    asking.stage(dataset(download("https://example.org/rows.csv"), review(), rows=ROWS + "x"))
+    (finding,) = asking.check().report["findings"]
+    assert finding["rule"] == "stale-source-review"
+    assert finding["fix"] == [fix]
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -9,6 +9,7 @@ from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain
 from . import parser, pickles
 from .answers import Answers, add_options, checked, from_options
+from .appending import refuse_edited
 from .desk import Desk, opened, report
 
 if TYPE_CHECKING:
@@ -23,8 +24,10 @@ the audit entry written, everything staged. Ends with a list of what was done an
 A folder counts as every dataset below it: those with a card as they are; several without one are one
 dataset with --as-one. Missing answers are asked for on a terminal.
 
-A checkpoint that is a pickle is converted to safetensors, which is staged in its place. Models that would be blocked
-are not staged."""
+A checkpoint that is a pickle is converted to safetensors, which is staged in its place; so is one that is owed, with a
+waiver, if it is named itself. Models that would be blocked are not staged."""
+
+_OPS = ("append", "clean", "modify", "redact", "relabel")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,13 +35,16 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser("add", _DESCRIPTION)
     add_options(arguments)
     arguments.add_argument("--as-one", action="store_true", help="make one card for the whole folder")
+    arguments.add_argument(
+        "--op", metavar="OP", choices=_OPS, help=f"what was done with data that have a card: {', '.join(_OPS)}"
+    )
     arguments.add_argument("paths", nargs="+", metavar="PATH", help="file or folder, taken literally")
     given = arguments.parse_args(argv)
     with opened() as (git, scratch, cache, hooks):
         desk = Desk(git, scratch, cache, hooks)
         answers = checked(from_options(given), desk.case.policy, desk.case.today)
-        words = ["--as-one"] if given.as_one else []
-        return add(desk, given.paths, answers, as_one=given.as_one, verb=("add",), words=words)
+        words = [*(["--as-one"] if given.as_one else []), *(["--op", given.op] if given.op else [])]
+        return add(desk, given.paths, answers, as_one=given.as_one, verb=("add",), words=words, op=given.op)
 
 
 def add(
@@ -50,8 +56,11 @@ def add(
     verb: Sequence[str],
     words: Sequence[str] = (),
     only_new: bool = False,
+    op: str | None = None,
 ) -> int:
-    """Do the paperwork for paths as the user typed them; `only_new` refuses a dataset that has a card."""
+    """Do the paperwork for paths as the user typed them; `only_new` refuses a dataset that has a card. `op` is what was
+    done with those that have one, for the audit log.
+    """
     from ..core.runner import rooted, show
 
     git = desk.git
@@ -71,7 +80,7 @@ def add(
         stage = desk.command("git", "add", RepoPath(assets.POLICY))
         show(f"note: {assets.POLICY} is not staged, so it does not count yet; first: {stage}\n")
     desk.take_up(_cards(desk, kept))
-    _papers(desk, kept, answers, as_one, only_new)
+    _papers(desk, kept, answers, as_one, only_new, op)
     desk.demand(verb, answers, words, paths)
     done = desk.finish(staged)
     quiet = bool(refused)
@@ -79,6 +88,10 @@ def add(
         converted = pickles.convert(desk, refused)
         kept += converted.staged
         refused = {path: said for path, said in refused.items() if path in converted.refused}
+        for path in [path for path, said in refused.items() if said.waived_by is not None]:
+            del refused[path]
+            kept.append(path)
+            desk.notes.append(f"{path} is not converted: {converted.refused[path][0]}")
         if refused:
             pickles.explain(desk, refused, converted.refused)
     code = report(desk, done, kept, quiet=quiet) if kept else 0
@@ -123,7 +136,7 @@ def _cards(desk: Desk, paths: Sequence[str]) -> Iterator[str]:
     return (card for card in likely if worktree.is_file(desk.git.root, card))
 
 
-def _papers(desk: Desk, paths: Sequence[str], answers: Answers, as_one: bool, only_new: bool) -> None:
+def _papers(desk: Desk, paths: Sequence[str], answers: Answers, as_one: bool, only_new: bool, op: str | None) -> None:
     case = desk.case
     cards: dict[str, None] = {}
     described: set[str] = set()
@@ -179,7 +192,9 @@ def _papers(desk: Desk, paths: Sequence[str], answers: Answers, as_one: bool, on
         desk.new_card(subject, as_folder, answers)
     for card in cards:
         if card not in desk.changes:
-            desk.update(card, answers if card in described else Answers(reason=answers.reason))
+            if op == "append":
+                refuse_edited(desk, card)
+            desk.update(card, answers if card in described else Answers(reason=answers.reason), op=op)
     for dataset_id in lost:
         desk.gone(dataset_id, answers.reason)
 
