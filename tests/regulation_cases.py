@@ -98,6 +98,9 @@ _GDPR = {
         {**SPECIAL, "article_9_condition": "explicit-consent", "consent": CONSENT},
     ),
     "kept-too-long": Row({**PERSONAL, "retention": GONE}, {**PERSONAL, "retention": {"delete_by": "2026-11-26"}}),
+    "retention-undecided": Row(
+        {**PERSONAL, "retention": {"review_by": "2026-11-25"}}, {**PERSONAL, "retention": {"review_by": "2026-11-26"}}
+    ),
     "ordinary-health": Row({**PERSONAL, "data_categories": ["pi", "phi"]}, {**PERSONAL, "data_categories": ["pi"]}),
     "condition-without-category": Row(
         {**PERSONAL, "article_9_condition": "made-public"}, {**SPECIAL, "article_9_condition": "made-public"}

@@ -102,6 +102,12 @@ _GDPR = (
 _GDPR_CLASHES = (
     _kept_too_long(_PERSONAL, "Article 5(1)(e)"),
     Clash(
+        "retention-undecided",
+        (*_PERSONAL, ("retention.review_by", Past())),
+        "retention.review_by is past: decide how long the data are kept, and write the next day or delete_by",
+        "Article 5(1)(e) and recital 39",
+    ),
+    Clash(
         "ordinary-health",
         (("personal_data", ("personal",)), *_HEALTH),
         'data_categories names phi, and data about health are a special category: write "personal_data: '

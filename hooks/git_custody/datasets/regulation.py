@@ -30,8 +30,8 @@ MISSING_ANSWER = Rule(
 )  # fmt: skip
 CONTRADICTION = Rule(
     "regulatory-contradiction", ("2.12",), 2,
-    "Under a regime of the policy, two statements of a data card cannot both be so.",
-    "One of them is wrong, and whoever relies on that one can break the law without knowing.",
+    "Under a regime of the policy, what a data card says cannot all be so.",
+    "Something in it is wrong, and whoever relies on that can break the law without knowing.",
     "Correct the statement that is wrong; data that were to be deleted are removed with their card.",
     "Only contradictions that the text of the law leaves no doubt about; docs/regulation.md lists them.",
 )  # fmt: skip
