@@ -38,6 +38,11 @@ _TYPED = (
 )  # fmt: skip
 
 
+# Fields in which these are answers, if short ones: nobody found any, or nobody needed one.
+_MAY_BE_NONE = ("known_bias", "limitations", "dpia", "eu_ai_act")
+_NONE = ("none", "unknown", "not known", "n/a", "not applicable")
+
+
 def incomplete(case: Case, dataset: Dataset) -> Iterator[Finding]:
     """What the policy's level asks for, and the card does not say."""
     if case.policy.level == 1 or dataset.document is None or not isinstance(dataset.document.data, dict):
@@ -51,7 +56,7 @@ def typed(card: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The free text of a card that has to say something: JSON pointer and text."""
     for field, key in _TYPED:
         for pointer, value in _values(card, field, key):
-            if isinstance(value, str):
+            if isinstance(value, str) and not (field in _MAY_BE_NONE and value.strip(" .").lower() in _NONE):
                 yield pointer, value
 
 
