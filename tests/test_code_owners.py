@@ -156,10 +156,10 @@ def test_gitlab_patterns_match_as_a_plain_reading_does(pattern: str, path: str) 
 def test_hostile_patterns_take_no_time(pattern: str) -> None:
     paths = ["a" * 4000, "/".join("a" * 2000), "/".join(["a" * 100] * 40)]
     with within(1):
-        for read in (github_pattern, gitlab_pattern):
-            found = read(pattern if pattern.startswith("/") or read is github_pattern else "/" + pattern)
-            for path in paths if found is not None else ():
-                found.fits(path)
+        for found in (github_pattern(pattern), gitlab_pattern("/" + pattern.removeprefix("/"))):
+            if found is not None:
+                for path in paths:
+                    found.fits(path)
 
 
 # ---------------------------------------------------------------------- whole files

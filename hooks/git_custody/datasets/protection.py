@@ -112,10 +112,13 @@ def _none(case: Case, subjects: Mapping[str, list[str]]) -> Finding:
     place = ".gitlab/CODEOWNERS" if forge == "GitLab" else ".github/CODEOWNERS"
     named = list(subjects)
     more = f" and {len(named) - 2} more" if len(named) > 2 else ""
-    lines = list(dict.fromkeys(_line(case, _top(subject), whole=True) for subject in named))
+    lines = list(dict.fromkeys(_line(case, _top(subject), whole=True) for subject in named))[:3]
+    # Said where a waiver can speak of it: on a file that is there.
+    path = assets.POLICY if assets.POLICY in case.after else named[0]
     return Finding(
-        UNPROTECTED, place, f"there is no CODEOWNERS, so that nobody owns {', '.join(named[:2])}{more}",
-        found=f"lines that would do, with your owner: {'; '.join([*lines[:3], f'/{place} @OWNER'])}", subject="none",
+        UNPROTECTED, path, f"there is no CODEOWNERS, so that nobody owns {', '.join(named[:2])}{more}",
+        found=f"lines that would do in {place}, with your owner: {'; '.join([*lines, f'/{place} @OWNER'])}",
+        subject="none",
     )  # fmt: skip
 
 
