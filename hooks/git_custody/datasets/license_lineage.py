@@ -53,7 +53,9 @@ def clash(parent: str | None, child: Child, relation: str) -> Clash | None:
         return Clash("review", f"the licence of the parent {what}")
     if offered is None:
         return Clash("review", f"{_cut(child.license)} cannot be told apart into its parts")
-    return min((_worst(_against(one, offered, child, relation)) for one in given), key=_rank)
+    names = {name for branch in given for name in branch}
+    held = {name: _worst(_one(name, branch, child, relation) for branch in offered) for name in sorted(names)}
+    return min((_worst(held[name] for name in branch) for branch in given), key=_rank)
 
 
 def commercial_against_itself(child: Child) -> Clash | None:
@@ -84,10 +86,6 @@ def _rank(found: Clash | None) -> int:
 
 def _worst(found: Iterable[Clash | None]) -> Clash | None:
     return max(found, key=_rank, default=None)
-
-
-def _against(given: Sequence[str], offered: Sequence[Sequence[str]], child: Child, relation: str) -> list[Clash | None]:
-    return [_one(name, branch, child, relation) for name in given for branch in offered]
 
 
 def _one(name: str, branch: Sequence[str], child: Child, relation: str) -> Clash | None:
