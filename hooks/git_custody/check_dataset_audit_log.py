@@ -100,7 +100,7 @@ def check(case: Case) -> Iterator[Said]:
             MISSING, path, "this dataset has no card, so no audit entry can speak of it", fix=(fix,), digest=digest,
             unless=(
                 "missing-data-card", "pickle-weights",
-                *(["ambiguous-asset-name"] if surveys.is_ambiguous(path) or not case.after[path].is_file else []),
+                *(["ambiguous-asset-name"] if surveys.is_ambiguous(path) or not case.holds_content(path) else []),
                 *([("invalid-data-card", misnamed)] if misnamed else []),
             ),
         )  # fmt: skip

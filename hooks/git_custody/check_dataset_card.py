@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
+from .core.git import SYMLINK
 from .datasets import card_rules, lineage_rules, load_rules, regulation, source_rules
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from .core.case import Case, Said
     from .core.findings import Command
+    from .core.git import Entry
     from .core.metadata import Document
     from .datasets.survey import Dataset
 
@@ -109,7 +111,7 @@ ATTRIBUTES = Rule(
     "A git attribute makes a checkout of this asset differ from what was recorded.",
     "The digest is of the stored bytes; with this attribute nobody ever reads those.",
     "Take the attribute off these paths in .gitattributes, e.g. with `data/** -text -ident !filter`.",
-    "Looks at working-tree-encoding, ident and filters other than lfs.",
+    "Looks at working-tree-encoding, ident and filters other than lfs and annex.",
 )  # fmt: skip
 RULES = (
     MISSING,
@@ -128,6 +130,8 @@ RULES = (
     *disagreement.RULES,
 )
 
+# What these filters put in the place of pointers is what is recorded.
+_OF_POINTERS = (("filter", "lfs"), ("filter", "annex"))
 _ATTRIBUTES = ("working-tree-encoding", "ident", "filter")
 
 
@@ -141,7 +145,7 @@ def check(case: Case) -> Iterator[Said]:
         misnamed = surveys.misnamed_card(found, path)
         better = ((INVALID.name, misnamed),) if misnamed else ()
         # No card can speak of such a name, so that nothing but a rename helps.
-        unfit = surveys.is_ambiguous(path) or not case.after[path].is_file
+        unfit = surveys.is_ambiguous(path) or not case.holds_content(path)
         # What has to leave the commit needs no paperwork first.
         unless = ("pickle-weights", AMBIGUOUS.name) if unfit else ("pickle-weights", *better)
         yield Finding(MISSING, path, "this dataset has no data card", fix=(fix,), unless=unless)
@@ -302,9 +306,11 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
         return  # a link in the place of the file: said by its name
     if digest != recorded:
         (algorithm, actual), other = next(iter(digest.items())), next(iter(recorded.items()))  # type: ignore[attr-defined]
+        md5 = surveys.other_md5(case, dataset)
+        found = f"{algorithm} {actual}, and in {dataset.card}: {other[0]} {other[1]}"
         yield Finding(
             MISMATCH, path, "its card records another content than the one that is staged",
-            found=f"{algorithm} {actual}, and in {dataset.card}: {other[0]} {other[1]}",
+            found=f"md5 {md5[0]}, and in {dataset.card}: md5 {md5[1]}" if md5 else found,
             fix=(add_again(case, path),), digest=actual, subject=actual,
             unless=("missing-audit-entry", "audit-heads-diverged", "pickle-weights"),
         )  # fmt: skip
@@ -313,6 +319,13 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
             MISMATCH, path, f"its card records {data['content']['bytes']} bytes, and it has {size}",
             fix=((CUSTODY, "card", "update", RepoPath(path)),),
             digest=next(iter(digest.values())), subject=str(size),
+        )  # fmt: skip
+    elif (there := surveys.other_content(case, dataset)) is not None:
+        yield Finding(
+            MISMATCH, path, "its content has the MD5 that its card records, and another digest",
+            found=f"{next(iter(there))} {next(iter(there.values()))}, and in {dataset.card}: "
+            f"{next(iter(digest.values()))}",
+            fix=(add_again(case, path),), digest=next(iter(there.values())), subject="content",
         )  # fmt: skip
 
 
@@ -404,9 +417,21 @@ def _names(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str])
             said = "the name of an asset must not hold a line break or a backslash"
             yield Finding(AMBIGUOUS, path, said, fix=(rename,), subject="name")
         if (not entry.is_file and path not in undocumented) or entry.mode == 0o120000:
-            kind = "a symlink" if entry.mode == 0o120000 else "a submodule"
-            said = f"{kind} stands for content that is not recorded here"
-            yield Finding(AMBIGUOUS, path, said, fix=(("git", "rm", "--cached", "-f", RepoPath(path)),), subject="link")
+            yield from _link(case, path, entry)
+
+
+def _link(case: Case, path: str, entry: Entry) -> Iterator[Finding]:
+    fix: Command = ("git", "rm", "--cached", "-f", RepoPath(path))
+    if entry.mode != SYMLINK:
+        said = "a submodule stands for content that is not recorded here"
+    elif path not in case.after or case.holds_content(path):
+        return  # locked by git-annex: the key that it names is recorded
+    elif b"annex/objects/" in case.pointers([entry]).get(entry.oid, b""):
+        said = "this link of git-annex does not lead to the annex of this repository"
+        fix = ("git", "annex", "fix", RepoPath(path))
+    else:
+        said = "a symlink stands for content that is not recorded here"
+    yield Finding(AMBIGUOUS, path, said, fix=(fix,), subject="link")
 
 
 def _fold(path: str) -> str:
@@ -424,7 +449,7 @@ def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[
         return
     for path, values in sorted(case.attributes(sorted(paths), _ATTRIBUTES).items()):
         for name, value in sorted(values.items()):
-            if value in ("unspecified", "unset") or (name, value) == ("filter", "lfs"):
+            if value in ("unspecified", "unset") or (name, value) in _OF_POINTERS:
                 continue
             shown = name if value == "set" else f"{name}={value}"
             yield Finding(

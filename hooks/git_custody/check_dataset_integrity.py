@@ -38,20 +38,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .core.case import Hook
-from .datasets import protection, signatures
+from .datasets import elsewhere, protection, signatures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .core.case import Case, Said
 
-RULES = (*protection.RULES, *signatures.RULES)
+RULES = (*protection.RULES, *signatures.RULES, *elsewhere.RULES)
 
 
 def check(case: Case) -> Iterator[Said]:
     """Hold every dataset in question against what protects it."""
     yield from protection.check(case)
     yield from signatures.check(case)
+    yield from elsewhere.check(case)
 
 
 HOOK = Hook("check-dataset-integrity", "datasets have owners, and their signatures hold", 2, RULES, check)

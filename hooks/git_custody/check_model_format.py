@@ -92,7 +92,7 @@ def check(case: Case) -> Iterator[Said]:
             yield seen
         elif isinstance(seen, Unread):
             # forbid-pickle-weights decides whether that blocks; alone, this hook must not pass it in silence.
-            yield NotJudged(seen.path, seen.reason)
+            yield NotJudged(seen.path, seen.reason, seen.fix)
         else:
             for finding in findings_of(case, seen):
                 yield placed(case, seen, finding)

@@ -140,8 +140,9 @@ def _absent(case: Case, unread: Unread) -> Iterator[Said]:
     changed = not case.is_whole or path in case.changed
     if (case.policy.absent_changed if changed else case.policy.absent_unchanged) == "block":
         said = f"{unread.reason}, so nothing can be said of it"
-        yield Finding(CONTENT_ABSENT, path, said, fix=unread.fix, digest=unread.sha256)
-    yield NotJudged(path, unread.reason)
+        better = ("noncanonical-pointer",)  # of which nothing is absent
+        yield Finding(CONTENT_ABSENT, path, said, fix=unread.fix, digest=unread.sha256, unless=better)
+    yield NotJudged(path, unread.reason, unread.fix)
 
 
 def findings_for(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..core.digests import Digest
     from ..datasets.survey import Dataset
+    from ..datasets.weak_names import Measured
 
 __all__ = ["AUDIT_HOOK", "Change", "Desk", "opened", "report"]
 
@@ -98,15 +99,16 @@ class Desk(Ledger):
         files = assets.files_under(path, self.case.after) if is_folder else {path: self.case.after[path]}
         card = (f"{path}/datacard.yaml" if path else "datacard.yaml") if is_folder else assets.sidecar(path)
         found = surveys.Dataset(card, path, is_folder, None, files)
-        digest = self._digest(found)
-        if digest is None:
+        measured = self._measured(found)
+        if measured is None:
             return
+        digest = measured.digest
         moved = self._card_of_moved(digest)
         if moved is not None:
             old, text = moved
             self._moved.add(old)
             self.remove_card(old)
-            self._card(found, text, digest, answers, f"moved here from {plain(old)}")
+            self._card(found, text, measured, answers, f"moved here from {plain(old)}")
             return
         dataset_id = answers.id or self._id_for(path or os.path.basename(self.git.root))
         if answers.id is not None and answers.id in self._ids():
@@ -137,11 +139,13 @@ class Desk(Ledger):
         languages = known.take("language", wrong_languages)
         text = card_texts.render_card(
             id=dataset_id, title=title, source=source, license=spdx, digest=digest,
-            bytes=surveys.size(self.case, found),
+            bytes=measured.bytes,
             media_type=None if is_folder else card_texts.media_type(path.removesuffix(".dvc")),
             description=known.take("description", lambda text: wrong_text(text, names)),
             language=tuple(dict.fromkeys(languages.split())) if languages else (),
         )  # fmt: skip
+        if measured.md5 is not None:
+            text = card_texts.with_content(text, digest, measured.bytes, None, measured.md5)
         if (told := known.told()) is not None:
             self.notes.append(f"taken for {card}: {told}; options of git custody card update change it")
         self.changes[card] = Change(card, text, f"card made, id {dataset_id}")
@@ -189,15 +193,15 @@ class Desk(Ledger):
             if log and found.id is not None and self._sharing(found.id) == [card]:
                 self.deleted(found.id, answers.reason)
             return
-        digest = self._digest(found)
+        measured = self._measured(found)
         text = self.case.read(entry)
         if text is None:
             raise CannotJudge("git does not have its content here; fetch it first", card)
-        if digest is not None:
-            self._card(found, text, digest, answers, None, log=log, op=op, keep_id=keep_id)
+        if measured is not None:
+            self._card(found, text, measured, answers, None, log=log, op=op, keep_id=keep_id)
 
     def _card(
-        self, found: Dataset, text: bytes, digest: Digest, answers: Answers, told: str | None, *,
+        self, found: Dataset, text: bytes, measured: Measured, answers: Answers, told: str | None, *,
         log: bool = True, op: str | None = None, keep_id: bool = True,
     ) -> None:  # fmt: skip
         card = found.card
@@ -217,7 +221,7 @@ class Desk(Ledger):
             content = data.get("content")
             known = isinstance(content, dict) and "media_type" in content
             media = None if known or found.is_folder else card_texts.media_type(found.path.removesuffix(".dvc"))
-            edited = card_texts.with_content(edited, digest, surveys.size(self.case, found), media)
+            edited = card_texts.with_content(edited, measured.digest, measured.bytes, media, measured.md5)
             edited = card_texts.without_owed_line(edited)
             dataset_id = card_texts.fields_of(edited).get("id")
         except CannotJudge as error:
@@ -229,7 +233,7 @@ class Desk(Ledger):
         if log and isinstance(dataset_id, str) and surveys.is_id(dataset_id):
             self._refuse_copy(card, dataset_id)
             self.record(
-                dataset_id, found.path or ".", digest, answers.reason, op=op,
+                dataset_id, found.path or ".", measured.digest, answers.reason, op=op,
                 at_head=lambda: self.state_in_head(found, dataset_id),
             )  # fmt: skip
 
@@ -269,7 +273,7 @@ class Desk(Ledger):
 
     # ------------------------------------------------------------------ what a card needs
 
-    def _digest(self, found: Dataset) -> Digest | None:
+    def _measured(self, found: Dataset) -> Measured | None:
         for path in found.files:
             if any("\udc80" <= character <= "\udcff" for character in path):
                 raise CannotJudge(
@@ -283,10 +287,10 @@ class Desk(Ledger):
                     "nothing was changed",
                     path,
                 )
-        if any(not entry.is_file for entry in found.files.values()):
+        if not all(self.case.holds_content(path) for path in found.files):
             self.concerned += [found.card, *found.files]
             return None  # a link: what is owed will say so
-        return surveys.digest(self.case, found)
+        return surveys.measured(self.case, found)
 
     def remove_card(self, card: str) -> None:
         """Take away a card that lost its data."""

@@ -199,7 +199,7 @@ class Ledger(Bench):
 
     def state_of(self, found: Dataset) -> State | None:
         """The state of a dataset in HEAD, None when it has no plain files there."""
-        if not found.files or not all(entry.is_file for entry in found.files.values()):
+        if not found.files or not all(self.head.holds_content(path) for path in found.files):
             return None
         digest = surveys.digest(self.head, found)
         return None if digest is None else State(found.path or ".", digest_from(digest))

@@ -15,6 +15,7 @@ from .changes import introduced
 from .content import FileContent
 from .digests import POINTER_SIZE, Pointer, pointer
 from .findings import CannotJudge, Finding, NotJudged, Rule
+from .git import GITLINK, SYMLINK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -94,6 +95,7 @@ class Case:
         self._cache = cache
         self._sha256: dict[str, str | None] = {}
         self._sizes: dict[str, int] = {}
+        self._pointers: dict[str, bytes] = {}
         self._found: dict[str, Any] = {}
         self.change_set = change_set
         self.settings = settings
@@ -263,8 +265,11 @@ class Case:
         self._sha256[oid] = sha256
         if content is None or sha256 is None:
             return
-        found = as_pointer(content) or Pointer(sha256, content.size)
-        self._sha256[oid], self._sizes[oid] = found
+        found = named_by(content) or Pointer(sha256, content.size)
+        self._sha256[oid] = found.sha256
+        if found.size < 0:
+            return
+        self._sizes[oid] = found.size
         self._cache.put("sha256", oid, f"{found.sha256} {found.size}")
 
     def sizes(self, entries: Iterable[Entry]) -> dict[str, int]:
@@ -277,10 +282,37 @@ class Case:
             sizes = self._git.sizes(missing)
             small = [oid for oid, size in sizes.items() if size < POINTER_SIZE]
             for blob in self._git.blobs((oid, False) for oid in small):
-                if blob.content is not None and (found := as_pointer(blob.content)):
+                if blob.content is not None and (found := named_by(blob.content)):
                     sizes[blob.oid] = found.size
-            self._sizes.update(sizes)
+            self._sizes.update((oid, size) for oid, size in sizes.items() if size >= 0)
         return {oid: self._sizes[oid] for oid in oids if oid in self._sizes}
+
+    def pointers(self, entries: Iterable[Entry]) -> dict[str, bytes]:
+        """The bytes of those files and links that may stand for other content, by object id: short ones with the
+        words of Git LFS or git-annex in them. What is none of them is not read again.
+        """
+        oids = {entry.oid for entry in entries if entry.mode != GITLINK}
+        asked = sorted(oids - self._pointers.keys())
+        known = self._cache.known("no-pointer", asked)
+        asked = [oid for oid in asked if oid not in known]
+        sizes = self._git.sizes(asked) if asked else {}
+        for blob in self._git.blobs((oid, False) for oid, size in sizes.items() if size < POINTER_SIZE):
+            data = blob.content.read_at(0, POINTER_SIZE) if blob.content is not None else b""
+            if b"annex/objects/" in data or b"oid sha256:" in data:
+                self._pointers[blob.oid] = data
+        for oid in sizes.keys() - self._pointers.keys():
+            self._cache.put("no-pointer", oid, "")
+        self._pointers.update(dict.fromkeys(oids - self._pointers.keys(), b""))
+        return {oid: self._pointers[oid] for oid in oids if self._pointers[oid]}
+
+    def holds_content(self, path: str) -> bool:
+        """Whether a path of the judged state is a file, or a link that stands for one in this repository's annex."""
+        entry = self.after[path]
+        if entry.mode != SYMLINK:
+            return entry.is_file
+        from .annex import leads_to_annex
+
+        return leads_to_annex(path, self.pointers([entry]).get(entry.oid, b""))
 
     def verdict(self, kind: str, oid: str) -> str | None:
         """What was said of an object before, where that is remembered."""
@@ -294,9 +326,15 @@ class Case:
         """Keep what was said of an object for the next run."""
         self._cache.put(kind, oid, text)
 
-    def local_object(self, found: Pointer) -> Content | None:
-        """The content that a Git LFS pointer names, from the local store, when it is there and its digest is right."""
-        return self._git.lfs_object(found)
+    def local_object(self, found: Pointer, path: str = "") -> Content | None:
+        """The content that a Git LFS pointer names, from the local store or from the work tree at `path`, when it is
+        there and its digest is right.
+        """
+        return self._git.lfs_object(found) or self.in_work_tree(path, "sha256", found.sha256)
+
+    def in_work_tree(self, path: str, algorithm: str, digest: str) -> Content | None:
+        """The file at a path of the work tree, when it is a plain one, behind no link, and has this digest (hex)."""
+        return self._git.stores.in_work_tree(path, algorithm, digest) if path else None
 
     def kept(self, one: Kept) -> Iterator[tuple[str, Content | None]]:
         """What DVC or git-annex keep, from the local store: pairs of name and content, None where it is absent."""
@@ -397,9 +435,14 @@ def as_pointer(content: Content) -> Pointer | None:
     return pointer(content.read_at(0, POINTER_SIZE)) if content.size < POINTER_SIZE else None
 
 
+def named_by(content: Content) -> Pointer | None:
+    """The content that a small file or a link stands for in Git LFS or git-annex, or None."""
+    return digests.named(content.read_at(0, POINTER_SIZE)) if content.size < POINTER_SIZE else None
+
+
 def may_be_pointer(content: Content) -> bool:
     """Whether git-lfs may take a content for a pointer that is not written as it would write it."""
-    return as_pointer(content) is None and digests.may_be_pointer(content.read_at(0, POINTER_SIZE))
+    return named_by(content) is None and digests.may_be_pointer(content.read_at(0, POINTER_SIZE))
 
 
 def read_document(git: Git, cache: Cache, oid: str, schema: str) -> Document | None:

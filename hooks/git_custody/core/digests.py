@@ -26,13 +26,69 @@ _POINTER = (
     rb"oid sha256:([0-9a-f]{64})\n"
     rb"size (0|[1-9][0-9]{0,18})\n"
 )
+# Extensions (docs/extensions.md of git-lfs) have changed the content before it is kept: `oid` and `size` are then of
+# what is kept, and each `ext-N-name` names what went into that program. A checkout has to come out as the first of
+# them, or git-lfs refuses it, so that this one is the digest of the content.
+_EXTENDED = (
+    rb"version https://git-lfs\.github\.com/spec/v1\n"
+    rb"((?:ext-[0-9]-[A-Za-z0-9_.-]+ sha256:[0-9a-f]{64}\n){1,10})"
+    rb"oid sha256:([0-9a-f]{64})\n"
+    rb"size (0|[1-9][0-9]{0,18})\n"
+)
 POINTER_SIZE = 1024
+
+
+class Extended(NamedTuple):
+    """A Git LFS pointer to what extensions made of the content: the sha256 (hex) of the content itself, what is kept
+    instead, and the names of the extensions in the order in which they ran.
+    """
+
+    original: str
+    stored: Pointer
+    extensions: tuple[str, ...]
 
 
 def pointer(data: bytes) -> Pointer | None:
     """The Git LFS pointer that these bytes are, None when they are anything else."""
     match = re.fullmatch(_POINTER, data) if len(data) < POINTER_SIZE and data[:8] == b"version " else None
     return Pointer(match[1].decode("ascii"), int(match[2])) if match else None
+
+
+def extended_pointer(data: bytes) -> Extended | None:
+    """The Git LFS pointer with extensions that these bytes are, None when they are anything else."""
+    match = re.fullmatch(_EXTENDED, data) if len(data) < POINTER_SIZE and b"\next-" in data else None
+    if match is None:
+        return None
+    lines = [line.split(b" sha256:") for line in match[1].splitlines()]
+    orders = [key[:5] for key, _ in lines]
+    if orders != sorted(set(orders)):
+        return None
+    names = tuple(key[6:].decode("ascii") for key, _ in lines)
+    stored = Pointer(match[2].decode("ascii"), int(match[3]))
+    return Extended(lines[0][1].decode("ascii"), stored, names)
+
+
+def named(data: bytes) -> Pointer | None:
+    """The content that a small file or a link stands for, as Git LFS or git-annex write them; else None.
+
+    The digest is the sha256 (hex) of that content. With extensions of Git LFS, the size is that of what is kept. A
+    key of git-annex that is no SHA-256 stands for itself: the digest is then that of its pointer file, whether the
+    file is locked or not. The size is -1 where a key states none.
+    """
+    if data.startswith(b"version "):
+        if (extended := extended_pointer(data)) is not None:
+            return Pointer(extended.original, extended.stored.size)
+        return pointer(data)
+    if b"annex/objects/" in data:
+        from . import annex
+
+        if (key := annex.key_in(data)) is not None:
+            import hashlib
+
+            itself = key.backend != "SHA256" or not key.hash
+            digest = hashlib.sha256(annex.pointer_text(key)).hexdigest() if itself else key.hash
+            return Pointer(digest, -1 if key.size is None else key.size)
+    return None
 
 
 def may_be_pointer(head: bytes) -> bool:

@@ -77,10 +77,11 @@ class Finding(NamedTuple):
 
 
 class NotJudged(NamedTuple):
-    """A path whose content could not be looked at, and why."""
+    """A path whose content could not be looked at, why, and the commands that bring it here."""
 
     path: str
     reason: str
+    fix: tuple[Command, ...] = ()
 
 
 class CannotJudge(Exception):

@@ -204,7 +204,12 @@ def as_text(report: Report, stand: Standpoint, also: Callable[[Finding], Iterabl
     for finding in shown:
         said.setdefault(finding.path, []).append(finding.message)
     left = [i for i in report.not_judged if not any(text.startswith(i.reason) for text in said.get(i.path, ()))]
-    lines += [f"{plain(item.path)}: not judged: {sentence(item.reason)}" for item in left]
+    fetched: set[Command] = set()
+    for item in left:
+        lines.append(f"{plain(item.path)}: not judged: {sentence(item.reason)}")
+        new = [command for command in item.fix if command not in fetched]
+        lines += [f"    fix    {command_line(command, stand)}" for command in new]
+        fetched.update(new)
     for error in report.errors:
         lines.append(f"{_place(error)}{sentence(error.message)}")
         lines += [f"    fix    {command_line(command, stand)}" for command in error.fix]
@@ -254,7 +259,7 @@ def as_json(report: Report, stand: Standpoint, more: Mapping[str, object] | None
         "judged": {"mode": report.mode, "base": report.base, "head": report.head},
         "exit_code": report.exit_code,
         "findings": [_finding(finding, stand) for finding in report.findings],
-        "not_judged": [{**path_fields(item.path), "reason": sentence(item.reason)} for item in report.not_judged],
+        "not_judged": [_not_judged(item, stand) for item in report.not_judged],
         "errors": [_error(error) for error in report.errors],
         "notes": [sentence(note) for note in report.notes],
         "summary": {
@@ -289,6 +294,12 @@ def _finding(finding: Finding, stand: Standpoint) -> dict[str, object]:
         "fix": [command_line(command, stand) for command in finding.fix],
     }
     return shown | {key: value for key, value in optional.items() if value}
+
+
+def _not_judged(item: NotJudged, stand: Standpoint) -> dict[str, object]:
+    shown: dict[str, object] = {**path_fields(item.path), "reason": sentence(item.reason)}
+    fix = [command_line(command, stand) for command in item.fix]
+    return {**shown, "fix": fix} if fix else shown
 
 
 def path_fields(path: str) -> dict[str, str]:

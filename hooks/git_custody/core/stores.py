@@ -15,13 +15,16 @@ import stat
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import annex
 from .content import FileContent
+from .findings import RepoPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
     from .content import Content
+    from .findings import Command
 
 # What only names other content is small; a `dvc.lock` lists many outputs, a listing of a folder many files.
 NAMES_AT_MOST = 1024 * 1024
@@ -32,20 +35,30 @@ _ANNEX = b"/annex/objects/"
 # git-annex takes any line for a pointer that has that in it, and a key at its end (Annex/Link.hs).
 _ANNEX_KEY = rb"[^-\s]+(?:-[a-zA-Z][0-9]+)*--."
 _ANNEX_LETTERS = "0123456789zqjxkmvwgpfZQJXKMVWGPF"
-_ANNEX_DIGESTS = {"MD5": "md5", "SHA1": "sha1", "SHA224": "sha224", "SHA256": "sha256", "SHA384": "sha384"}
-_ANNEX_DIGESTS |= {"SHA512": "sha512"}
+_FETCH = {"DVC": ("dvc", "pull"), "git-annex": ("git", "annex", "get")}
 
 
 class Kept(NamedTuple):
     """Content that is kept elsewhere. `keeper` is "DVC" or "git-annex", `key` the md5 (hex, with ``.dir`` for a
     folder) or the annex key, `name` the path that it has beside the pointer ("" for the file itself), and `folder`
-    the pointer's own folder.
+    the pointer's own folder. `size` is that of the content in bytes, -1 where it is not stated.
     """
 
     keeper: str
     key: str
     name: str = ""
     folder: str = ""
+    size: int = -1
+
+    def is_absent(self, name: str = "") -> str:
+        """What to say where the content, or that of the file `name` in it, is not here."""
+        return f"{self.keeper} keeps its content{f' ({name})' if name else ''}, and it is not here"
+
+    def fetching(self, path: str) -> Command:
+        """The command that brings the content here; `path` is that of the file that names it."""
+        # DVC takes the file that people write, not the one that it writes itself.
+        written = f"{path.removesuffix('lock')}yaml" if path.rpartition("/")[2] == "dvc.lock" else path
+        return (*_FETCH[self.keeper], RepoPath(written))
 
 
 def kept_in(path: str, content: Content) -> tuple[Kept, ...] | None:
@@ -103,7 +116,9 @@ def _outs(holder: dict[Any, Any]) -> Iterator[Kept]:
         if isinstance(out, dict):
             digest, name = out.get("md5"), str(out.get("path", ""))
             name = posixpath.join(wdir, name) if isinstance(wdir, str) and name else name
-            yield Kept("DVC", digest if isinstance(digest, str) else "", name)
+            size = str(out.get("size"))  # a text where a large lock was read
+            stated = int(size) if re.fullmatch("[0-9]{1,19}", size) else -1
+            yield Kept("DVC", digest if isinstance(digest, str) else "", name, size=stated)
 
 
 def is_that(kept: Kept, content: Content) -> bool:
@@ -132,7 +147,7 @@ class Stores:
         if kept.keeper == "git-annex":
             yield kept.name, self._annex(kept.key)
         elif not kept.key.endswith(".dir"):
-            yield kept.name, self._dvc(kept.key, kept.folder)
+            yield kept.name, self._dvc(kept.key, kept.folder, kept.name)
         else:
             listing = self._dvc(kept.key, kept.folder)
             files = None if listing is None else _listed(listing)
@@ -140,9 +155,24 @@ class Stores:
                 yield kept.name, None
                 return
             for name, digest in files:
-                yield f"{kept.name}/{name}", self._dvc(digest, kept.folder)
+                yield f"{kept.name}/{name}", self._dvc(digest, kept.folder, f"{kept.name}/{name}")
 
-    def _dvc(self, digest: str, folder: str) -> Content | None:
+    def listing(self, kept: Kept) -> list[tuple[str, str]] | None:
+        """The files of a folder that DVC keeps: pairs of name and md5; None where its list is not here, or is none."""
+        listing = self._dvc(kept.key, kept.folder) if kept.key.endswith(".dir") else None
+        return None if listing is None else _listed(listing)
+
+    def in_work_tree(self, path: str, algorithm: str, digest: str) -> Content | None:
+        """The file at a path from the root, when it is a plain one, behind no link, and has this digest (hex)."""
+        if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
+            return None
+        from . import worktree
+
+        if not worktree.is_file(self._root, path):
+            return None
+        return _verified(os.fsdecode(worktree.full_path(self._root, path)), algorithm, digest)
+
+    def _dvc(self, digest: str, folder: str, name: str = "") -> Content | None:
         if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", digest):
             return None
         for store in self._dvc_stores(folder):
@@ -150,7 +180,10 @@ class Stores:
                 found = _verified(os.path.join(store, *parts), "md5", digest.removesuffix(".dir"))
                 if found is not None:
                     return found
-        return None
+        if not name or digest.endswith(".dir"):
+            return None
+        # What was added without being taken into the cache.
+        return self.in_work_tree(posixpath.normpath(posixpath.join(folder, name)), "md5", digest)
 
     def _dvc_stores(self, folder: str) -> tuple[str, ...]:
         """The caches of the DVC project that a folder belongs to, which may be a part of the repository."""
@@ -163,14 +196,12 @@ class Stores:
         return self._known[folder]
 
     def _annex(self, key: str) -> Content | None:
-        # <backend>-s<size>…--<digest>, and for the backends with an E the file's extensions behind it.
-        match = re.fullmatch(r"([A-Z0-9_]+)((?:-[a-zA-Z][0-9]+)*)--([^/\0]+)", key)
-        algorithm = match and _ANNEX_DIGESTS.get(match[1].removesuffix("E"))
-        if match is None or algorithm is None:
+        known = annex.parsed(key)
+        if not known.algorithm or "/" in key or "\0" in key:
             return None
-        digest = match[3].partition(".")[0]
         for folders in _annex_folders(key):
-            found = _verified(os.path.join(self._git, "annex", "objects", *folders, key, key), algorithm, digest)
+            place = os.path.join(self._git, "annex", "objects", *folders, key, key)
+            found = _verified(place, known.algorithm, known.hash)
             if found is not None:
                 return found
         return None

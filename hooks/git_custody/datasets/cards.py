@@ -154,17 +154,22 @@ def _scalar(value: str) -> str:
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
-def _content(digest: Mapping[str, str], size: int, media: str | None) -> dict[str, Any]:
+def _content(digest: Mapping[str, str], size: int, media: str | None, md5: str | None = None) -> dict[str, Any]:
     content: dict[str, Any] = {"digest": dict(digest), "bytes": size}
+    content |= {} if md5 is None else {"md5": md5}
     return content if media is None else {**content, "media_type": media}
 
 
-def _content_lines(digest: Mapping[str, str], size: int, media: str | None) -> list[str]:
+def _content_lines(digest: Mapping[str, str], size: int, media: str | None, md5: str | None = None) -> list[str]:
     ((algorithm, digits),) = digest.items()
-    # A digest of decimal digits only, or one like 1e5…, would be a number to other readers.
-    shown = digits if re.search("[a-f]", digits) and not re.match(r"[0-9]+e[0-9]+\Z", digits) else f'"{digits}"'
-    lines = ["content:", "  digest:", f"    {algorithm}: {shown}", f"  bytes: {size}"]
+    lines = ["content:", "  digest:", f"    {algorithm}: {_hexadecimal(digits)}", f"  bytes: {size}"]
+    lines += [] if md5 is None else [f"  md5: {_hexadecimal(md5)}"]
     return lines if media is None else [*lines, f"  media_type: {_scalar(media)}"]
+
+
+def _hexadecimal(digits: str) -> str:
+    # One of decimal digits only, or like 1e5…, would be a number to other readers.
+    return digits if re.search("[a-f]", digits) and not re.match(r"[0-9]+e[0-9]+\Z", digits) else f'"{digits}"'
 
 
 def owed_line(*, license: bool) -> bytes:
@@ -183,8 +188,11 @@ def without_owed_line(card: bytes) -> bytes:
 # ---------------------------------------------------------------------- edits
 
 
-def with_content(card: bytes, digest: Mapping[str, str], bytes: int, media_type: str | None) -> bytes:
-    """The card with what the tool knows of the content; without `media_type` the one that is there stays.
+def with_content(
+    card: bytes, digest: Mapping[str, str], bytes: int, media_type: str | None, md5: str | None = None
+) -> bytes:
+    """The card with what the tool knows of the content; without `media_type` the one that is there stays. `md5` is
+    the one by which git names the content, where it does.
 
     Merge conflicts inside of the content are resolved on the way. Raises `CannotJudge`, naming the line, for
     conflicts elsewhere and for cards that cannot be read.
@@ -195,13 +203,13 @@ def with_content(card: bytes, digest: Mapping[str, str], bytes: int, media_type:
     media = media_type
     if media is None and isinstance(kept, dict) and isinstance(kept.get("media_type"), str):
         media = kept["media_type"]
-    content = _content(digest, bytes, media)
+    content = _content(digest, bytes, media, md5)
     if kept == content:
         return card
     wanted = {**before, "content": content}
     text, mark = _decode(card)
     for edit in (_content_in_place, _content_anew):
-        changed = edit(text, digest, bytes, media)
+        changed = edit(text, digest, bytes, media, md5)
         if changed is not None and _data(changed) == wanted:
             return (mark + changed).encode("utf-8")
     raise CannotJudge(
@@ -300,12 +308,16 @@ def _line_break(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _content_in_place(text: str, digest: Mapping[str, str], size: int, media: str | None) -> str | None:
+def _content_in_place(
+    text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None
+) -> str | None:
     """Replace the values one by one, which keeps comments and layout; None when the fields are others."""
     ((algorithm, digits),) = digest.items()
     values = [(["content", "digest", algorithm], digits), (["content", "bytes"], str(size))]
     if media is not None:
         values.append((["content", "media_type"], _scalar(media)))
+    if md5 is not None:
+        values.append((["content", "md5"], _hexadecimal(md5)))
     for path, value in values:
         node = _find(_tree(text), path)
         if node is None or node.pairs is not None or node.start == node.end:
@@ -318,9 +330,9 @@ def _content_in_place(text: str, digest: Mapping[str, str], size: int, media: st
     return text
 
 
-def _content_anew(text: str, digest: Mapping[str, str], size: int, media: str | None) -> str | None:
+def _content_anew(text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None) -> str | None:
     """Write the whole content field anew."""
-    lines = _content_lines(digest, size, media)
+    lines = _content_lines(digest, size, media, md5)
     rest_of_it = ", ".join(line.strip() for line in lines[3:])
     return _group_anew(text, "content", lines, f"{{digest: {{{lines[2].strip()}}}, {rest_of_it}}}")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from ..core.digests import Digest
     from ..core.git import Entry
     from ..core.metadata import Document
+    from ..core.stores import Kept
+    from .weak_names import Measured
 
 _ID = rb"""(?m)^["']?id["']?[ \t]*:[ \t]*["']?([a-z0-9-]{2,40})["']?[ \t]*(?:#.*)?\r?$"""
 
@@ -116,7 +118,7 @@ def together(case: Case, found: Survey) -> dict[str, str]:
         folder = path.rpartition("/")[0]
         held[folder] = held.get(folder, 0) + 1
     several = {folder for folder, number in held.items() if folder and number > 1}
-    unfit = [path for path in found.undocumented if is_ambiguous(path) or not case.after[path].is_file]
+    unfit = [path for path in found.undocumented if is_ambiguous(path) or not case.holds_content(path)]
     if several:
         unfit += moved(case, found).values()
         unfit += case.after.ending("datacard.yaml")
@@ -214,6 +216,8 @@ def digest(case: Case, found: Dataset) -> Digest | None:
     """
     if not found.files:
         return None
+    if (named := _bound(case, found)) is not None:
+        return named.digest
     plain = {path: entry for path, entry in found.files.items() if entry.mode != 0o160000}
     known = case.sha256(plain.values())
     for path, entry in plain.items():
@@ -227,7 +231,70 @@ def digest(case: Case, found: Dataset) -> Digest | None:
     return {"dirHash": dir_hash({path[start:]: known[entry.oid] or "" for path, entry in plain.items()})}
 
 
+def _bound(case: Case, found: Dataset) -> Measured | None:
+    """What the card records of a content that git names by the same MD5 as the card."""
+    from . import weak_names
+
+    name = _weak_name(case, found) if weak_names.recorded_md5(found.document) is not None else None
+    return None if name is None else weak_names.bound(found.document, name)
+
+
+def _weak_name(case: Case, found: Dataset) -> Kept | None:
+    """The MD5 by which git names a dataset that is one file; None for everything else."""
+    from . import weak_names
+
+    if found.is_folder or len(found.files) != 1:
+        return None
+    ((path, entry),) = found.files.items()
+    if not (path.endswith(".dvc") or case.pointers([entry])):
+        return None
+    return weak_names.name_of(case, path, entry)
+
+
+def other_md5(case: Case, found: Dataset) -> tuple[str, str] | None:
+    """The MD5 by which git names a content, and the one in its card, where the two differ."""
+    from . import weak_names
+
+    recorded = weak_names.recorded_md5(found.document)
+    name = _weak_name(case, found) if recorded is not None else None
+    if name is None or recorded is None or weak_names.md5_of(name) == recorded:
+        return None
+    return weak_names.md5_of(name), recorded
+
+
+def other_content(case: Case, found: Dataset) -> Digest | None:
+    """The digest of a content that git names by an MD5, where it is here and is not the one that its card records."""
+    from . import weak_names
+
+    recorded = _bound(case, found)
+    name = _weak_name(case, found) if recorded is not None else None
+    here = weak_names.present(case, name) if name is not None else None
+    return here.digest if here is not None and recorded is not None and here.digest != recorded.digest else None
+
+
+def measured(case: Case, found: Dataset) -> Measured | None:
+    """What a card should record of a dataset; None when it has no files.
+
+    Of what git only names by an MD5, that is the content where it is here, else what the card has recorded before of
+    the same MD5, else the file that names it. Raises `CannotJudge` when git does not have an object that is needed.
+    """
+    return case.once(f"measured {found.card}", lambda its: _measured(its, found))
+
+
+def _measured(case: Case, found: Dataset) -> Measured | None:
+    from . import weak_names
+
+    if (name := _weak_name(case, found)) is not None:
+        here = weak_names.present(case, name) or weak_names.bound(found.document, name)
+        if here is not None:
+            return here
+    plain = digest(case, found._replace(document=None))
+    return None if plain is None else weak_names.Measured(plain, size(case, found._replace(document=None)))
+
+
 def size(case: Case, found: Dataset) -> int:
     """The bytes of a dataset's content."""
+    if (named := _bound(case, found)) is not None:
+        return named.bytes
     sizes = case.sizes(found.files.values())
     return sum(sizes.get(entry.oid, 0) for entry in found.files.values())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from posixpath import join, normpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.assets import cards_over
 from ..core.case import as_pointer, may_be_pointer
 from ..core.content import BytesContent
-from ..core.digests import sha256_of
+from ..core.digests import POINTER_SIZE, extended_pointer, sha256_of
 from ..core.findings import CannotJudge, RepoPath
 from ..core.git import GITLINK, IN_MEMORY, SYMLINK
 from ..formats.catalog import is_named, promised
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _CACHE = "formats"
 # A text larger than this is not converted to look at it.
 _TEXT_AT_MOST = 4 * 1024 * 1024
-_FETCH = {"DVC": ("dvc", "pull"), "git-annex": ("git", "annex", "get")}
 _OF_DVC = (".dvc", "dvc.lock")
 # One pickle is enough to block, and to look for more in a large file would mean to read all of it.
 _PICKLES = 1
@@ -155,14 +155,24 @@ class _Look(NamedTuple):
             yield Unread(path, "git does not have its content here", None, (("git", "fetch", "--refetch"),))
             return
         if (pointer := as_pointer(content)) is not None:
-            behind = self.case.local_object(pointer)
+            behind = self.case.local_object(pointer, path)
             if behind is None:
                 reason = "it is a Git LFS pointer, and its content is not here"
-                yield Unread(path, reason, pointer.sha256, (("git", "lfs", "pull"),))
+                yield Unread(path, reason, pointer.sha256, (_pulling(path),))
             else:
                 yield from self.examine(behind, pointer.sha256)
                 if path.endswith(_OF_DVC) and (kept := self._kept(behind)) is not None:
                     yield from self._kept_elsewhere(kept)
+            return
+        if (extended := extended_pointer(content.read_at(0, POINTER_SIZE))) is not None:
+            # What is kept is not the content, and the programs that would give it back are never run.
+            behind = self.case.in_work_tree(path, "sha256", extended.original)
+            if behind is None:
+                changed = ", ".join(extended.extensions)
+                reason = f"Git LFS keeps it as {changed} changed it, and it is not checked out here"
+                yield Unread(path, reason, extended.original, (_pulling(path),))
+            else:
+                yield from self.examine(behind, extended.original)
             return
         stands_in = self.entry.mode == SYMLINK
         if may_be_pointer(content):
@@ -228,8 +238,7 @@ class _Look(NamedTuple):
                     yield from self.examine(behind, None, one._replace(name=name))
                 elif is_whole and not self._is_in_git(one):
                     is_whole = False  # said once, however many files of a folder are not here
-                    what = f"{one.keeper} keeps its content{f' ({name})' if name else ''}, and it is not here"
-                    yield Unread(path, what, None, (_fetching(one, path),))
+                    yield Unread(path, one.is_absent(name), None, (one.fetching(path),))
 
     def _is_in_git(self, kept: Kept) -> bool:
         """Whether git itself has a file that DVC only lists, as it does outputs that are not to be cached."""
@@ -244,9 +253,10 @@ class _Look(NamedTuple):
         )
 
 
-def _fetching(kept: Kept, path: str) -> Command:
-    # DVC takes the file that people write, not the one that it writes itself.
-    return (*_FETCH[kept.keeper], RepoPath(f"{path.removesuffix('lock')}yaml" if path.endswith("dvc.lock") else path))
+def _pulling(path: str) -> Command:
+    """The command that fetches what a pointer names; a name that is a pattern, or several, means everything."""
+    included = path if re.fullmatch(r"[^-\\*?\[\],!#\s][^\\*?\[\],\s]*", path) else None
+    return ("git", "lfs", "pull", *((f"--include={included}",) if included else ()))
 
 
 def _that_run(found: Sequence[Examined]) -> Iterator[Examined]:
@@ -317,10 +327,9 @@ class _Owned:
         if self._modules is None:
             folders = {"", "src/", "lib/", "python/"}
             found = set()
-            for path in self._case.after:
-                if path.endswith(".py"):
-                    folder = next((f for f in folders if f and path.startswith(f)), "")
-                    found.add(path.removeprefix(folder).partition("/")[0].removesuffix(".py"))
+            for path in self._case.after.ending(".py"):
+                folder = next((f for f in folders if f and path.startswith(f)), "")
+                found.add(path.removeprefix(folder).partition("/")[0].removesuffix(".py"))
             self._modules = frozenset(found)
         return module in self._modules
 

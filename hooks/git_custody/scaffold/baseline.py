@@ -97,14 +97,15 @@ def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[s
     entries = [case.after[path] for found in groups for path in found.files]
     # git is asked once for all, and what it says is remembered by the case.
     case.sizes(entries)
+    case.pointers(entries)
     case.sha256(entry for entry in entries if entry.mode != 0o160000)
     for found in groups:
         covered = (
             assets.files_under(found.path, case.after) if found.is_folder else {found.path: case.after[found.path]}
         )
         dataset = surveys.Dataset(found.card, found.path, found.is_folder, None, covered)
-        digest = surveys.digest(case, dataset)
-        if digest is None or any("\udc80" <= c <= "\udcff" for c in found.path):
+        measured = surveys.measured(case, dataset)
+        if measured is None or any("\udc80" <= c <= "\udcff" for c in found.path):
             yield found, None
             continue
         dataset_id = propose_id(found.path, taken)
@@ -113,7 +114,7 @@ def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[s
         text = owed_line(license=not usual) + f"kind: data-card\nversion: 1\nid: {dataset_id}\n".encode("ascii")
         text = with_fields(text, {"license": usual}) if usual else text
         media = None if found.is_folder else media_type(found.path.removesuffix(".dvc"))
-        yield found, (dataset_id, with_content(text, digest, surveys.size(case, dataset), media))
+        yield found, (dataset_id, with_content(text, measured.digest, measured.bytes, media, measured.md5))
 
 
 def _entries(case: Case, actor: Actor) -> Iterator[tuple[str, bytes]]:

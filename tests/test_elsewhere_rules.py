@@ -1,0 +1,287 @@
+"""What is wrong with pointers, keys and `.dvc` files: their form, their names, and where they lead."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from clock import within
+from commands import Commands
+from conftest import ROWS, Repo
+from git_custody.core.content import BytesContent
+from git_custody.core.stores import kept_in
+from git_custody.datasets.weak_names import is_plain
+from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, extended, key, lfs, md5, sha256, stage_link
+from test_elsewhere import POLICY, TOLD, found
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+OLD = ROWS.encode()
+OTHER = OLD.replace(b"row 1\n", b"row 9\n")
+ATTRIBUTES = "*.csv filter=lfs diff=lfs merge=lfs -text\n"
+
+
+@pytest.fixture
+def custody(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Commands:
+    repo.commit({".custody/policy.yaml": POLICY})
+    return Commands(repo, monkeypatch, capfd)
+
+
+def documented(custody: Commands, path: str, data: bytes) -> None:
+    custody.repo.stage({path: data})
+    custody("add", *TOLD, path)
+
+
+# ---------------------------------------------------------------------- Git LFS
+
+
+def test_raw_content_on_a_path_of_git_lfs(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv", OLD)
+    assert found(custody) == []
+    repo.stage({".gitattributes": ATTRIBUTES})
+    assert found(custody) == ["raw-content-on-lfs-path"]
+    repo.git("commit", "-q", "-m", "Base")
+    assert found(custody, "--all") == ["raw-content-on-lfs-path"]
+    documented(custody, "data/y.csv", lfs(repo, OTHER))
+    assert found(custody) == []
+    repo.stage({".gitattributes": ATTRIBUTES + "data/x.csv !filter !diff !merge\n"})
+    assert found(custody, "--all") == []
+
+
+def test_an_empty_file_is_its_own_pointer(repo: Repo, custody: Commands) -> None:
+    repo.stage({".gitattributes": ATTRIBUTES})
+    documented(custody, "data/x.csv", b"")
+    assert "raw-content-on-lfs-path" not in found(custody)
+
+
+def test_attributes_that_change_concern_datasets_that_do_not(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv", OLD)
+    repo.git("commit", "-q", "-m", "Base")
+    repo.stage({".gitattributes": ATTRIBUTES})
+    assert found(custody) == ["raw-content-on-lfs-path"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("git-lfs.github.com", "hawser.github.com"), ("\n", "\r\n"), ("size ", "size  "), ("\nsize", "\n\nsize")],
+)
+def test_a_pointer_that_git_lfs_would_not_write(repo: Repo, custody: Commands, old: str, new: str) -> None:
+    repo.stage({".gitattributes": ATTRIBUTES})
+    documented(custody, "data/x.csv", lfs(repo, OLD).decode().replace(old, new).encode())
+    assert found(custody) == ["noncanonical-pointer"]
+
+
+def test_extensions_of_git_lfs(repo: Repo, custody: Commands) -> None:
+    repo.stage({".gitattributes": ATTRIBUTES})
+    repo.git("config", "filter.lfs.clean", "cat")
+    documented(custody, "data/x.csv", extended(OLD, b"kept", "zip"))
+    assert sha256(OLD) in (repo.path / "data/x.csv.datacard.yaml").read_text()
+    assert found(custody) == ["content-absent"]
+    repo.write("data/x.csv", OLD)  # as git-lfs checks it out
+    assert found(custody) == []
+    assert found(custody, "--all") == []
+
+
+# ---------------------------------------------------------------------- git-annex
+
+
+@pytest.mark.parametrize("name", ["URL--http&c%%example.org%x.csv", "WORM-s2-m17--x.csv", "VURL-s3--x", "XABC-s3--x"])
+@pytest.mark.parametrize("locked", [True, False])
+def test_keys_that_are_no_identity(repo: Repo, custody: Commands, name: str, locked: bool) -> None:
+    if locked:
+        stage_link(repo, "data/x.csv", annex_link("data/x.csv", name))
+    else:
+        repo.stage({"data/x.csv": annex_pointer(repo, name, None)})
+    custody("add", *TOLD, "data/x.csv")
+    assert found(custody) == ["content-absent", "no-content-identity"]
+    (finding,) = [
+        f for f in custody("check", "--format", "json").report["findings"] if f["rule"] == "no-content-identity"
+    ]
+    assert finding["fix"][1] == "git annex migrate --backend=SHA256E data/x.csv"
+
+
+def test_sha1_is_weak(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv", annex_pointer(repo, key(OLD, "SHA1E"), OLD))
+    assert found(custody) == ["weak-content-identity"]
+
+
+def test_weak_names_below_the_card_of_a_folder(repo: Repo, custody: Commands) -> None:
+    for name in "abcde":
+        repo.stage({f"data/d/{name}.csv": annex_pointer(repo, key(OLD + name.encode(), "MD5E"), OLD + name.encode())})
+    custody("add", "--as-one", *TOLD, "data/d")
+    assert found(custody) == ["weak-content-identity"]
+
+
+def test_a_link_that_leads_elsewhere(repo: Repo, custody: Commands) -> None:
+    name = key(OLD)
+    annex_pointer(repo, name, OLD)
+    for target in ("../" + annex_link("data/x.csv", name), annex_link("x.csv", name), "../.git/annex/objects/x"):
+        stage_link(repo, "data/x.csv", target)
+        verdict = custody("check", "--format", "json")
+        (said,) = [f for f in verdict.report["findings"] if f["rule"] == "ambiguous-asset-name"]
+        assert said["fix"] == ["git annex fix data/x.csv"]
+
+
+def test_a_pointer_file_that_git_annex_would_not_write(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv", annex_pointer(repo, key(OLD), OLD) + b"more\n")
+    assert "noncanonical-pointer" in found(custody)
+
+
+# ---------------------------------------------------------------------- DVC
+
+
+def card(repo: Repo, name: str = "data/x.csv") -> str:
+    return (repo.path / f"{name}.datacard.yaml").read_text()
+
+
+def test_the_card_records_sha256_and_md5(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD))
+    assert f"sha256: {sha256(OLD)}" in card(repo)
+    assert f"md5: {md5(OLD)}" in card(repo)
+    assert f"bytes: {len(OLD)}" in card(repo)
+    assert found(custody) == []
+
+
+def test_content_in_the_work_tree_counts_once_its_md5_is_right(repo: Repo, custody: Commands) -> None:
+    repo.write("data/x.csv", OLD)
+    repo.stage({"data/x.csv.dvc": dvc(repo, "data/x.csv", OLD, here=False)})
+    custody("add", *TOLD, "data/x.csv.dvc")
+    assert f"sha256: {sha256(OLD)}" in card(repo)
+    repo.write("data/x.csv", OTHER)
+    assert found(custody) == ["content-absent"]
+
+
+@pytest.mark.parametrize("make", ["link", "pipe", "folder"])
+def test_what_lies_in_the_work_tree_and_is_no_file(repo: Repo, custody: Commands, make: str) -> None:
+    repo.write("elsewhere.csv", OLD)
+    place = repo.path / "data/x.csv"
+    place.parent.mkdir()
+    if make == "link":
+        place.symlink_to("../elsewhere.csv")
+    elif make == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    repo.stage({"data/x.csv.dvc": dvc(repo, "data/x.csv", OLD, here=False)})
+    with within(5):
+        custody("add", *TOLD, "data/x.csv.dvc")
+    assert "md5" not in card(repo)
+
+
+def test_another_content_of_the_same_md5(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD))
+    text = card(repo).replace(sha256(OLD), sha256(OTHER))
+    repo.stage({"data/x.csv.datacard.yaml": text})
+    assert found(custody) == ["digest-mismatch"]  # here only the card is wrong, which looks the same
+    assert "the MD5 that its card records" in custody("check").out
+
+
+def test_a_card_from_before_is_of_the_dvc_file(repo: Repo, custody: Commands) -> None:
+    pointer = dvc(repo, "data/x.csv", OLD)
+    documented(custody, "data/x.csv.dvc", pointer)
+    lines = [line for line in card(repo).splitlines(keepends=True) if "md5" not in line]
+    before = (
+        "".join(lines).replace(sha256(OLD), sha256(pointer)).replace(f"bytes: {len(OLD)}", f"bytes: {len(pointer)}")
+    )
+    repo.stage({"data/x.csv.datacard.yaml": before})
+    assert found(custody) == ["weak-content-identity"]
+    assert custody("card", "update", "data/x.csv.dvc").code in (0, 1)
+    assert f"md5: {md5(OLD)}" in card(repo)
+    assert found(custody) == []
+
+
+def test_level_1_asks_for_none_of_it(repo: Repo, custody: Commands) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\nabsent_content: {changed: allow}\n"})
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD, here=False))
+    documented(custody, "data/y.csv", annex_pointer(repo, "URL--http&c%%x", None))
+    assert custody("check", "--format", "json").rules == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../../out.csv", "/etc/out.csv", "C:/out.csv", "a\\\\b.csv", "s3://bucket/x", "../link/x.csv", "../.git/hooks/pre-push"],
+)  # fmt: skip
+def test_paths_that_lead_away(repo: Repo, custody: Commands, path: str) -> None:
+    stage_link(repo, "link", "/tmp")
+    text = dvc(repo, "data/x.csv", OLD).decode().replace("path: x.csv", f'path: "{path}"')
+    documented(custody, "data/x.csv.dvc", text.encode())
+    assert found(custody) == ["pointer-leads-outside"]
+
+
+def test_a_working_directory_that_leads_away(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD) + b"wdir: ../..\n")
+    assert found(custody) == ["pointer-leads-outside"]
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD) + b"wdir: deeper/..\n")
+    assert found(custody) == []
+
+
+@pytest.mark.parametrize("text", ["outs: []\n", "outs: [", "outs:\n- path: x.csv\n", "outs:\n- {etag: a, path: x}\n"])
+def test_dvc_files_without_an_identity(repo: Repo, custody: Commands, text: str) -> None:
+    documented(custody, "data/x.csv.dvc", text.encode())
+    assert "no-content-identity" in found(custody)
+
+
+@pytest.mark.parametrize("name", ["../a.csv", "/a.csv", "a\nb", "a\\b", "c:a", "", "a//b"])
+def test_names_in_the_list_of_a_folder_that_lead_away(repo: Repo, custody: Commands, name: str) -> None:
+    assert not is_plain(name)
+    documented(custody, "data/d.dvc", dvc_folder(repo, "data/d", {name: OLD}))
+    assert "md5" not in card(repo, "data/d")
+
+
+def test_names_that_differ_by_case(repo: Repo, custody: Commands) -> None:
+    repo.git("config", "core.ignorecase", "false")
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD))
+    repo.git("commit", "-q", "-m", "Base")
+    repo.git("mv", "data/x.csv.dvc", "data/X.csv.dvc")
+    assert found(custody) == ["missing-data-card", "orphan-data-card"]
+    repo.git("mv", "data/x.csv.datacard.yaml", "data/X.csv.datacard.yaml")
+    assert found(custody) == []
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OTHER))
+    assert found(custody) == ["ambiguous-asset-name"]
+
+
+# ---------------------------------------------------------------------- any bytes
+
+POINTERS = [
+    b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 3\n",
+    b"/annex/objects/" + key(OLD).encode() + b"\n",
+    b"outs:\n- md5: " + b"a" * 32 + b"\n  size: 3\n  path: x.csv\n",
+    b"outs:\n- md5: " + b"a" * 32 + b".dir\n  nfiles: 3\n  path: x\nwdir: ..\n",
+]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A pointer with a few bytes exchanged, taken out or put in."""
+    data = bytearray(draw(st.sampled_from(POINTERS)))
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(data)))
+        data[at : at + draw(st.integers(0, 5))] = draw(st.binary(max_size=6))
+    return bytes(data)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mutated(), st.sampled_from(["data/x.csv", "data/x.csv.dvc"]), st.booleans())
+def test_any_bytes_end_in_findings_or_in_2(repo: Repo, custody: Commands, data: bytes, path: str, link: bool) -> None:
+    if link and data and b"\0" not in data:
+        stage_link(repo, path, os.fsdecode(data))
+    else:
+        (repo.path / path).unlink(missing_ok=True)
+        repo.stage({path: data})
+    with within(5):
+        for words in (("add", *TOLD, path), ("check", "--format", "json")):
+            verdict = custody(*words)
+            assert verdict.code in (0, 1, 2)
+            assert "itself failed" not in verdict.out + verdict.err
+    repo.git("rm", "-q", "--cached", "-r", "--ignore-unmatch", "data")
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated())
+def test_any_dvc_file_is_read_or_not(data: bytes) -> None:
+    for one in kept_in("data/x.csv.dvc", BytesContent(data)) or ():
+        assert isinstance(one.key, str)
+        assert one.size >= -1
