@@ -1,6 +1,6 @@
 """Write what follows from the code's own declarations: the manifest, docs/rules.md, docs/assets.md,
-docs/data-card.md, docs/policy.md, and the tables of hooks in the README, of formats in docs/formats.md and of
-regimes in docs/regulation.md.
+docs/data-card.md, docs/policy.md, and the tables of hooks in the README, of formats in docs/formats.md, of
+regimes in docs/regulation.md and of licences in docs/licences.md.
 
 Usage: python docs/generate.py [--check]
 """
@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "hooks"), str(ROOT / "docs")]
 
 from card_page import card_page  # noqa: E402
+from licence_page import licence_page  # noqa: E402
 
 from git_custody.catalog import load_all  # noqa: E402
 from git_custody.cli.explain import facts, numbers, waiver  # noqa: E402
@@ -279,6 +280,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield formats, formats_page(formats.read_text("utf-8"))
     regulation = ROOT / "docs" / "regulation.md"
     yield regulation, regulation_page(regulation.read_text("utf-8"))
+    licences = ROOT / "docs" / "licences.md"
+    yield licences, licence_page(licences.read_text("utf-8"))
     read = ROOT / "README.md"
     yield read, readme(read.read_text("utf-8"), hooks)
 
