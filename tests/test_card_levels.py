@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from card_corpus import FOLDER, cards
+from clock import within
 from conftest import HOOKS, Repo, documented
 from git_custody.core.metadata import _validator, parse_yaml, read_schema
 from git_custody.core.schema_holds import holds
@@ -227,6 +228,17 @@ def test_paths_of_a_card(repo: Repo, field: str, words: str | None) -> None:
     repo.git("add", "data/link.txt")
     said = [f["message"] for f in repo.check().report["findings"] if f["path"] == card]
     assert any(words in message for message in said) if words else said == []
+
+
+def test_a_hostile_list_is_cut_short(repo: Repo) -> None:
+    files = documented("data/rows.csv")
+    card = "data/rows.csv.datacard.yaml"
+    wrong = "\n".join(f"  - {{path: nowhere/{number}.txt}}" for number in range(900))
+    tags = ", ".join(f"zz-{number:04}" for number in range(4000))
+    repo.stage({**files, card: f"{files[card]!s}license_files:\n{wrong}\nlanguage: [{tags}]\n"})
+    with within(10):
+        said = [f for f in repo.check().report["findings"] if f["path"] == card]
+    assert 20 <= len(said) <= 60
 
 
 # ---------------------------------------------------------------------- contradictions

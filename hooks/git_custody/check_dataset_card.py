@@ -35,6 +35,7 @@ Limits
 from __future__ import annotations
 
 import unicodedata
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from .core import assets
@@ -227,8 +228,10 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None) -> Iterator[Said]:
             subject=f"{problem.pointer} {problem.message}",
         )
     if isinstance(dataset.document.data, dict):
+        from .core.documents import MAX_PROBLEMS
+
         yield from _typed_fields(case, dataset, entry.oid, dataset.document)
-        for pointer, said in card_rules.elsewhere(case, dataset):
+        for pointer, said in islice(card_rules.elsewhere(case, dataset), MAX_PROBLEMS):
             yield Finding(INVALID, dataset.card, said, dataset.document.lines.get(pointer), subject=pointer)
         yield from card_rules.incomplete(case, dataset)
         yield from card_rules.version(case, dataset)
@@ -257,6 +260,7 @@ def _typed_fields(case: Case, dataset: Dataset, oid: str, document: Document) ->
 
 
 def _fields(case: Case, dataset: Dataset, document: Document) -> Iterator[Finding]:
+    from .core.documents import MAX_PROBLEMS
     from .datasets.contradictions import faults
     from .datasets.hollow import hollow
     from .datasets.reordered import reordered
@@ -279,7 +283,7 @@ def _fields(case: Case, dataset: Dataset, document: Document) -> Iterator[Findin
         if reason is not None and pointer not in faulty:
             said = f"{pointer[1:].replace('/', '.')} {reason}"
             yield Finding(HOLLOW, dataset.card, said, lines.get(pointer), subject=pointer)
-    for pointer, said in (*faults(data, case.today), *reordered(data)):
+    for pointer, said in islice(chain(faults(data, case.today), reordered(data)), MAX_PROBLEMS):
         yield Finding(INVALID, dataset.card, said, lines.get(pointer), subject=pointer)
     expression = data.get("license")
     if isinstance(expression, str) and "/license" not in faulty:
