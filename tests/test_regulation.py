@@ -271,6 +271,17 @@ def test_what_the_level_asks_of_every_card_is_said_once(repo: Repo) -> None:
     )
 
 
+def test_what_the_level_of_the_card_asks_is_said_once(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\nlevel: 2\nregimes: [gdpr]\n"})
+    files = documented("data/rows.csv")
+    added = "level: 2\npersonal_data: personal\n"
+    files["data/rows.csv.datacard.yaml"] = str(files["data/rows.csv.datacard.yaml"]) + added
+    repo.stage(files)
+    found = ours(repo)
+    assert sorted(found) == ["invalid-data-card", "missing-regulatory-answer"]
+    assert "lawful_basis" not in found["missing-regulatory-answer"]
+
+
 def test_a_waiver_of_what_the_level_asks_is_none_of_what_the_regime_asks(repo: Repo) -> None:
     waiver = (
         "version: 1\nrule: incomplete-data-card\npath: data/rows.csv.datacard.yaml\nreason: It is being asked for.\n"

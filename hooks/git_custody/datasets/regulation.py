@@ -68,15 +68,21 @@ def check(case: Case, dataset: Dataset) -> Iterator[Finding]:
     digest = _digest(case, dataset) if card.get(_REVIEWS) or any(_wants_review(regime) for regime in found) else None
     for regime in found:
         demands = missing(regime, card, digest, case.today)
-        asked = {lacking.field for lacking in levels.missing(card, case.policy.level)} if demands else set()
+        asked = _asked_anyway(document, case.policy.level) if demands else set()
         plain = [demand for demand in demands if not asked.intersection(demand.needs)]
         yield from _missing(dataset, document, regime, plain, digest)
-        # What every card is asked from this level on is said once, by the rule for that.
+        # What every card is asked from a level on is said once, by the rule for that.
         also = [demand for demand in demands if demand not in plain]
         for finding in _missing(dataset, document, regime, also, digest):
-            yield finding._replace(unless=(levels.INCOMPLETE.name,), subject=f"{regime.id} basics")
+            yield finding._replace(unless=(levels.INCOMPLETE.name, "invalid-data-card"), subject=f"{regime.id} basics")
         yield from _stale(dataset, document, regime, digest, case.today)
     yield from _contradictions(dataset, document, found, case.today)
+
+
+def _asked_anyway(document: Document, level: int) -> set[str]:
+    """The fields that a card lacks by the policy's level or its own, whatever the regimes."""
+    by_policy = {lacking.field for lacking in levels.missing(document.data, level)}
+    return by_policy | {problem.pointer[1:] for problem in document.problems}
 
 
 def named(items: Iterable[str | OwnRegime]) -> list[Regime]:
