@@ -128,3 +128,58 @@ def test_dvc_says_where_it_imported_from(repo: Repo, custody: Commands) -> None:
     assert card["source"]["url"] == "https://example.org/data/rows.csv"
     assert (card["title"], card["license"]) == ("Numbered rows", "ODbL-1.0")
     assert card["description"] == "Rows that were numbered by hand"
+
+
+def test_croissant_as_the_hub_writes_it(repo: Repo, custody: Commands) -> None:
+    found = {
+        "@context": {"@language": "en", "@vocab": "https://schema.org/"}, "@type": "sc:Dataset",
+        "distribution": [
+            {"@type": "cr:FileObject", "@id": "repo", "name": "repo", "encodingFormat": "git+https", "sha256": "https://github.com/mlcommons/croissant/issues/80",
+             "contentUrl": "https://huggingface.co/datasets/lab/squares/tree/refs%2Fconvert%2Fparquet"},
+            {"@type": "cr:FileSet", "@id": "parquet", "containedIn": {"@id": "repo"}, "includes": "default/*/*.parquet"},
+        ],
+        "conformsTo": "http://mlcommons.org/croissant/1.1", "name": "squares", "description": "\n\t\n\t\tSquares\n",
+        "alternateName": ["lab/squares", "Squares of numbers"], "creator": {"@type": "Organization", "name": "Lab of squares"},
+        "license": "https://choosealicense.com/licenses/cc-by-sa-4.0/", "url": "https://huggingface.co/datasets/lab/squares",
+    }  # fmt: skip
+    repo.stage(
+        {
+            "data/squares/croissant.json": json.dumps(found),
+            "data/squares/a.parquet": "PAR1",
+            "data/squares/b.parquet": "PAR1",
+        }
+    )
+    custody("card", "new", "data/squares")
+    card = custody.card("data/squares/datacard.yaml")
+    assert (card["title"], card["license"]) == ("Squares of numbers", "CC-BY-SA-4.0")
+    assert card["source"]["publisher"] == "Lab of squares"
+    assert card["source"]["url"] == "https://huggingface.co/datasets/lab/squares"
+
+
+def test_croissant_as_kaggle_writes_it(repo: Repo, custody: Commands) -> None:
+    found = {
+        **CROISSANT, "license": {"@type": "sc:CreativeWork", "name": "CC0: Public Domain", "url": "https://creativecommons.org/publicdomain/zero/1.0/"},
+        "creator": {"@type": "sc:Person", "name": "A. Person", "url": "/person"}, "alternateName": "", "version": 3,
+        "distribution": [{"@id": "archive.zip", "@type": "cr:FileObject", "contentUrl": "https://www.kaggle.com/api/v1/datasets/download/a/b?datasetVersionNumber=3"},
+                         {"@id": "rows.csv_fileobject", "@type": "cr:FileObject", "contentUrl": "rows.csv", "containedIn": {"@id": "archive.zip"}}],
+    }  # fmt: skip
+    repo.stage({f"{DATA}.croissant.json": json.dumps(found), DATA: ROWS})
+    custody.ok("add", DATA)
+    card = custody.card(CARD)
+    assert (card["title"], card["license"], card["source"]["publisher"]) == ("penguins", "CC0-1.0", "A. Person")
+    assert card["source"]["version"] == "3"
+
+
+def test_a_data_package_as_datahub_writes_it(repo: Repo, custody: Commands) -> None:
+    found = {
+        "name": "country-codes", "title": "Codes of countries", "datapackage_version": "1.0-beta.10", "last_updated": "2018-05-01",
+        "licenses": [{"name": "ODC-PDDL-1.0", "path": "http://opendatacommons.org/licenses/pddl/", "title": "Open Data Commons Public Domain Dedication and License v1.0"}],
+        "sources": [{"name": "x", "path": "https://example.org/codes", "title": "Statistics office"}],
+        "resources": [{"name": "codes", "path": "data/rows.csv", "schema": {"fields": []}}],
+    }  # fmt: skip
+    repo.stage({"datapackage.json": json.dumps(found), DATA: ROWS})
+    custody.ok("add", DATA)
+    card = custody.card(CARD)
+    assert (card["title"], card["license"]) == ("Codes of countries", "PDDL-1.0")
+    assert card["source"]["url"] == "https://example.org/codes"
+    assert card["source"]["publisher"] == "Statistics office"

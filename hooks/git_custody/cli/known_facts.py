@@ -34,8 +34,8 @@ class KnownFacts:
         facts = [one.facts[name] for one in self._all if name in one.facts]
         if not facts or (name == "license" and len({fact.value for fact in facts}) > 1):
             return None
-        fact = facts[0]
-        if wrong is not None and wrong(fact.value) is not None:
+        fact = next((fact for fact in facts if wrong is None or wrong(fact.value) is None), None)
+        if fact is None:
             return None
         self._offered[name] = fact
         return fact.value

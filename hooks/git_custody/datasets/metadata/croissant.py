@@ -76,7 +76,10 @@ def _shared(notes: Notes, data: dict[str, Any]) -> None:
 
 
 def _of_whole(notes: Notes, data: dict[str, Any]) -> None:
-    notes.add("title", _text(get(data, "alternateName")) or _text(get(data, "name")), "/name")
+    others = listed(get(data, "alternateName"))
+    # The Hub's name is the last part of an address; its pretty name follows the whole one.
+    notes.add("title", others[-1] if len(others) > 1 else None, f"/alternateName/{len(others) - 1}")
+    notes.add("title", _text(get(data, "name")), "/name")
     notes.add("description", _text(get(data, "description")), "/description")
     tags = (first_text(tag, ("name", "alternateName")) for tag in listed(get(data, "inLanguage")))
     notes.add("language", " ".join(tag for tag in tags if tag and " " not in tag), "/inLanguage")

@@ -16,6 +16,8 @@ _URLS = {
     "opendatacommons.org/licenses/by/1.0": "ODC-By-1.0",
     "opendatacommons.org/licenses/pddl/1-0": "PDDL-1.0",
     "opendatacommons.org/licenses/pddl/1.0": "PDDL-1.0",
+    # There has been one version of it only.
+    "opendatacommons.org/licenses/pddl": "PDDL-1.0",
     "cdla.dev/permissive-1-0": "CDLA-Permissive-1.0",
     "cdla.dev/permissive-2-0": "CDLA-Permissive-2.0",
     "cdla.dev/sharing-1-0": "CDLA-Sharing-1.0",
@@ -68,6 +70,12 @@ def _current(name: str) -> str:
 
 
 def _from_address(address: str) -> str | None:
+    if found := re.search(r"choosealicense\.com/licenses/([a-z0-9.-]+)\Z", address, re.IGNORECASE):
+        # Croissant from the Hub puts the Hub's own ids there, whether such a page exists or not.
+        from ..huggingface_licenses import from_hugging_face
+
+        known = from_hugging_face(found[1])
+        return known.license if known.kind == "exact" else None
     if exact := _URLS.get(re.sub(r"(?:/(?:deed|legalcode)(?:\.[a-z_-]+)?|\.html|\.txt)\Z", "", address.lower())):
         return exact
     if found := _SPDX.search(address):
