@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import sys
 from datetime import date, timedelta
 
@@ -166,7 +167,7 @@ def test_a_dry_run_shows_the_plan_and_touches_nothing(custody: Commands, repo: R
 
 def test_where_nobody_can_be_asked_the_option_is_named(custody: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert "--yes" in custody.fails(2, "adopt")
+    assert "before any commit" in custody.fails(2, "adopt")
 
 
 class Terminal(io.StringIO):
@@ -197,6 +198,8 @@ def test_what_no_waiver_can_admit_is_left_to_be_mended(custody: Commands, repo: 
         assert "1 problem that no waiver admits, to be mended before the commit:" in verdict.out
         assert "data/caf\\xe9.csv: missing-data-card" in verdict.out
         assert "mended by hand" in verdict.out
+        assert "files written and staged." in verdict.out
+        assert "Nothing was changed" not in verdict.out
 
 
 def test_the_plan_tells_what_cannot_be_owed_and_what_to_do_with_it(custody: Commands, repo: Repo) -> None:
@@ -311,8 +314,30 @@ def test_a_policy_that_was_pushed_is_not_taken_back(custody: Commands, repo: Rep
     assert "git reset --soft HEAD~1" in custody("adopt").out
     repo.git("update-ref", "refs/remotes/origin/main", "HEAD")
     repo.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
-    assert "What blocks now" in custody("adopt").out
-    assert "git reset" not in custody("adopt").out
+    out = custody("adopt").out
+    assert "What blocks now" in out
+    assert "git reset" not in out
+    waive = shlex.split(next(line for line in out.splitlines() if " waive missing-data-card " in line))
+    waive[waive.index("REASON")], waive[waive.index("YYYY-MM-DD")] = "described in spring", END
+    assert custody(*waive[waive.index("waive") :]).code == 0
+
+
+def test_a_policy_that_only_this_repository_has_is_taken_back_in_a_commit_of_its_own(
+    custody: Commands, repo: Repo
+) -> None:
+    repo.commit({POLICY: "version: 1\n"}, "Policy")
+    repo.commit({"src/other.py": "print()\n"})
+    said = custody("adopt").out.splitlines()
+    at = next(number for number, line in enumerate(said) if line.startswith("The policy is only here"))
+    remove, commit, again = (shlex.split(line) for line in said[at + 1 :])
+    repo.git(*remove[1:])
+    assert repo.check().code == 0
+    repo.git(*commit[1:])
+    custody.ok(again[-1], "--yes")
+    repo.commit(message="Adopt")
+    assert repo.check("--all").code == 0
+    root = repo.git("rev-list", "--max-parents=0", "HEAD")
+    assert repo.check("--range", f"{root}...HEAD").code == 0
 
 
 def test_the_default_branch_is_a_base_too(custody: Commands, repo: Repo) -> None:

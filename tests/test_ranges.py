@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from builders import torch_zip
 from conftest import HOOKS, PICKLE, ROWS, Repo, documented
 from git_custody.core.git import Git
 
@@ -48,6 +50,52 @@ def test_a_pickle_that_a_later_commit_takes_away(topic: Repo) -> None:
     (finding,) = verdict.report["findings"]
     assert "a commit in this range brings it" in finding["message"]
     assert finding["fix"] == [f"git rebase -i {topic.git('merge-base', 'main', 'HEAD')}"]
+
+
+def test_the_way_out_of_a_single_commit_works_at_once(topic: Repo) -> None:
+    base = topic.git("rev-parse", "HEAD")
+    topic.commit({"x.bin": PICKLE, "m.pt": torch_zip(), "d.txt": WORDS})
+    found = topic.check("--range", f"{base}...HEAD").report["findings"]
+    assert {finding["path"]: finding["fix"][-1] for finding in found} == dict.fromkeys(
+        ("m.pt", "x.bin"), "git commit --amend --no-edit"
+    )
+    paste(topic, *(line for finding in found for line in finding["fix"]))
+    assert topic.check("--range", f"{base}...HEAD").passes
+    assert topic.git("ls-tree", "-r", "--name-only", "HEAD", "m.pt", "x.bin", "d.txt", "m.safetensors").split() == [
+        "d.txt",
+        "m.safetensors",
+    ]
+
+
+def test_a_commit_of_nothing_else_is_taken_back(topic: Repo) -> None:
+    base = topic.commit({"a.txt": "other words\n"})
+    topic.commit({"x.bin": PICKLE})
+    (finding,) = topic.check("--range", f"{base}...HEAD").report["findings"]
+    paste(topic, *finding["fix"])
+    assert topic.git("rev-parse", "HEAD") == base
+    assert topic.git("status", "--porcelain") == "?? x.bin"
+
+
+def test_one_of_several_commits_is_not_mended_by_another_one(topic: Repo) -> None:
+    (finding,) = topic.check("--range", "main...HEAD").report["findings"]
+    assert finding["message"].endswith("brings it, and taking it away in a later one would not help")
+    assert finding["fix"] == [f"git rebase -i {topic.git('merge-base', 'main', 'HEAD')}"]
+
+
+def test_where_there_is_no_base_the_history_is_rewritten_from_its_root(topic: Repo) -> None:
+    verdict = topic.check(env={"PRE_COMMIT": "1", "PRE_COMMIT_TO_REF": "HEAD"})
+    (finding,) = verdict.report["findings"]
+    assert finding["fix"] == ["git rebase -i --root"]
+
+
+def paste(repo: Repo, *lines: str) -> None:
+    """Run commands as they are printed."""
+    for line in lines:
+        words = shlex.split(line)
+        if words[0] == "git" and words[1] != "custody":
+            repo.git(*words[1:])
+        else:
+            assert repo.custody(*words[words.index("add") :]).code == 0
 
 
 def test_a_pickle_that_a_later_commit_overwrites(topic: Repo) -> None:

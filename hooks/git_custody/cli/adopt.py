@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CUSTODY, CannotJudge
+from ..core.findings import CUSTODY, CannotJudge, RepoPath, Slot
 from ..scaffold.baseline import DAYS, OWED, planned
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ..core.case import Hook
-    from ..core.findings import Command
+    from ..core.findings import Command, Finding
     from ..core.git import Git
     from ..core.report import Standpoint
     from ..scaffold.baseline import Plan
@@ -70,7 +70,7 @@ def _agreed(stand: Standpoint, *, dry_run: bool, yes: bool) -> bool:
         from ..core.report import command_line
 
         again = command_line((CUSTODY, "adopt", "--yes"), stand)
-        raise CannotJudge(f"nobody can be asked here: look at the plan, then run {again}")
+        raise CannotJudge(f"nobody can be asked here: look at the plan, then, before any commit, run {again}")
     sys.stdout.write("Write and stage this? [y/N] ")
     sys.stdout.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -90,6 +90,7 @@ def _adopt(git: Git, hooks: Sequence[Hook], stand: Standpoint, *, dry_run: bool,
     actor = Actor(*git.author())
     today = date.today()
     plan = planned(git, hooks, actor, today)
+    changed = False
     show(_told(plan, today, stand))
     if not plan.files:
         show("There is nothing to adopt.\n")
@@ -98,13 +99,15 @@ def _adopt(git: Git, hooks: Sequence[Hook], stand: Standpoint, *, dry_run: bool,
         return 0
     else:
         _carry_out(git, plan)
+        changed = True
         show(f"{len(plan.files)} files written and staged.\n")
     report = judge_index(git, hooks) if plan.files else plan.after
     if plan.debts:
         show(_owed(plan, today, stand))
     blocking = tuple(finding for finding in report.findings if finding.blocks)
     if blocking or report.errors:
-        show("This has to be mended by hand:\n" + as_text(report._replace(findings=blocking), stand))
+        left = report._replace(findings=blocking)
+        show("This has to be mended by hand:\n" + as_text(left, stand, changed=changed))
         if any(finding.rule.name == "pickle-weights" for finding in blocking):
             show("A pickle can only be owed where pickles.globals in the policy has all that it looks up: "
                  "docs/waivers.md.\n")  # fmt: skip
@@ -183,7 +186,6 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def _owed(plan: Plan, today: date, stand: Standpoint) -> str:
-    from ..core.findings import RepoPath, Slot
     from ..core.report import command_line, plain, sentence
 
     lines = [f"Owed until {today + timedelta(days=DAYS)}:"]
@@ -208,9 +210,6 @@ def _owed(plan: Plan, today: date, stand: Standpoint) -> str:
             known = b"\nlicense: " in plan.files[first.path]
             words += () if known else ("--license", Slot("SPDX_ID"))
             fix = ((CUSTODY, "add", *words, RepoPath(made[first.path])),)
-        elif first.rule.name == "pickle-weights" and fix and fix[0][:2] == (CUSTODY, "add"):
-            # What has a waiver is added as it is.
-            fix = ((CUSTODY, "convert", RepoPath(first.path)), ("git", "rm", "--cached", RepoPath(first.path)))
         lines += [f"        fix  {command_line(command, stand)}" for command in fix]
     return "".join(line + "\n" for line in lines)
 
@@ -237,7 +236,8 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     show(f"{_capital(based)} has a policy, so no new debt is taken on.\n")
     for file in gone:
         show(f"    {plain(file)}: paid, to be removed\n")
-    if gone and _agreed(stand, dry_run=dry_run, yes=yes):
+    changed = bool(gone) and _agreed(stand, dry_run=dry_run, yes=yes)
+    if changed:
         for file in gone:
             git.drop([file])
             if worktree.is_file(git.root, file):
@@ -248,23 +248,50 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     for row in left:
         waiver = row.waiver
         show(f"    {plain(waiver.path)}: {waiver.rule} is owed until {waiver.expires} ({row.days} days)\n")
+        if row.pay is not None:
+            show(f"        fix  {command_line(row.pay, stand)}\n")
     blocking = tuple(finding for finding in report.findings if finding.blocks)
     if blocking or report.errors:
-        show("What blocks now:\n" + as_text(report._replace(findings=blocking), stand))
-        undo = None if baseline else _undo(git)
-        if undo is not None:
-            again = command_line((CUSTODY, "adopt"), stand)
-            show("The last commit is what brought the policy. To adopt what is there along with it:\n")
-            show(f"    {undo}\n    {again}\n")
+        show("What blocks now:\n" + as_text(report._replace(findings=blocking), stand, changed=changed))
+        if not baseline:
+            show("".join(f"{line}\n" for line in _way_back(git, blocking, stand)))
     elif not left:
         show("Nothing is owed.\n")
     return report.exit_code
 
 
+def _way_back(git: Git, blocking: Sequence[Finding], stand: Standpoint) -> Iterator[str]:
+    """What there is to do where the policy was committed and nothing was adopted before."""
+    from ..core.report import command_line
+
+    undo = _undo(git)
+    if undo is not None:
+        yield "The last commit is what brought the policy. To adopt what is there along with it:"
+        yield f"    {undo}"
+        yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
+    elif not _has_policy(git, git.upstream(), git.find_commit("refs/remotes/origin/HEAD")):
+        yield "The policy is only here so far. To take it back for now, and adopt what is there along with it:"
+        yield f"    {command_line(('git', 'rm', '-q', '--cached', RepoPath(assets.POLICY)), stand)}"
+        yield '    git commit -m "Take the policy back, to adopt what is there"'
+        yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
+    elif owing := [finding for finding in blocking if finding.rule.waivable and not finding.beyond_waiver]:
+        yield "Others have the policy already. What cannot be mended now may have a waiver, to be merged first"
+        yield "(docs/waivers.md):"
+        for finding in owing[:_SHOWN]:
+            words = ("--reason", Slot("REASON"), "--expires", Slot("YYYY-MM-DD"))
+            named = (CUSTODY, "waive", finding.rule.name, *words, RepoPath(finding.path))
+            yield f"    {command_line(named, stand)}"
+        if len(owing) > _SHOWN:
+            yield f"    ... and {len(owing) - _SHOWN} more"
+
+
+def _has_policy(git: Git, *commits: str | None) -> bool:
+    return any(commit is not None and assets.POLICY in git.entries(commit, [assets.POLICY]) for commit in commits)
+
+
 def _undo(git: Git) -> str | None:
     """How to take back HEAD's commit alone, where that leaves no base with a policy; else None."""
-    elsewhere = (git.upstream(), git.find_commit("refs/remotes/origin/HEAD"), git.find_commit("HEAD~1"))
-    if any(c is not None and assets.POLICY in git.entries(c, [assets.POLICY]) for c in elsewhere):
+    if _has_policy(git, git.upstream(), git.find_commit("refs/remotes/origin/HEAD"), git.find_commit("HEAD~1")):
         return None
     if git.find_commit("HEAD~1") is None and not git.is_shallow:
         return "git update-ref -d HEAD"

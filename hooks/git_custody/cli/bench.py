@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..core.case import Case, Hook
     from ..core.findings import RepoPath, Slot
     from ..core.git import Git
+    from ..core.report import Standpoint
     from .answers import Answers
 
 _SHOWN = 20
@@ -180,7 +181,7 @@ def report(
     try:
         about = tuple(dict.fromkeys([*paths, *bench.concerned]))
         judged = judge(git, bench.cache, Request(staged=True, paths=about), bench.hooks, bench.hooks, os.environ)
-        waived = _waived(bench, about)
+        waived = _waived(bench, about, stand, paths)
     except CannotJudge as error:
         place = f"{plain(error.path)}: " if error.path else ""
         lines.append(f"what is still owed cannot be told yet: {place}{sentence(error.message)}")
@@ -197,19 +198,26 @@ def report(
     return code
 
 
-def _waived(bench: Bench, about: Sequence[str]) -> list[str]:
-    """What waivers let through for now at these paths, a line each; the change need not have touched it."""
+def _waived(bench: Bench, about: Sequence[str], stand: Standpoint, named: Sequence[str]) -> list[str]:
+    """What waivers let through for now at these paths, a line each; the change need not have touched it. What is
+    `named` itself was tried just now.
+    """
     from ..core.changes import Request
+    from ..core.report import command_line
     from ..core.runner import judge
+    from .pickles import is_payable
 
     if not any(waiver.is_glob or _speaks(waiver.path, about) for waiver in bench.case.settings.waivers):
         return []
     judged = judge(bench.git, bench.cache, Request(all=True, paths=tuple(about)), bench.hooks, bench.hooks, os.environ)
     ends = {waiver.file: waiver.expires for waiver in bench.case.settings.waivers}
-    return [
-        f"{plain(f.path)}: {f.rule.name}, until {ends.get(f.waived_by)}: {sentence(f.message)}"
-        for f in judged.findings if f.waived_by is not None
-    ]  # fmt: skip
+    lines = []
+    for f in judged.findings:
+        if f.waived_by is not None:
+            lines.append(f"{plain(f.path)}: {f.rule.name}, until {ends.get(f.waived_by)}: {sentence(f.message)}")
+            if f.path not in named and is_payable(bench.case, f):
+                lines.append(f"    fix    {command_line(f.fix[0], stand)}")
+    return lines
 
 
 def _speaks(path: str, about: Sequence[str]) -> bool:

@@ -13,10 +13,11 @@ from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath
 from ..core.report import command_line, plain, quote, sentence, standpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
     from ..convert import Result
     from ..core.case import Case
+    from ..core.findings import Command
     from .desk import Desk
 
 _IGNORED = ".gitignore"
@@ -32,7 +33,7 @@ class Converted(NamedTuple):
 
 def found(desk: Desk, paths: Sequence[str], below: Iterable[str]) -> Iterator[tuple[str, Finding]]:
     """The files to be staged that run code when they are loaded, or whose format would block the commit, and that
-    have no waiver: path and what was found.
+    have no waiver, or are owed and named: path and what was found.
     """
     from ..core import waivers
     from ..core.runner import without_echoes
@@ -47,9 +48,24 @@ def found(desk: Desk, paths: Sequence[str], below: Iterable[str]) -> Iterator[tu
         said = list(_said(desk.case, git.root, path, is_new=path in new))
         judged, _ = waivers.apply(said, settings.waivers, desk.case.today, settings.policy.grace_days)
         for finding in without_echoes(judged):
-            if finding.waived_by is None:
+            if finding.waived_by is None or (path in paths and _is_owed(desk, finding)):
                 yield path, finding
                 break
+
+
+def _is_owed(desk: Desk, finding: Finding) -> bool:
+    """Whether a waived file can be converted, and there is nothing else to be done with it: it is staged as it is."""
+    return is_payable(desk.case, finding) and not desk.git.would_add([finding.path])
+
+
+def is_payable(case: Case, finding: Finding) -> bool:
+    """Whether naming a waived file converts it: it was there before this change, or is owed since the baseline."""
+    from ..scaffold.baseline import OWED
+
+    if finding.rule.name != "pickle-weights" or not any(command[:2] == (CUSTODY, "add") for command in finding.fix):
+        return False
+    waiver = next((waiver for waiver in case.settings.waivers if waiver.file == finding.waived_by), None)
+    return waiver is not None and (finding.path not in case.changed or waiver.reason.startswith(OWED))
 
 
 def _said(case: Case, root: str, path: str, *, is_new: bool) -> Iterator[Finding]:
@@ -83,6 +99,7 @@ def convert(desk: Desk, findings: Mapping[str, Finding]) -> Converted:
     staged: list[str] = []
     refused: dict[str, tuple[str, ...]] = {}
     done: set[str] = set()
+    untracked: set[str] = set()
     told = ""
     for path, finding in findings.items():
         if path in done:
@@ -107,11 +124,12 @@ def convert(desk: Desk, findings: Mapping[str, Finding]) -> Converted:
         tracked = [name for name in sources if name in desk.case.after]
         if tracked:
             git.drop(tracked)
+            untracked.update(tracked)
         done.update(sources)
-        told += _told(index or path, made, result) + _large(desk, made)
+        told += _told(desk, index or path, made, result) + _large(desk, made)
         staged += made
     if done:
-        show(told + _ignore(desk, sorted(done)) + _LIMIT)
+        show(told + _ignore(desk, sorted(done)) + _without_waivers(desk, untracked) + _LIMIT)
     return Converted(tuple(staged), refused)
 
 
@@ -149,7 +167,43 @@ def _shards(root: str, index: str) -> list[str]:
     return sorted(f"{folder}/{name}".lstrip("/") for name in named if isinstance(name, str) and "/" not in name)
 
 
-def _told(path: str, made: Sequence[str], result: Result) -> str:
+def _without_waivers(desk: Desk, paths: Set[str]) -> str:
+    """Remove the waivers of pickles that have left git; what was done, for the message.
+
+    Where the pickle is in commits that have not been pushed, what judges those has to find its waiver.
+    """
+    git = desk.git
+    told = ""
+    for waiver in desk.case.settings.waivers:
+        path = waiver.path
+        if waiver.rule != "pickle-weights" or path not in paths or waiver.digest != _digest(git.root, path):
+            continue
+        if path in desk.head.after and not _is_pushed(desk, path):
+            told += f"kept     {plain(waiver.file)}, for the commits with the pickle that are not pushed yet\n"
+            continue
+        git.drop([waiver.file])
+        if worktree.is_file(git.root, waiver.file):
+            worktree.remove_file(git.root, waiver.file)
+        told += f"removed  {plain(waiver.file)} (its pickle has left git)\n"
+    return told
+
+
+def _is_pushed(desk: Desk, path: str) -> bool:
+    """Whether a base of later ranges has the file as HEAD has it."""
+    git = desk.git
+    bases = (git.upstream(), git.find_commit("refs/remotes/origin/HEAD"))
+    return any(git.entries(base, [path]).get(path) == desk.head.after[path] for base in bases if base is not None)
+
+
+def _digest(root: str, path: str) -> str:
+    from ..core.content import FileContent
+    from ..core.digests import sha256_of
+
+    with open(worktree.full_path(root, path), "rb") as file:
+        return sha256_of(FileContent(file, os.fstat(file.fileno()).st_size))
+
+
+def _told(desk: Desk, path: str, made: Sequence[str], result: Result) -> str:
     tensors = f"{result.tensors} tensor" + ("" if result.tensors == 1 else "s")
     lines = [
         f"converted {plain(path)} to {plain(made[0])}: {tensors}, {result.bytes} bytes",
@@ -157,7 +211,10 @@ def _told(path: str, made: Sequence[str], result: Result) -> str:
         f"staged   {plain(made[1])} (where it is from, and all that is not a tensor)",
     ]
     if result.left_out:
-        lines.append("left out the state of the optimiser: git custody convert --optimizer --force keeps it")
+        force = ("-f",) if desk.git.ignored(made) else ()
+        lines.append("left out the state of the optimiser; to keep it, too:")
+        lines.append(f"           {desk.command(CUSTODY, 'convert', '--optimizer', '--force', RepoPath(path))}")
+        lines.append(f"           {desk.command('git', 'add', *force, *map(RepoPath, made))}")
     return "".join(line + "\n" for line in lines)
 
 
@@ -231,9 +288,10 @@ def explain(desk: Desk, refused: Mapping[str, Finding], why: Mapping[str, tuple[
     for path, finding in refused.items():
         seen = f" ({sentence(finding.found)})" if finding.found else ""
         lines.append(f"{plain(path)}: not added: {sentence(finding.message)}{seen}")
-        if why[path]:
-            lines.append(f"    it is not converted: {sentence(why[path][0])}")
         renaming = next((command for command in finding.fix if command[:2] == ("git", "mv")), None)
+        renaming = renaming or _freeing_the_name(desk, path, finding)
+        if why[path] and renaming is None:
+            lines.append(f"    it is not converted: {sentence(why[path][0])}")
         if renaming is not None:
             is_tracked = path in desk.real
             lines.append("    rename it after what it is, and add that:")
@@ -254,3 +312,13 @@ def explain(desk: Desk, refused: Mapping[str, Finding], why: Mapping[str, tuple[
     for rule in dict.fromkeys(finding.rule.name for finding in refused.values()):
         lines.append(f"    more: {command_line((CUSTODY, 'explain', rule), stand)}")
     show("".join(line + "\n" for line in lines))
+
+
+def _freeing_the_name(desk: Desk, path: str, finding: Finding) -> Command | None:
+    """How to rename a checkpoint that has the name of what it would be converted to; None where that is not so."""
+    stem, suffix = os.path.splitext(path)
+    if suffix != ".safetensors" or not any(command[:2] == (CUSTODY, "add") for command in finding.fix):
+        return None
+    usual = ".pt" if "PyTorch" in finding.message else ".joblib" if "joblib" in finding.message else ".pkl"
+    new = stem + usual
+    return ("git", "mv", RepoPath(path), RepoPath(new)) if desk.case.can_move(path, new) else None

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.findings import CUSTODY
 from ..core.waivers import HORIZON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from ..core.findings import Finding
+    from ..core.findings import Command, Finding
+    from ..core.report import Standpoint
     from ..core.waivers import InvalidWaiver, Waiver
 
 
 class Row(NamedTuple):
-    """One waiver, the days that are left (negative: expired), and whether any finding needs it."""
+    """One waiver, the days that are left (negative: expired), whether any finding needs it, and the command, if there
+    is one, that pays what is owed since the baseline.
+    """
 
     waiver: Waiver
     days: int
     used: bool
+    pay: Command | None = None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
     from ..catalog import load_all
     from ..core.cache import Cache
     from ..core.git import Git
+    from ..core.report import standpoint
     from ..core.runner import read_all_settings, show
     from ..scaffold.whole_index import judge_index
     from . import parser
@@ -41,20 +48,32 @@ def main(argv: Sequence[str]) -> int:
         settings = read_all_settings(git, Cache(None), None, hooks)
         findings = judge_index(git, hooks).findings if settings.waivers else ()
         grace = settings.policy.grace_days
+        stand = standpoint(git.prefix, os.environ, git.root)
     listed = rows(settings.waivers, findings, date.today())
     invalid = settings.invalid_waivers
-    show(_json(listed, invalid) if given.format == "json" else _text(listed, invalid, grace))
+    show(_json(listed, invalid) if given.format == "json" else _text(listed, invalid, grace, stand))
     return 1 if invalid else 0
 
 
 def rows(waivers: Sequence[Waiver], findings: Sequence[Finding], today: date) -> list[Row]:
     """The waivers by expiry, held against the findings of the whole index."""
-    listed = [Row(w, (w.expires - today).days, any(w.covers(f) for f in findings)) for w in waivers]
+    listed = []
+    for waiver in waivers:
+        covered = next((finding for finding in findings if waiver.covers(finding)), None)
+        pay = _paying(waiver, covered) if covered is not None else None
+        listed.append(Row(waiver, (waiver.expires - today).days, covered is not None, pay))
     return sorted(listed, key=lambda row: (row.waiver.expires, row.waiver.file))
 
 
-def _text(listed: Sequence[Row], invalid: Sequence[InvalidWaiver], grace: int) -> str:
-    from ..core.report import plain, sentence
+def _paying(waiver: Waiver, finding: Finding) -> Command | None:
+    from ..scaffold.baseline import OWED
+
+    is_owed = waiver.rule == "pickle-weights" and waiver.reason.startswith(OWED)
+    return next((command for command in finding.fix if is_owed and command[:2] == (CUSTODY, "add")), None)
+
+
+def _text(listed: Sequence[Row], invalid: Sequence[InvalidWaiver], grace: int, stand: Standpoint) -> str:
+    from ..core.report import command_line, plain, sentence
 
     lines = []
     for row in listed:
@@ -64,6 +83,8 @@ def _text(listed: Sequence[Row], invalid: Sequence[InvalidWaiver], grace: int) -
         lines.append(f"            {_left(row.days, grace)}{mark}")
         lines.append(f"            {plain(waiver.owner)}: {plain(waiver.reason)}")
         lines.append(f"            {plain(waiver.file)}")
+        if row.pay is not None:
+            lines.append(f"            fix  {command_line(row.pay, stand)}")
     for item in invalid:
         place = plain(item.file) + (f":{item.line}" if item.line else "")
         lines.append(f"{place}: not valid, waives nothing: {sentence(item.message)}")

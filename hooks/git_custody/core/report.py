@@ -170,10 +170,17 @@ def _from(prefix: str, path: str) -> str:
 _UNTRACK = ("git", "rm", "--cached")
 
 
-def as_text(report: Report, stand: Standpoint, also: Callable[[Finding], Iterable[str]] | None = None) -> str:
+def as_text(
+    report: Report,
+    stand: Standpoint,
+    also: Callable[[Finding], Iterable[str]] | None = None,
+    *,
+    changed: bool = False,
+) -> str:
     """The report for a person: a first line that can be found with grep, then fix, found, why, more.
 
-    `also` gives lines, escaped already, that a command has to say below a finding.
+    `also` gives lines, escaped already, that a command has to say below a finding. `changed`: the command that
+    reports has written something before.
     """
     shown = [finding for finding in report.findings if finding.waived_by is None]
     lines: list[str] = []
@@ -215,7 +222,7 @@ def as_text(report: Report, stand: Standpoint, also: Callable[[Finding], Iterabl
         lines += [f"    fix    {command_line(command, stand)}" for command in error.fix]
     lines += [sentence(note) for note in report.notes]
     if shown or left or report.errors:
-        lines.append(_summary(report, shown, len(left)))
+        lines.append(_summary(report, shown, len(left)) + ("" if changed else " Nothing was changed."))
     return "".join(line + "\n" for line in lines)
 
 
@@ -237,7 +244,7 @@ def _summary(report: Report, shown: Sequence[Finding], not_judged: int) -> str:
         parts.append(f"{not_judged} not judged")
     if report.errors:
         parts.append(_count(len(report.errors), "error"))
-    return f"{', '.join(parts)} (judged: {plain(report.said)}). Nothing was changed."
+    return f"{', '.join(parts)} (judged: {plain(report.said)})."
 
 
 def _count(number: int, noun: str) -> str:

@@ -386,11 +386,26 @@ def placed(case: Case, seen: Examined, finding: Finding) -> Finding:
     if seen.kept is not None:
         finding = finding._replace(message=f"{finding.message}, in what {seen.kept.keeper} keeps for it")
     there = case.changed.get(path)
-    if case.in_range and (there is None or there.after is None or there.after.oid != oid):
-        said = finding.message + "; a commit in this range brings it, even if a later one takes it away"
-        base = case.change_set.forks[0]
-        return finding._replace(message=said, fix=(("git", "rebase", "-i", base),), subject=oid)
-    if there is not None and there.before is not None and not case.in_range and cards_over(path, case.after):
+    if case.in_range:
+        is_there = there is not None and there.after is not None and there.after.oid == oid
+        return _in_range(case, finding, is_there=is_there)._replace(subject=oid)
+    if there is not None and there.before is not None and cards_over(path, case.after):
         # Taking it out of the index would stage its deletion, and leave its card behind.
         return finding._replace(fix=(("git", "restore", "--staged", RepoPath(path)),), subject=oid)
     return finding._replace(subject=oid)
+
+
+def _in_range(case: Case, finding: Finding, *, is_there: bool) -> Finding:
+    """The way out of a range that brings a file, whether or not it `is_there` in the end: another commit on top would
+    leave it in the history.
+    """
+    change_set = case.change_set
+    if is_there and len(change_set.commits) == 1:
+        if len(change_set.changes) > 1:
+            return finding._replace(fix=(*finding.fix, ("git", "commit", "--amend", "--no-edit")))
+        undo = ("git", "reset", "--soft", change_set.base) if change_set.base else ("git", "update-ref", "-d", "HEAD")
+        return finding._replace(fix=(undo, *finding.fix))
+    end = "and taking it away in a later one would not help" if is_there else "even if a later one takes it away"
+    start = change_set.forks[0] if change_set.base else "--root"
+    said = f"{finding.message}; a commit in this range brings it, {end}"
+    return finding._replace(message=said, fix=(("git", "rebase", "-i", start),))
