@@ -111,15 +111,17 @@ def _files(desk: Desk, found: Dataset) -> list[File]:
     for path, entry in plain_files.items():
         media = card_texts.media_type(path.removesuffix(".dvc"))
         if path.endswith(".dvc"):
-            files.append(_kept_by_dvc(path, case.read(entry) or b"", media))
+            files.append(_kept_by_dvc(path, case.read(entry) or b"", media, found))
             continue
         sha256 = known.get(entry.oid)
         files.append(File(path, sizes.get(entry.oid), media, {"sha256": sha256} if sha256 else {}))
     return files
 
 
-def _kept_by_dvc(path: str, raw: bytes, media: str | None) -> File:
-    """The data that a `.dvc` file stands for, by the digest that it has for them."""
+def _kept_by_dvc(path: str, raw: bytes, media: str | None, found: Dataset) -> File:
+    """The data that a `.dvc` file stands for, by the MD5 that it has for them, and the SHA-256 that the card binds to
+    that MD5.
+    """
     from ..datasets.exports.exported import File
     from ..datasets.metadata.loading import load_yaml
 
@@ -127,10 +129,11 @@ def _kept_by_dvc(path: str, raw: bytes, media: str | None) -> File:
     outs = loaded.data.get("outs") if loaded is not None else None
     out = outs[0] if isinstance(outs, list) and len(outs) == 1 and isinstance(outs[0], dict) else {}
     md5, size = str(out.get("md5", "")).strip("'"), out.get("size")
-    is_md5 = len(md5) == 32 and all(digit in "0123456789abcdef" for digit in md5)
-    return File(
-        path.removesuffix(".dvc"), size if isinstance(size, int) else None, media, {"md5": md5} if is_md5 else {}
-    )
+    digests = {"md5": md5} if len(md5) == 32 and all(digit in "0123456789abcdef" for digit in md5) else {}
+    content = found.document.data["content"] if found.document is not None and not found.is_folder else {}
+    if digests and content.get("md5") == md5 and "sha256" in content["digest"]:
+        digests["sha256"] = content["digest"]["sha256"]
+    return File(path.removesuffix(".dvc"), size if isinstance(size, int) else None, media, digests)
 
 
 def _now(git: Git) -> str:
