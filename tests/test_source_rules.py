@@ -262,3 +262,36 @@ def test_the_published_digest_is_that_of_the_file(repo: Repo, sha256: str, more:
     stated = f', digest: {{sha256: {sha256}, published_at: "https://example.org/sums"}}'
     repo.stage(dataset(download("https://example.org/rows.csv", stated), *([more] if more else [])))
     assert bool(said(repo, "upstream-digest-differs")) == differs
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "published", "differs"),
+    [
+        (
+            "data/rows.csv.dvc",
+            "outs:\n- md5: d41d8cd98f00b204e9800998ecf8427e\n  size: 0\n  path: rows.csv\n",
+            "1" * 64,
+            False,
+        ),
+        (
+            "data/rows.csv",
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{'1' * 64}\nsize 5\n",
+            "1" * 64,
+            False,
+        ),
+        (
+            "data/rows.csv",
+            f"version https://git-lfs.github.com/spec/v1\noid sha256:{'2' * 64}\nsize 5\n",
+            "1" * 64,
+            True,
+        ),
+    ],
+)
+def test_the_published_digest_is_that_of_the_content_elsewhere(
+    repo: Repo, name: str, text: str, published: str, differs: bool
+) -> None:
+    stated = f', digest: {{sha256: {published}, published_at: "https://example.org/sums"}}'
+    files = dataset(download("https://example.org/rows.csv", stated))
+    files.pop("data/rows.csv")
+    repo.stage({**files, name: text})
+    assert bool(said(repo, "upstream-digest-differs")) == differs
