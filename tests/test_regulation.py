@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clock import within
 from conftest import ROWS, Repo, documented
 from git_custody.core.case import Case
 from git_custody.core.documents import Document
@@ -544,6 +545,17 @@ def test_whatever_a_field_holds_nothing_breaks(value: Any, field: str) -> None:
     ):
         for finding in said(Document(data, {}, ()), *BY_ID):
             assert finding.message
+
+
+def test_long_lists_in_a_policy_and_a_card_end_in_time() -> None:
+    words = tuple(f"word {number}" for number in range(60))
+    regimes = [OwnRegime(f"own-{n}", "own", (("prohibited_use", words),), words[:40]) for n in range(90)]
+    document = card({"prohibited_use": [f"use {number}" for number in range(1000)], "permitted_use": ["train"]})
+    with within(5):
+        assert said(document, *regimes) == []
+    document = card({"prohibited_use": [f"use {number}" for number in range(999)] + ["word 59"]})
+    with within(10):
+        assert len(said(document, *regimes)) == 90
 
 
 def test_a_card_that_is_no_group_of_fields_is_not_asked() -> None:

@@ -95,7 +95,8 @@ def named(items: Iterable[str | OwnRegime]) -> list[Regime]:
             if item in BY_ID:
                 found[item] = BY_ID[item]
             continue
-        asks = tuple(Ask(need, _facts(item), (need,), "") for need in item.needs)
+        when = _facts(item)
+        asks = tuple(Ask(need, when, (need,), "") for need in item.needs)
         before = found.get(item.id, Regime(item.id, item.title, item.title, "", "", ()))
         found[item.id] = before._replace(asks=(*before.asks, *asks))
     return list(found.values())
@@ -132,7 +133,8 @@ def _states(card: Mapping[str, object], field: str, wanted: object, today: date)
     stated = values(card, field)
     if isinstance(wanted, tuple):
         # In Python, False is 0 and True is 1.
-        return any(type(value) is type(fact) and value == fact for value in stated for fact in wanted)
+        known = {(type(value), value) for value in stated if isinstance(value, (str, bool))}
+        return any((type(fact), fact) in known for fact in wanted)
     from .regimes import Anything
 
     return bool(stated) if isinstance(wanted, Anything) else any(_is_past(value, today) for value in stated)
@@ -153,8 +155,11 @@ def _is_past(value: object, today: date) -> bool:
 def missing(regime: Regime, card: Mapping[str, object], digest: Digest | None, today: date) -> list[Demand]:
     """The answers that a regime calls for and a card lacks, each once."""
     found: dict[tuple[str, ...], Demand] = {}
+    # Rows that share their facts share the object, and a list in a card can be long.
+    stated = {id(ask.when): ask.when for ask in regime.asks}
+    holds = {key for key, when in stated.items() if applies(when, card, today)}
     for ask in regime.asks:
-        if not applies(ask.when, card, today):
+        if id(ask.when) not in holds:
             continue
         if not any(_answers(regime, card, need, digest, today) for need in ask.needs):
             known = found.get(ask.needs, Demand(ask.needs, (), ()))
