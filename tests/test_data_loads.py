@@ -260,6 +260,8 @@ def test_only_what_the_change_adds_is_reported(strict: Repo) -> None:
     ]
     strict.git("mv", "src/train.py", "src/fit.py")
     assert len(undocumented(strict, "--all")) == 2
+    # What was moved is not new; what was not committed is.
+    assert [message.split('"')[1] for _, message in undocumented(strict)] == ["org/other"]
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ _NOT_OURS = (
 )
 # Packages of a library's name in the repository itself take its place.
 _SHADOWS = ("datasets", "pandas", "polars", "numpy", "kagglehub")
+_AT_ONCE = 20
 _DATA_SUFFIXES = (*assets.DATA_SUFFIXES, ".json", ".npy", ".npz", ".h5", ".hdf5", ".tfrecords")
 
 
@@ -53,10 +54,11 @@ def check(case: Case) -> Iterator[Said]:
     if not code:
         return
     found = _loads(case, code)
-    before = {} if case.is_whole else _known_before(case, code)
+    before = {} if case.is_whole else _known_before(case)
     for path in sorted(found):
         for load in found[path]:
-            if (load.kind, load.name) not in before.get(path, ()):
+            known = before.get(path if path in before else None, ())
+            if (load.kind, load.name) not in known:
                 yield from _judge(case, path, load)
 
 
@@ -78,10 +80,16 @@ def _is_code(path: str) -> bool:
     return not (name.startswith("test_") or name.endswith("_test.py") or name == "conftest.py")
 
 
-def _known_before(case: Case, code: Mapping[str, Entry]) -> dict[str, set[tuple[str, str]]]:
-    old = {path: case.changed[path].before for path in code}
-    there = {path: entry for path, entry in old.items() if entry is not None and entry.is_file}
-    return {path: {(load.kind, load.name) for load in found} for path, found in _loads(case, there).items()}
+def _known_before(case: Case) -> dict[str | None, set[tuple[str, str]]]:
+    """What the files that the change edits loaded before it, by path; under None, what those did that it takes away:
+    code that was moved is not new.
+    """
+    old = {path: change.before for path, change in case.changed.items() if change.before and _is_code(path)}
+    before: dict[str | None, set[tuple[str, str]]] = {None: set()}
+    for path, found in _loads(case, {path: entry for path, entry in old.items() if entry.is_file}).items():
+        place = path if case.changed[path].after is not None else None
+        before.setdefault(place, set()).update((load.kind, load.name) for load in found)
+    return before
 
 
 def _loads(case: Case, code: Mapping[str, Entry]) -> dict[str, tuple[Load, ...]]:
@@ -99,13 +107,19 @@ def _loads(case: Case, code: Mapping[str, Entry]) -> dict[str, tuple[Load, ...]]
             if (one := _from_cache(known.get(entry.oid))) is not None:
                 found[path] = one
         rest = {path: entry for path, entry in mine.items() if path not in found}
-        raw = case.read_many(rest.values())
-        for path, entry in rest.items():
-            text = raw.get(entry.oid)
-            if text is not None and len(text) < LARGEST:  # what is as long as that was cut
-                found[path] = loads(text, is_notebook=kind == "notebook-loads")
-                case.remember(kind, entry.oid, json.dumps(found[path]))
+        for some in _batches(sorted(rest)):
+            raw = case.read_many(rest[path] for path in some)
+            for path in some:
+                text = raw.get(rest[path].oid)
+                if text is not None and len(text) < LARGEST:  # what is as long as that was cut
+                    found[path] = loads(text, is_notebook=kind == "notebook-loads")
+                    case.remember(kind, rest[path].oid, json.dumps(found[path]))
     return found
+
+
+def _batches(paths: list[str]) -> Iterator[list[str]]:
+    """The paths in groups whose files fit into memory together."""
+    return (paths[start : start + _AT_ONCE] for start in range(0, len(paths), _AT_ONCE))
 
 
 def _from_cache(text: str | None) -> tuple[Load, ...] | None:
