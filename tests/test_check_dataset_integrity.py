@@ -124,6 +124,8 @@ def test_a_file_in_the_root_is_read_as_its_forge_does(repo: Repo) -> None:
 def test_files_that_no_forge_loads_own_nothing(owned: Repo) -> None:
     owned.stage({".github/CODEOWNERS": OWNED + "# padding\n" * 300_000})
     assert "GitHub loads none of" in said(owned)[".github/CODEOWNERS"]
+    owned.stage({".github/CODEOWNERS": "*\n" * 100_002})
+    assert "more than 100000 lines" in owned.check().refusal
     owned.git("rm", "-q", "-f", ".github/CODEOWNERS")
     assert "there is no CODEOWNERS" in said(owned)[".custody/policy.yaml"]
 

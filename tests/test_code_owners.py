@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from clock import within
 from git_custody.core.code_owners import GitHubOwners, GitLabOwners
+from git_custody.core.findings import CannotJudge
 from git_custody.core.owner_patterns import github_pattern, gitlab_pattern
 
 
@@ -233,6 +235,26 @@ def test_a_line_that_starts_with_a_bracket_is_a_heading() -> None:
 
 def test_nothing_is_owned_by_what_is_not_text() -> None:
     assert owned(GitLabOwners("* @a\n\0"), "x") == [False]
+
+
+_FOLDERS_A = "/".join("a" * 2000) + "/b"
+_NAME_A = "a" * 4000 + "b0123456789"
+
+
+@pytest.mark.parametrize(
+    ("read", "line", "path"),
+    [
+        (GitHubOwners, "**/" + "a/" * 900 + "b/** @a", _FOLDERS_A),
+        (GitLabOwners, "?" * 1900 + "{n}*b @a", _NAME_A),
+        (GitLabOwners, "!" + "?" * 1900 + "{n}*b", _NAME_A),
+    ],
+)
+def test_matching_that_would_take_minutes_is_refused(
+    read: Callable[[str], GitHubOwners | GitLabOwners], line: str, path: str
+) -> None:
+    owners = read("".join(line.replace("{n}", str(n)) + "\n" for n in range(1500)))
+    with within(3), pytest.raises(CannotJudge, match="too long to be matched"):
+        owned(owners, *[path] * 1000)
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "a@" * 100_000, "x " + "\\ " * 100_000, "[a]" + "[" * 100_000])

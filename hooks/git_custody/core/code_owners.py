@@ -12,10 +12,11 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from .owner_patterns import github_pattern, gitlab_pattern
+from .findings import CannotJudge
+from .owner_patterns import github_pattern, gitlab_pattern, is_github_pattern, plain_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from .owner_patterns import PathPattern
 
@@ -24,6 +25,10 @@ GITLAB = ("CODEOWNERS", "docs/CODEOWNERS", ".gitlab/CODEOWNERS")
 PLACES = tuple(dict.fromkeys((*GITHUB, *GITLAB)))
 # GitHub does not load a file of this size or above.
 GITHUB_AT_MOST = 3 * 1000 * 1000
+_ROWS = 100_000
+# Patterns and paths up to this length cost nothing that counts; all others together get some seconds of work.
+_SHORT = 500
+_WORK = 1_000_000_000
 
 _GITHUB_OWNER = re.compile(
     r"@[A-Za-z0-9](?:[A-Za-z0-9_-]*)(?:/[A-Za-z0-9_.-]+)?|[^@\s/]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
@@ -45,7 +50,7 @@ class Line(NamedTuple):
     """A line that decides for the paths that its pattern fits. `fault` says why it names nobody, where it does not."""
 
     number: int
-    pattern: PathPattern
+    pattern: str
     fault: str | None
 
 
@@ -53,46 +58,70 @@ class Owners(Protocol):
     """What a CODEOWNERS file says."""
 
     def fault(self, path: str) -> str | None:
-        """Why nobody has to be asked before a path is changed; None where somebody has to be."""
+        """Why nobody has to be asked before a path is changed; None where somebody has to be.
+
+        Raises `CannotJudge` where patterns and paths are made so that matching them would take minutes.
+        """
 
 
 class GitHubOwners:
     """A file as GitHub reads it: the last line that fits a path decides, and one without owners frees it."""
 
     def __init__(self, text: str) -> None:
-        lines = [line for n, row in enumerate(text.split("\n"), 1) if (line := _github_line(n, row))]
-        self._lines = _by_core(lines)
+        lines = (_github_line(number, row) for number, row in _rows(text))
+        self._lines = _Lines((line for line in lines if line), github_pattern)
 
     def fault(self, path: str) -> str | None:
         """See `Owners.fault`."""
-        line = _deciding(self._lines, path)
+        line = self._lines.deciding(path)
         return "no line fits it" if line is None else line.fault
 
 
-def _by_core(lines: Iterable[Line]) -> list[tuple[str, Line]]:
-    """Lines, the last one first, each with a text that rules most paths out at once."""
-    return [(line.pattern.core, line) for line in reversed(list(lines))]
+def _rows(text: str) -> Iterator[tuple[int, str]]:
+    """The lines that say something, by number. Raises `CannotJudge` for more than anybody would write."""
+    if text.count("\n") > _ROWS:
+        raise CannotJudge(f"it has more than {_ROWS} lines; join them with patterns")
+    for number, row in enumerate(text.split("\n"), 1):
+        stripped = row.strip()
+        if stripped and not stripped.startswith("#"):
+            yield number, stripped
 
 
-def _deciding(lines: list[tuple[str, Line]], path: str) -> Line | None:
-    for core, line in lines:
-        if core in path and line.pattern.fits(path):
-            return line
-    return None
+class _Lines:
+    """Lines of which the last one that fits a path decides, with what reads their patterns."""
+
+    def __init__(self, lines: Iterable[Line], read: Callable[[str], PathPattern | None]) -> None:
+        self._lines = [(plain_part(line.pattern), line) for line in lines]
+        self._lines.reverse()
+        self._read = read
+        self._left = _WORK
+
+    def deciding(self, path: str) -> Line | None:
+        """The line that decides for a path.
+
+        Raises `CannotJudge` where patterns and paths are made so that matching them would take minutes.
+        """
+        for plain, line in self._lines:
+            if plain in path and (pattern := self._read(line.pattern)) is not None:
+                if len(path) > _SHORT or pattern.size > _SHORT:
+                    self._left -= pattern.cost(path)
+                    if self._left < 0:
+                        said = f"its pattern in line {line.number} is too long to be matched with so long paths"
+                        raise CannotJudge(said)
+                if pattern.fits(path):
+                    return line
+        return None
 
 
 def _github_line(number: int, row: str) -> Line | None:
-    words = re.split(r"(?<!\\)[ \t]+", row.strip(), maxsplit=1)
-    if not words[0] or words[0].startswith("#"):
-        return None
-    pattern = github_pattern(words[0])
-    if pattern is None:
+    words = re.split(r"(?<!\\)[ \t]+", row, maxsplit=1)
+    if not is_github_pattern(words[0]):
         return None  # GitHub passes over a line that it cannot read
     owners = re.split(r"(?:^|\s)#", words[1], maxsplit=1)[0].split() if len(words) > 1 else []
     fault = None if owners else f"line {number} fits it, and names nobody"
     if wrong := [owner for owner in owners if not _GITHUB_OWNER.fullmatch(owner)]:
         fault = f'line {number} fits it, and "{wrong[0]}" is no @user, @organisation/team or e-mail address'
-    return Line(number, pattern, fault)
+    return Line(number, words[0], fault)
 
 
 class _Section:
@@ -103,13 +132,13 @@ class _Section:
 
     def __init__(self) -> None:
         self.lines: dict[str, Line] = {}
-        self.excluded: list[PathPattern] = []
+        self.excluded: list[Line] = []
         self.is_optional = True
 
     def fault(self, path: str) -> str | None:
-        if any(pattern.fits(path) for pattern in self.excluded):
+        if self._exclusions.deciding(path) is not None:
             return "a line with ! takes it out"
-        line = _deciding(self._ordered, path)
+        line = self._ordered.deciding(path)
         if line is None:
             return "no line fits it"
         if line.fault is None and self.is_optional:
@@ -117,8 +146,12 @@ class _Section:
         return line.fault
 
     @cached_property
-    def _ordered(self) -> list[tuple[str, Line]]:
-        return _by_core(self.lines.values())
+    def _exclusions(self) -> _Lines:
+        return _Lines(self.excluded, gitlab_pattern)
+
+    @cached_property
+    def _ordered(self) -> _Lines:
+        return _Lines(self.lines.values(), gitlab_pattern)
 
 
 class GitLabOwners:
@@ -127,10 +160,7 @@ class GitLabOwners:
     def __init__(self, text: str) -> None:
         self._sections = {"codeowners": _Section()}
         section, optional, default = self._sections["codeowners"], False, ""
-        for number, row in enumerate("" if "\0" in text else text.split("\n"), 1):
-            row = row.strip()
-            if not row or row.startswith("#"):
-                continue
+        for number, row in _rows("" if "\0" in text else text):
             if heading := _GITLAB_HEADING.match(row):
                 section = self._sections.setdefault(self._known(heading[2]), _Section())
                 optional, default = heading[1] is not None, heading[4] or ""
@@ -157,17 +187,14 @@ def _gitlab_line(section: _Section, number: int, row: str, optional: bool, defau
     text, *rest = re.split(r"(?<!\\)\s+", row, maxsplit=1)
     is_exclusion = text.startswith("!")
     normal = _normal(text.removeprefix("!"))
-    pattern = gitlab_pattern(normal)
-    if pattern is None:
-        return
     section.is_optional = section.is_optional and optional
     if is_exclusion:
         section.lines.pop(normal, None)
-        section.excluded.append(pattern)
+        section.excluded.append(Line(number, normal, None))
         return
     named = rest[0] if rest else default
     fault = None if _GITLAB_OWNER.search(named) else f"line {number} fits it, and names nobody"
-    section.lines[normal] = Line(number, pattern, fault)
+    section.lines[normal] = Line(number, normal, fault)
 
 
 def _normal(text: str) -> str:

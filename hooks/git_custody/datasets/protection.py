@@ -73,9 +73,12 @@ def check(case: Case) -> Iterator[Said]:
             yield Finding(UNPROTECTED, file.path, file.problem, subject=file.forge)
             continue
         itself = {file.path: [file.path]} if everything else {}
-        for subject, paths in {**subjects, **itself}.items():
-            if found := _unowned(case, file, file.owners, subject, paths):
-                yield found
+        try:
+            for subject, paths in {**subjects, **itself}.items():
+                if found := _unowned(case, file, file.owners, subject, paths):
+                    yield found
+        except CannotJudge as error:
+            yield CannotJudge(error.message, file.path)
 
 
 def _datasets(case: Case, *, everything: bool) -> Iterator[tuple[str, list[str]]]:
@@ -187,7 +190,10 @@ def _read(path: str, forge: str, text: str | None, read: Callable[[str], Owners]
     if forge == "GitHub" and size >= GITHUB_AT_MOST:
         said = f"it has {size} bytes, and GitHub loads none of {GITHUB_AT_MOST} or more: nobody owns anything"
         return _File(path, forge, None, said)
-    return _File(path, forge, read(text))
+    try:
+        return _File(path, forge, read(text))
+    except CannotJudge as error:
+        raise CannotJudge(error.message, path) from None
 
 
 def _is_github(entries: Iterable[str]) -> bool:
