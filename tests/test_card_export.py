@@ -222,7 +222,7 @@ def test_the_time_of_an_export_is_that_of_the_state(
     assert '"created": "1970-01-02T00:00:00Z"' in custody("card", "export", DATA, "--to", "spdx").out
 
 
-def test_data_under_dvc_are_named_by_both_digests(repo: Repo, custody: Commands) -> None:
+def test_data_under_dvc_are_named_by_both_digests(repo: Repo) -> None:
     raw = ROWS.encode()
     sha256, md5 = hashlib.sha256(raw).hexdigest(), hashlib.md5(raw).hexdigest()
     repo.write(DATA, ROWS)
@@ -232,8 +232,8 @@ def test_data_under_dvc_are_named_by_both_digests(repo: Repo, custody: Commands)
             "data/.gitignore": "/rows.csv\n",
         }
     )
-    custody("add", *TOLD, f"{DATA}.dvc")
-    (resource,) = json.loads(custody("card", "export", DATA, "--to", "datapackage").out)["resources"]
+    repo.custody("add", *TOLD, f"{DATA}.dvc")
+    (resource,) = json.loads(repo.custody("card", "export", DATA, "--to", "datapackage").out)["resources"]
     assert (resource["path"], resource["hash"], resource["bytes"]) == ("rows.csv", f"sha256:{sha256}", len(raw))
-    component = json.loads(custody("card", "export", DATA, "--to", "cyclonedx").out)["metadata"]["component"]
+    component = json.loads(repo.custody("card", "export", DATA, "--to", "cyclonedx").out)["metadata"]["component"]
     assert {one["alg"]: one["content"] for one in component["hashes"]} == {"SHA-256": sha256, "MD5": md5}
