@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 from collections.abc import Callable
 from datetime import date
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROWS, Repo, documented
-from git_custody.core.signers import keys, read_ssh_signature
+from git_custody.core.signers import keys, read_ssh_signature, verifies
 from git_custody.datasets.model_signing import Unfit, difference, verified
 from signing import NAMESPACE, ModelSigner, sha256, ssh_key, ssh_sign
 
@@ -196,6 +197,19 @@ def test_a_card_takes_its_signature_along(repo: Repo, ssh: Keys) -> None:
     assert f"moved    {PATH}.sig to data/lines.csv.sig" in moved.out
     assert said(repo) == []
     assert (repo.path / "data/lines.csv.sig").is_file()
+
+
+def test_an_ssh_signature_whose_bytes_change_does_not_hold(ssh: Keys) -> None:
+    raw = ssh_sign(ssh.ours, STATEMENT)
+    allowed = line(ssh.public).encode()
+    assert verifies(STATEMENT, raw, allowed, "dataset", NAMESPACE)
+    start, end = raw.index(b"\n") + 1, raw.rindex(b"\n-----END")
+    for place in random.Random(7).sample([n for n in range(start, end) if raw[n : n + 1] not in b"\n="], 40):
+        byte = b"B" if raw[place : place + 1] == b"A" else b"A"
+        changed = raw[:place] + byte + raw[place + 1 :]
+        found = read_ssh_signature(changed)
+        assert found is None or not verifies(STATEMENT, changed, allowed, "dataset", NAMESPACE)
+    assert not verifies(STATEMENT + b"\n", raw, allowed, "dataset", NAMESPACE)
 
 
 @given(st.binary(max_size=300))
