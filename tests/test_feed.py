@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from conftest import Repo
-from git_custody.datasets.license_review import basis
 
 FEED = "data/prices.csv"
 CARD = f"{FEED}.datacard.yaml"
@@ -24,7 +23,7 @@ NIGHTS = 20
 
 
 def first_card(rows: str) -> str:
-    """A card at level 3, with a review of rights that holds for the source."""
+    """A card at level 3, before anybody has reviewed it."""
     today = date.today().isoformat()
     content = {"sha256": hashlib.sha256(rows.encode()).hexdigest()}
     card = {
@@ -40,10 +39,6 @@ def first_card(rows: str) -> str:
         "stewards": [{"role": "owner", "contact": "feeds@example.org"}],
         "maintenance": {"live": True, "cadence": "every night"},
         "content": {"digest": content, "bytes": len(rows), "media_type": "text/csv"},
-    }  # fmt: skip
-    card["ip_review"] = {
-        "status": "approved", "reviewer": "Counsel of Example", "date": today, "scope": "source", "digest": dict(content),
-        "basis": basis(card),
     }  # fmt: skip
     return yaml.safe_dump(card, sort_keys=False)
 
@@ -75,6 +70,8 @@ def feed(repo: Repo) -> Repo:
     repo.commit({".custody/policy.yaml": POLICY, "CODEOWNERS": "* @owners\n"})
     repo.stage({FEED: rows, CARD: first_card(rows)})
     repo.custody("add", "--reason", "the feed as it was when we took it over", FEED)
+    said = repo.custody("review", "--kind", "license", "--scope", "source", "--reviewer", "Counsel of Example", FEED)
+    assert said.code != 2, said
     repo.commit()
     assert about(repo, "--all") == []
     return repo
