@@ -74,6 +74,25 @@ def test_edit_without_entry(logged: Repo) -> None:
     assert "add --reason REASON data/rows.csv" in verdict.report["findings"][0]["fix"][0]
 
 
+def test_an_edit_in_a_folder_names_the_files(logged: Repo) -> None:
+    for name in "abcdef":
+        logged.write(f"data/images/{name}.txt", f"{name}\n")
+    assert logged.custody("add", "--as-one", *ANSWERS, "data/images").code == 0
+    logged.commit()
+    logged.stage({"data/images/b.txt": "B\n"})
+    (finding,) = logged.check().report["findings"]
+    assert finding["rule"] == "missing-audit-entry"
+    assert finding["message"].endswith("; what changed in it: b.txt")
+    logged.git("rm", "-q", "data/images/a.txt")
+    logged.stage({f"data/images/{name}.txt": "" for name in "cde"})
+    (finding,) = logged.check().report["findings"]
+    assert finding["message"].endswith("; what changed in it: a.txt, b.txt, c.txt and 2 more")
+    logged.commit({".custody/policy.yaml": "version: 1\n"})
+    logged.stage({"data/images/b.txt": "again\n"})
+    (finding,) = logged.check().report["findings"]
+    assert (finding["rule"], finding["message"].partition("; ")[2]) == ("digest-mismatch", "what changed in it: b.txt")
+
+
 def test_card_update_alone_is_no_entry(logged: Repo) -> None:
     logged.stage({"data/rows.csv": "id\n"})
     logged.custody("card", "update", "data/rows.csv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -266,6 +267,32 @@ def test_rename_without_the_card(repo: Repo) -> None:
     assert repo.check().rules == ["missing-data-card", "orphan-data-card"]
     repo.git("mv", "data/rows.csv.datacard.yaml", "data/lines.csv.datacard.yaml")
     assert repo.check().code == 0
+
+
+@pytest.mark.parametrize("new", ["data/renamed.csv", "notes/renamed.csv"])
+def test_a_card_that_was_left_behind_names_the_commands_that_take_it_along(repo: Repo, new: str) -> None:
+    repo.commit(documented("data/rows.csv"))
+    (repo.path / new).parent.mkdir(exist_ok=True)
+    repo.git("mv", "data/rows.csv", new)
+    (finding,) = [one for one in repo.check().report["findings"] if one["rule"] == "orphan-data-card"]
+    assert finding["message"].endswith(f"it is now {new}")
+    for line in finding["fix"]:
+        words = shlex.split(line)
+        if words[:2] == ["git", "mv"]:
+            repo.git(*words[1:])
+        else:
+            assert repo.custody(*words[words.index("add") :]).code == 0
+    assert repo.check().passes
+    assert repo.git("ls-files", f"{new}.datacard.yaml", "data/rows.csv.datacard.yaml") == f"{new}.datacard.yaml"
+
+
+def test_a_card_whose_data_may_be_in_two_places_is_left_to_a_person(repo: Repo) -> None:
+    repo.commit(documented("data/rows.csv"))
+    text = (repo.path / "data/rows.csv").read_text()
+    repo.git("rm", "-q", "data/rows.csv")
+    repo.stage({"notes/a.csv": text, "notes/b.csv": text})
+    (finding,) = repo.check().report["findings"]
+    assert [line.split()[-1] for line in finding["fix"]] == ["data/rows.csv"]
 
 
 def test_copied_card_has_the_same_id(repo: Repo) -> None:

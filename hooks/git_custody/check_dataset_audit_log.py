@@ -229,6 +229,8 @@ def _log(
         yield Finding(MISSING, path, said, fix=(("git", "mv", RepoPath(path), Slot("NEW_NAME")),))
         return
     for problem in state_problems(log, path=path, digest=digest):
+        if dataset is not None and problem.rule == MISSING.name and log.entries:
+            problem = problem._replace(message=problem.message + surveys.told_changes(case, dataset))
         yield _finding(case, problem, dataset, dataset_id, digest)._replace(unless=unless)
 
 

@@ -202,7 +202,11 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None) -> Iterator[Said]:
         said = f"this card speaks of {dataset.path or 'the root folder'}, which is not tracked"
         if moved_to is not None:
             # Adding the file at its new place takes the card along.
-            yield Finding(ORPHAN, dataset.card, f"{said}: it is now {moved_to}")
+            fix: tuple[Command, ...] = (add_again(case, moved_to),)
+            yield Finding(ORPHAN, dataset.card, f"{said}: it is now {moved_to}", fix=fix)
+        elif (there := surveys.renamed(case, dataset)) is not None:
+            fix = (("git", "mv", RepoPath(dataset.card), RepoPath(assets.sidecar(there))), add_again(case, there))
+            yield Finding(ORPHAN, dataset.card, f"{said}: it is now {there}", fix=fix)
         else:
             yield Finding(ORPHAN, dataset.card, said, fix=(add_again(case, dataset.path or "."),))
         return
@@ -313,7 +317,8 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
         md5 = surveys.other_md5(case, dataset)
         found = f"{algorithm} {actual}, and in {dataset.card}: {other[0]} {other[1]}"
         yield Finding(
-            MISMATCH, path, "its card records another content than the one that is staged",
+            MISMATCH, path,
+            f"its card records another content than the one that is staged{surveys.told_changes(case, dataset)}",
             found=f"md5 {md5[0]}, and in {dataset.card}: md5 {md5[1]}" if md5 else found,
             fix=(add_again(case, path),), digest=actual, subject=actual,
             unless=("missing-audit-entry", "audit-heads-diverged", "pickle-weights"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..core.stores import Kept
     from .weak_names import Measured
 
+_CHANGES_SHOWN = 3
 _ID = rb"""(?m)^["']?id["']?[ \t]*:[ \t]*["']?([a-z0-9-]{2,40})["']?[ \t]*(?:#.*)?\r?$"""
 
 
@@ -100,6 +101,25 @@ def moved(case: Case, found: Survey) -> dict[str, str]:
     places = {case.after[path]: path for path in found.undocumented}
     gone = (d for d in found.datasets if not d.files and not d.is_folder and d.path in case.before)
     return {d.card: places[case.before[d.path]] for d in gone if case.before[d.path] in places}
+
+
+def renamed(case: Case, found: Dataset) -> str | None:
+    """Where the change has put the one file of a card; None where that is not clear."""
+    before = case.before.get(found.path) if not found.is_folder else None
+    new = [change for change in case.changed.values() if change.before is None and change.after is not None]
+    places = [change.path for change in new if before is not None and change.after == before]
+    fits = len(places) == 1 and assets.sidecar(places[0]) not in case.after
+    return places[0] if fits else None
+
+
+def told_changes(case: Case, found: Dataset) -> str:
+    """Which files of a folder the change touches, to end a message with; "" for a file, or where none is touched."""
+    touched = {path: change.after or change.before for path, change in case.changed.items()} if found.is_folder else {}
+    start = len(found.path) + 1 if found.path else 0
+    names = [path[start:] for path in assets.files_under(found.path, {p: e for p, e in touched.items() if e})]
+    more = len(names) - _CHANGES_SHOWN
+    listed = ", ".join(names[:_CHANGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return f"; what changed in it: {listed}" if names else ""
 
 
 def is_ambiguous(path: str) -> bool:
