@@ -9,7 +9,7 @@ import pytest
 
 from conftest import ROWS, Repo, documented
 from git_custody.core.metadata import parse_yaml
-from git_custody.datasets.license_review import basis
+from git_custody.datasets.license_subject import basis
 
 CARD = "data/rows.csv.datacard.yaml"
 REVIEW = "version: 1\nlicenses: {review: ['CC-BY-*', 'LicenseRef-*']}\n"
@@ -31,12 +31,25 @@ def card(name: str = "rows", license: str = "CC-BY-4.0", extra: str = "", rows: 
     return files
 
 
+def basis_of(card: str | bytes) -> str:
+    """What a review of a card is of: a card without texts of licences, and with parents elsewhere at most."""
+    data = parse_yaml(str(card).encode()).data
+    evidence = data.get("license_evidence") or {}
+    return basis({
+        "source": {key: data["source"].get(key) for key in ("kind", "url", "publisher")},
+        "license": data["license"],
+        "evidence": evidence.get("sha256") or evidence.get("url"),
+        "texts": [],
+        "parents": [[one["url"], one["relation"], one.get("license")] for one in data.get("derived_from", ())],
+    })  # fmt: skip
+
+
 def reviewed(
     files: dict[str, str | bytes], review: str = "status: approved", rows: str = ROWS
 ) -> dict[str, str | bytes]:
     """The same, with a review of what its card says."""
     (path,) = (path for path in files if path.endswith(".datacard.yaml"))
-    stated = basis(parse_yaml(str(files[path]).encode()).data)
+    stated = basis_of(files[path])
     digest = hashlib.sha256(rows.encode()).hexdigest()
     given = f"reviewer: A. Counsel, date: '{day(-9)}', digest: {{sha256: '{digest}'}}, basis: '{stated}', {review}"
     return {**files, path: f"{files[path]!s}ip_review: {{{given}}}\n"}
@@ -176,9 +189,35 @@ def test_what_leaves_it_alone(repo: Repo, old: str, new: str) -> None:
 def test_a_review_without_basis_is_of_no_licence(repo: Repo) -> None:
     repo.commit({".custody/policy.yaml": REVIEW})
     files = reviewed(card())
-    stated = basis(parse_yaml(str(files[CARD]).encode()).data)
+    stated = basis_of(str(files[CARD]).partition("ip_review")[0])
     repo.stage({**files, CARD: str(files[CARD]).replace(f"basis: '{stated}', ", "")})
     assert repo.check().rules == ["stale-license-review"]
+
+
+def test_a_text_that_is_exchanged_after_the_review(repo: Repo) -> None:
+    text = {"LICENSES/LicenseRef-vendor.txt": "You may use the data.\n"}
+    base = repo.commit({".custody/policy.yaml": REVIEW, **bought(), **text})
+    repo.custody("review", "--kind", "license", "--reviewer", "A. Counsel", "data/rows.csv")
+    repo.commit()
+    assert repo.check("--all").passes
+    repo.stage({"LICENSES/LicenseRef-vendor.txt": "You may not use the data.\n"})
+    verdict = repo.check()
+    assert verdict.rules == ["stale-license-review"]
+    assert "the text of the licence is another one" in verdict.out
+    repo.commit()
+    assert repo.check("--all").rules == repo.check("--range", f"{base}...HEAD").rules == ["stale-license-review"]
+
+
+def test_a_parent_that_gets_another_licence_after_the_review(repo: Repo) -> None:
+    files = child("LicenseRef-ours", "id: raw, relation: clean")
+    repo.commit({".custody/policy.yaml": REVIEW, **card("raw", "Artistic-1.0"), **files})
+    repo.custody("review", "--kind", "license", "--reviewer", "A. Counsel", "data/child.csv")
+    repo.commit()
+    assert repo.check("--all").passes
+    repo.stage(card("raw", "Artistic-2.0"))
+    verdict = repo.check()
+    assert verdict.caught("stale-license-review") == ["data/child.csv.datacard.yaml"]
+    assert "a parent, or its licence, is another one" in verdict.out
 
 
 # ---------------------------------------------------------------------- a review of the source
@@ -258,6 +297,11 @@ def test_a_licence_of_ones_own_name_needs_a_text(repo: Repo) -> None:
     assert repo.check().passes
 
 
+def test_an_empty_text_is_none(repo: Repo) -> None:
+    repo.stage({**bought(), "LICENSES/LicenseRef-vendor.txt": ""})
+    assert repo.check().rules == ["license-unknown"]
+
+
 def test_own_data_under_an_own_name(repo: Repo) -> None:
     repo.stage(card(license="LicenseRef-internal"))
     assert repo.check().passes
@@ -275,6 +319,14 @@ def test_evidence(repo: Repo) -> None:
     assert repo.check().passes
     repo.stage({"legal/contract.txt": "We disagree.\n"})
     assert repo.check().rules == ["license-evidence-mismatch"]
+
+
+def test_evidence_that_is_nowhere(repo: Repo) -> None:
+    nowhere = "license_evidence: {captured: '2026-01-02', stated_by: email}\n"
+    repo.stage(card(extra=nowhere))
+    assert repo.check().passes
+    repo.stage({**policy("level: 2\n"), **card(extra=f"{nowhere}personal_data: none\n")})
+    assert "license-evidence-missing" in repo.check().rules
 
 
 @pytest.mark.parametrize("how", ["edit", "remove"])

@@ -116,8 +116,8 @@ def _review(desk: Desk, card: str, kind: str, answers: Mapping[str, Any]) -> Non
 
 def _license_review(desk: Desk, card: str, data: Mapping[str, Any], digest: Digest) -> dict[str, Any]:
     """What a licence review is bound to; what the licence asks for is told."""
-    from ..datasets.license_review import basis
     from ..datasets.license_rules import verdict_of
+    from ..datasets.license_subject import basis, subject
     from ..datasets.license_terms import terms_of
     from ..datasets.licenses import branches
 
@@ -128,7 +128,7 @@ def _license_review(desk: Desk, card: str, data: Mapping[str, Any], digest: Dige
     for name in dict.fromkeys(name for branch in branches(verdict.branch) or () for name in branch):
         terms = terms_of(name)
         desk.notes.append(f"{name}: {_told(terms) if terms else 'its terms are not known here, so read its text'}")
-    return {"license": verdict.branch, "digest": digest, "basis": basis(data)}
+    return {"license": verdict.branch, "digest": digest, "basis": basis(subject(desk.case, data, desk.case.after))}
 
 
 def _told(terms: Terms) -> str:

@@ -8,12 +8,12 @@ from ..core import assets
 from ..core.findings import Finding, Rule
 from . import lineage
 from .license_rules import asks
+from .license_subject import terms_of_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..core.case import Case
-    from .lineage import Parent
     from .survey import Dataset
 
 CONFLICT = Rule(
@@ -50,7 +50,7 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
         yield Finding(CONFLICT, dataset.card, found.message, lines.get("/permitted_use"), subject="permitted_use")
     creditors = []
     for parent in parents:
-        terms, line = _terms(case, parent), lines.get(f"/derived_from/{parent.place}")
+        terms, line = terms_of_parent(case, parent, case.after), lines.get(f"/derived_from/{parent.place}")
         name = parent.id or parent.url or f"number {parent.place + 1}"
         found = clash(terms, child, parent.relation)
         if found is not None and found.grade == "conflict":
@@ -64,12 +64,6 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
         names = ", ".join(f'"{_cut(name)}"' for name in creditors[:3]) + (", …" if len(creditors) > 3 else "")
         said = f"the licences of its parents ask for credit ({names}), and the card has no attribution"
         yield Finding(ATTRIBUTION, dataset.card, said, lines.get("/derived_from"))
-
-
-def _terms(case: Case, parent: Parent) -> str | None:
-    """The licence of a parent: what its own card says, else what `derived_from` says of data elsewhere."""
-    stated = lineage.stated(case, [parent.card]).get(parent.card) if parent.card else None
-    return stated.license if stated else parent.license
 
 
 def relicensed(case: Case) -> set[str]:

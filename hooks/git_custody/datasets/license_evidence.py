@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ..core.findings import Finding, Rule
+from .license_subject import names_without_spdx, texts_of, usual_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,9 +24,10 @@ UNKNOWN = Rule(
 )  # fmt: skip
 MISSING = Rule(
     "license-evidence-missing", ("2.7",), 1,
-    "A file that a card names for its licence is not in the repository.",
-    "What the licence rests on cannot be looked at.",
-    "Add the file, or mend its path in `license_evidence.file` or `license_files`.",
+    "What a card names for its licence is not there to be looked at.",
+    "Nobody can tell later whether the licence was ever stated.",
+    "Add the file, or mend its path in `license_evidence.file` or `license_files`; from level 2 on, `license_evidence` "
+    "needs a `url` or a `file`.",
     "Whether an address still answers is not asked.",
 )  # fmt: skip
 MISMATCH = Rule(
@@ -44,6 +45,10 @@ _OWN_DATA = ("original", "internal")
 def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Said]:
     """Judge the files that a card names for its licence, and look for those that it should."""
     lines = dataset.document.lines if dataset.document else {}
+    evidence = data.get("license_evidence")
+    if case.policy.level >= 2 and isinstance(evidence, dict) and not (evidence.get("url") or evidence.get("file")):
+        said = "license_evidence names neither the address (url) at which the licence was read nor a copy (file)"
+        yield Finding(MISSING, dataset.card, said, lines.get("/license_evidence"), subject="license_evidence")
     named = dict(_named(data))
     present = {pointer: path for pointer, (path, _) in named.items() if path in case.after and case.after[path].is_file}
     for pointer, (path, _) in named.items():
@@ -62,7 +67,7 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Sai
             shown = f"sha256 {found}, and in the card: {sha256}"
             yield Finding(MISMATCH, dataset.card, said, lines.get(pointer), found=shown, subject=path)
     if "LicenseRef-" in data["license"]:
-        yield from _texts(case, dataset, data, bool([p for p in present if p.startswith("/license_files")]))
+        yield from _texts(case, dataset, data)
 
 
 def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str | None]]]:
@@ -76,22 +81,20 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str | None
             yield f"/license_files/{index}/path", (one["path"], _text(one.get("sha256")))
 
 
-def _texts(case: Case, dataset: Dataset, data: Mapping[str, Any], has_texts: bool) -> Iterator[Said]:
+def _texts(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Said]:
     source = data.get("source")
-    own = isinstance(source, dict) and source.get("kind") in _OWN_DATA
-    if has_texts or (own and case.policy.level < 2):
+    if isinstance(source, dict) and source.get("kind") in _OWN_DATA and case.policy.level < 2:
         return
+    files = {path: entry for path in texts_of(data, case.after) if (entry := case.after.get(path)) and entry.is_file}
+    sizes = case.sizes(files.values()) if files else {}
+    there = {path for path, entry in files.items() if sizes.get(entry.oid)}
+    if any(not path.startswith("LICENSES/") for path in there):
+        return  # the card says that this is the text
     line = dataset.document.lines.get("/license") if dataset.document else None
-    for name in dict.fromkeys(re.findall(r"LicenseRef-[A-Za-z0-9.-]+", data["license"])):
-        if not has_text(case, name):
+    for name in names_without_spdx(data):
+        if there.isdisjoint(usual_places(name)):
             said = f"the text of {name} is not in the repository: put it at LICENSES/{name}.txt"
             yield Finding(UNKNOWN, dataset.card, said, line, subject=name)
-
-
-def has_text(case: Case, name: str) -> bool:
-    """Whether the tree has the text of a licence where REUSE has it: in LICENSES, under its name."""
-    paths = [f"LICENSES/{name}{suffix}" for suffix in (".txt", ".md", ".pdf", ".html", "")]
-    return any(path in case.after and case.after[path].is_file for path in paths)
 
 
 def _text(value: object) -> str | None:

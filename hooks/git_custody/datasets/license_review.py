@@ -1,7 +1,7 @@
 """Whether the licence review of a card (`ip_review`) counts: for this content, this licence, source and evidence.
 
-A review is of one content, named by its digest, and of what `basis` stands for. With ``scope: source`` it also holds
-over what comes later from the same source: appends and cleanings, as the audit log tells them.
+A review is of one content, named by its digest, and of what `basis` stands for: see license_subject.py. With ``scope:
+source`` it also holds over what comes later from the same source: appends and cleanings, as the audit log tells them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..core import assets
 from . import survey as surveys
+from .license_subject import basis, subject
 from .reviews import fault
 
 if TYPE_CHECKING:
@@ -36,32 +37,6 @@ class Review(NamedTuple):
     message: str = ""
 
 
-def basis_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a licence review is of besides the content: source, licence, where it was stated, and the texts.
-
-    The day of retrieval, and version and digest upstream, are those of one delivery, and left out.
-    """
-    source, evidence = _group(data.get("source")), _group(data.get("license_evidence"))
-    texts = data.get("license_files")
-    return {
-        "source": {key: source.get(key) for key in ("kind", "url", "publisher")},
-        "license": data.get("license"),
-        "evidence": next((evidence[key] for key in ("sha256", "url", "file") if evidence.get(key)), None),
-        "texts": [[_group(one).get("path"), _group(one).get("sha256")] for one in texts]
-        if isinstance(texts, list)
-        else [],
-    }
-
-
-def basis(data: Mapping[str, Any]) -> str:
-    """The sha256 (hex) over the canonical JSON (RFC 8785) of `basis_of`."""
-    import hashlib
-    import json
-
-    text = json.dumps(basis_of(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
 def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str) -> Review:
     """How the licence review of a card stands; `branch` is the alternative of its licence that counts.
 
@@ -79,8 +54,8 @@ def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str)
         return Review("open" if status == "pending" else "stale", problem)
     stated = review.get("basis")
     changes = _content_change(case, dataset, review)
-    if isinstance(stated, str) and stated != basis(data):
-        changes = [*_basis_changes(case, dataset, data, review, branch), *changes]
+    if isinstance(stated, str) and basis(now := subject(case, data, case.after)) != stated:
+        changes = [*_basis_changes(case, dataset, now, review, branch), *changes]
     if changes:
         return Review("stale", f"is of something else: {'; '.join(changes)}")
     if not isinstance(stated, str):
@@ -89,18 +64,22 @@ def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str)
 
 
 def _basis_changes(
-    case: Case, dataset: Dataset, data: Mapping[str, Any], review: Mapping[str, Any], branch: str
+    case: Case, dataset: Dataset, now: Mapping[str, Any], review: Mapping[str, Any], branch: str
 ) -> list[str]:
-    now = basis_of(data)
-    before = _before(case, dataset)
-    was = basis_of(before) if before is not None and basis(before) == review["basis"] else None
-    if was is not None:
-        parts = [part for part, value in now.items() if was[part] != value]
-        return [_part(part, was[part], now[part]) for part in parts]
+    was = _before(case, dataset)
+    if was is not None and basis(was) == review["basis"]:
+        return [_part(part, was[part], value) for part, value in now.items() if was[part] != value]
     reviewed = review.get("license")
     if isinstance(reviewed, str) and reviewed != branch:
         return [_part("license", reviewed, branch)]
-    return ["the source, the licence or where it was stated is not what was reviewed"]
+    return ["source, licence, evidence, the licence's text or a parent is not what was reviewed"]
+
+
+_NAMES = {
+    "evidence": "the evidence of the licence is another one",
+    "texts": "the text of the licence is another one",
+    "parents": "a parent, or its licence, is another one",
+}
 
 
 def _part(part: str, was: object, now: object) -> str:
@@ -109,13 +88,18 @@ def _part(part: str, was: object, now: object) -> str:
     if part == "source" and isinstance(was, dict) and isinstance(now, dict):
         fields = [key for key, value in now.items() if was.get(key) != value]
         return ", ".join(f"source.{key} was {was.get(key) or 'empty'}, and is {now[key] or 'empty'}" for key in fields)
-    return "the evidence of the licence is another one" if part == "evidence" else "the text of the licence is another"
+    return _NAMES[part]
 
 
 def _before(case: Case, dataset: Dataset) -> Mapping[str, Any] | None:
-    entry = case.before.get(dataset.card) if dataset.card in case.changed else None
+    """What a review of the dataset would have been of before the change."""
+    if not case.changed:
+        return None
+    entry = case.before.get(dataset.card)
     document = case.document(entry, "data-card") if entry is not None and entry.is_file else None
-    return document.data if document is not None and isinstance(document.data, dict) else None
+    if document is None or not isinstance(document.data, dict):
+        return None
+    return subject(case, document.data, case.before)
 
 
 def _content_change(case: Case, dataset: Dataset, review: Mapping[str, Any]) -> list[str]:
@@ -159,10 +143,6 @@ def _beyond_source(case: Case, dataset: Dataset, reviewed: object, present: Dige
             return f", and a review of the source covers appends and cleanings, not {entry.op} ({name[:12]})"
         todo += entry.parents
     return None
-
-
-def _group(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _shown(digest: object) -> str:

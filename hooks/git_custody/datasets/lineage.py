@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..core.case import Case
+    from ..core.git import Entry
     from .survey import Dataset
 
 
@@ -47,8 +48,7 @@ class Stated(NamedTuple):
 
 def parents(case: Case, dataset: Dataset) -> tuple[Parent, ...]:
     """The data that a dataset was made of, in the order of its card."""
-    data = dataset.document.data if dataset.document else None
-    return _resolved(case, stated_in(data).derived_from)
+    return parents_in(case, dataset.document.data if dataset.document else None)
 
 
 def stated_in(data: object) -> Stated:
@@ -61,17 +61,25 @@ def stated_in(data: object) -> Stated:
     return Stated(_text(fields.get("license")), _digest(content if isinstance(content, dict) else {}), entries)
 
 
-def stated(case: Case, cards: Iterable[str]) -> dict[str, Stated]:
-    """What cards of the judged state say; nothing for those that are no plain files, are absent or cannot be read."""
+def parents_in(case: Case, data: object) -> tuple[Parent, ...]:
+    """The data that the fields of a card name as what it was made of."""
+    return _resolved(case, stated_in(data).derived_from)
+
+
+def stated(case: Case, cards: Iterable[str], entries: Mapping[str, Entry] | None = None) -> dict[str, Stated]:
+    """What cards say, those of the judged state or those among `entries`; nothing for what is no plain file, is absent
+    or cannot be read.
+    """
     import json
 
-    entries = {card: case.after[card] for card in cards if card in case.after and case.after[card].is_file}
-    known = case.verdicts("lineage", [entry.oid for entry in entries.values()])
+    tree = case.after if entries is None else entries
+    wanted = {card: tree[card] for card in cards if card in tree and tree[card].is_file}
+    known = case.verdicts("lineage", [entry.oid for entry in wanted.values()])
     found: dict[str, Stated] = {}
-    for card, entry in entries.items():
+    for card, entry in wanted.items():
         if (one := _from_cache(known.get(entry.oid))) is not None:
             found[card] = one
-    rest = {card: entry for card, entry in entries.items() if card not in found}
+    rest = {card: entry for card, entry in wanted.items() if card not in found}
     raw = case.read_many(rest.values())
     for card, entry in rest.items():
         if entry.oid in raw:

@@ -61,13 +61,19 @@ def _data(dataset: Dataset) -> object:
 
 def _gone(case: Case) -> set[str]:
     """The ids of datasets that the change takes away."""
-    before = {}
+    before, after = {}, {}
     for path, change in case.changed.items():
         name = assets.card_name(path) if path.endswith("datacard.yaml") else None
         if name is not None and name.kind == "data" and change.before is not None and change.before.is_file:
             before[path] = change.before
-    raw = case.read_many(before.values())
-    ids = {found for entry in before.values() for found in surveys.ids_in(raw.get(entry.oid, b""))}
+            if change.after is not None and change.after.is_file:
+                after[path] = change.after
+    raw = case.read_many([*before.values(), *after.values()])
+    ids: set[str] = set()
+    for path, entry in before.items():
+        now = surveys.ids_in(raw.get(after[path].oid, b"")) if path in after else []
+        ids.update(set(surveys.ids_in(raw.get(entry.oid, b""))).difference(now))
+    # All cards are asked only when an id has left its card.
     return ids - set(surveys.ids_of_all_cards(case).values()) if ids else set()
 
 
