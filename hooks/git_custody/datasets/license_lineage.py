@@ -7,6 +7,7 @@ parent offers the best counts, of those that the derived data offer the worst. T
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .license_terms import Terms, terms_of
@@ -41,6 +42,7 @@ class Child(NamedTuple):
     commercial: bool = False
 
 
+@lru_cache(maxsize=1024)
 def clash(parent: str | None, child: Child, relation: str) -> Clash | None:
     """What a parent's licence has against the child's; None when nothing is known to speak against it.
 

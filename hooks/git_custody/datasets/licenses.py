@@ -18,7 +18,7 @@ from .huggingface_licenses import HUB_LICENSES
 MAX_LENGTH = 1000
 MAX_PARENTHESES = 50
 # Of AND over many ORs there are exponentially many.
-MAX_BRANCHES = 64
+MAX_BRANCHES = 16
 
 Status = Literal["ok", "invalid", "denied", "review"]
 _WORSE: dict[str, int] = {"ok": 0, "review": 1, "denied": 2, "invalid": 3}
@@ -79,6 +79,7 @@ def _check(text: str, allow: Sequence[str], deny: Sequence[str], review: Sequenc
     return LicenseVerdict(judged.status, judged.message, usual if usual != text else None, judged.branch)
 
 
+@lru_cache(maxsize=1024)
 def branches(expression: str) -> tuple[tuple[str, ...], ...] | None:
     """The alternatives of an expression, each as the ids of all licences that then hold together, as SPDX now spells
     them; exceptions left out. None for what is no valid expression, or has more than `MAX_BRANCHES` alternatives.
