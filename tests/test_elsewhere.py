@@ -1,95 +1,29 @@
-"""Data that git only names: every kind of it, changed in every way, judged before the commit, as a whole and in a range.
-
-Made without the programs, from the bytes that they write; tests/real/test_elsewhere.py does the same with them.
+"""Data that git only names, as each program names it, changed in every way; tests/real/test_elsewhere.py runs the
+programs themselves.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from commands import Commands
-from conftest import ROWS, Repo
-from kept_elsewhere import (
-    annex_link,
-    annex_pointer,
-    dvc,
-    dvc_folder,
-    key,
-    lfs,
-    stage_link,
-)  # fmt: skip
+from conftest import Repo
+from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, key, lfs, stage_link
+from kept_matrix import CHANGES, OLD, Kind, content_absent, everywhere
 
 # What was read of a store is closed when nobody has it any more.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-POLICY = "version: 1\nlevel: 2\n"
-OLD = ROWS.encode()
-NEW = OLD + b"20,row 20\n"
-TOLD = ("--title", "Rows for tests", "--source-kind", "original", "--publisher", "Example Lab", "--license", "MIT")
-RULES = frozenset(
-    {
-        "noncanonical-pointer", "raw-content-on-lfs-path", "no-content-identity", "weak-content-identity",
-        "pointer-leads-outside", "digest-mismatch", "missing-data-card", "orphan-data-card", "ambiguous-asset-name",
-        "asset-attributes", "content-absent", "invalid-data-card",
-    }
-)  # fmt: skip
-
-
-def found(custody: Commands, *words: str) -> list[str]:
-    """What is said of where content is, at level 2; what else that level asks for is left out."""
-    verdict = custody("check", "--format", "json", *words)
-    assert verdict.report["errors"] == []
-    return [rule for rule in verdict.rules if rule in RULES]
-
-
-def everywhere(custody: Commands) -> list[str]:
-    """The same, before the commit, in the whole index and in a range, which have to agree."""
-    base = custody.repo.git("rev-parse", "HEAD")
-    said = [found(custody), found(custody, "--all")]
-    custody.repo.git("commit", "-q", "--no-verify", "-m", "Change")
-    said.append(found(custody, "--range", f"{base}...HEAD"))
-    assert said[0] == said[1] == said[2]
-    return said[0]
-
-
-class Kind:
-    """One way to keep a dataset: `path` is the file that git has, `card` its card."""
-
-    path = "data/x.csv"
-    moved = "data/y.csv"
-
-    def __init__(self, repo: Repo, custody: Commands) -> None:
-        self.repo = repo
-        self.custody = custody
-
-    @property
-    def card(self) -> str:
-        return f"{self.path.removesuffix('.dvc')}.datacard.yaml"
-
-    @property
-    def moved_card(self) -> str:
-        return f"{self.moved.removesuffix('.dvc')}.datacard.yaml"
-
-    def put(self, data: bytes, *, here: bool = True, at: str = "") -> None:
-        self.repo.stage({at or self.path: data})
-
-    def base(self) -> None:
-        """A base with the dataset and its card."""
-        self.repo.commit({".custody/policy.yaml": POLICY})
-        self.put(OLD)
-        done = self.custody("add", *TOLD, self.path)
-        assert done.code in (0, 1), done.err
-        self.repo.git("commit", "-q", "--no-verify", "-m", "Base")
-
-    def move(self, *, card: bool) -> None:
-        self.repo.git("rm", "-q", "--cached", "-r", self.path)
-        self.put(OLD, at=self.moved)
-        if card:
-            self.repo.git("mv", self.card, self.moved_card)
-
 
 class Folder(Kind):
     path, moved = "data/d", "data/e"
+    words = ("--as-one",)
+
+    @property
+    def inside(self) -> list[str]:
+        return [f"{self.path}/a.csv", f"{self.path}/b.csv"]
 
     @property
     def card(self) -> str:
@@ -101,12 +35,6 @@ class Folder(Kind):
 
     def put(self, data: bytes, *, here: bool = True, at: str = "") -> None:
         self.repo.stage({f"{at or self.path}/a.csv": data, f"{at or self.path}/b.csv": OLD})
-
-    def base(self) -> None:
-        self.repo.commit({".custody/policy.yaml": POLICY})
-        self.put(OLD)
-        self.custody("add", "--as-one", *TOLD, self.path)
-        self.repo.git("commit", "-q", "--no-verify", "-m", "Base")
 
     def move(self, *, card: bool) -> None:
         for name in ("a.csv", "b.csv", *(["datacard.yaml"] if card else [])):
@@ -121,6 +49,7 @@ class Lfs(Kind):
 
 
 class Dvc(Kind):
+    is_weak = True
     path, moved = "data/x.csv.dvc", "data/y.csv.dvc"
 
     def put(self, data: bytes, *, here: bool = True, at: str = "") -> None:
@@ -156,6 +85,7 @@ class Locked(Annexed):
 
 
 class Md5Annexed(Annexed):
+    is_weak = True
     backend = "MD5E"
 
 
@@ -172,80 +102,15 @@ def custody(repo: Repo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     return Commands(repo, monkeypatch, capfd)
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
-def kind(request: pytest.FixtureRequest, repo: Repo, custody: Commands) -> Kind:
-    made: Kind = request.param(repo, custody)
-    return made
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+def test_change(repo: Repo, custody: Commands, make: type[Kind], change: Callable[[Kind], None]) -> None:
+    change(make(repo, custody))
 
 
-def test_added(kind: Kind) -> None:
-    kind.repo.commit({".custody/policy.yaml": POLICY})
-    kind.put(OLD)
-    assert found(kind.custody) == ["missing-data-card"]
-    words = ("--as-one",) if isinstance(kind, Folder) else ()
-    kind.custody("add", *words, *TOLD, kind.path)
-    assert everywhere(kind.custody) == []
-
-
-def test_edited(kind: Kind) -> None:
-    kind.base()
-    kind.put(NEW)
-    assert found(kind.custody) == ["digest-mismatch"]
-    kind.custody("add", kind.path)
-    assert everywhere(kind.custody) == []
-
-
-def test_edited_without_the_card(kind: Kind) -> None:
-    kind.base()
-    kind.put(NEW)
-    assert everywhere(kind.custody) == ["digest-mismatch"]
-
-
-def test_renamed_without_the_card(kind: Kind) -> None:
-    kind.base()
-    kind.move(card=False)
-    assert everywhere(kind.custody) == ["missing-data-card", "orphan-data-card"]
-
-
-def test_moved_with_the_card(kind: Kind) -> None:
-    kind.base()
-    kind.moved = kind.moved.replace("data/", "datasets/deeper/")
-    (kind.repo.path / kind.moved).parent.mkdir(parents=True, exist_ok=True)
-    kind.move(card=True)
-    assert everywhere(kind.custody) == []
-
-
-def test_deleted(kind: Kind) -> None:
-    kind.base()
-    inside = [f"{kind.path}/a.csv", f"{kind.path}/b.csv"] if isinstance(kind, Folder) else [kind.path]
-    kind.repo.git("rm", "-q", "-r", *inside)
-    assert found(kind.custody) == ["orphan-data-card"]
-    kind.repo.git("rm", "-q", kind.card)
-    assert everywhere(kind.custody) == []
-
-
-def test_a_link_in_its_place(kind: Kind) -> None:
-    kind.base()
-    path = f"{kind.path}/a.csv" if isinstance(kind, Folder) else kind.path
-    stage_link(kind.repo, path, "../README.md")
-    assert "ambiguous-asset-name" in everywhere(kind.custody)
-
-
-@pytest.mark.parametrize("make", KEPT, ids=lambda made: made.__name__)
+@pytest.mark.parametrize("make", KEPT, ids=lambda make: make.__name__)
 def test_content_absent(repo: Repo, custody: Commands, make: type[Kind]) -> None:
-    kind = make(repo, custody)
-    kind.base()
-    for store in (".git/lfs", ".git/annex", ".dvc"):
-        if (repo.path / store).exists():
-            (repo.path / store).rename(repo.path.parent / store.replace("/", "-"))
-    assert found(custody, "--all") == []  # unchanged, and the policy allows that
-    left = {item["path"]: item for item in custody("check", "--format", "json", "--all").report["not_judged"]}
-    assert "not here" in left[kind.path]["reason"]
-    kind.put(NEW, here=False)
-    assert found(custody) == ["content-absent", "digest-mismatch"]
-    custody("add", kind.path)
-    weak = isinstance(kind, Dvc | Md5Annexed)
-    assert found(custody) == ["content-absent", *(["weak-content-identity"] if weak else [])]
+    content_absent(make(repo, custody))
 
 
 def test_from_one_keeper_to_another(repo: Repo, custody: Commands) -> None:

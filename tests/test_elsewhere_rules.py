@@ -15,7 +15,7 @@ from git_custody.core.content import BytesContent
 from git_custody.core.stores import kept_in
 from git_custody.datasets.weak_names import is_plain
 from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, extended, key, lfs, md5, sha256, stage_link
-from test_elsewhere import POLICY, TOLD, found
+from kept_matrix import POLICY, TOLD, found
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
@@ -215,6 +215,16 @@ def test_a_working_directory_that_leads_away(repo: Repo, custody: Commands) -> N
     documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD) + b"wdir: ../..\n")
     assert found(custody) == ["pointer-leads-outside"]
     documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD) + b"wdir: deeper/..\n")
+    assert found(custody) == []
+
+
+def test_outputs_of_pipelines(repo: Repo, custody: Commands) -> None:
+    lock = f"schema: '2.0'\nstages:\n  s:\n    cmd: x\n    outs:\n    - {{path: PATH, hash: md5, md5: {md5(OLD)}, size: 1}}\n"
+    repo.commit({"dvc.lock": lock.replace("PATH", "../out.csv")})
+    assert found(custody, "--all") == ["pointer-leads-outside"]
+    repo.stage({"dvc.lock": lock.replace("PATH", "data/out.csv")})
+    assert found(custody) == ["content-absent"]
+    repo.stage({"dvc.lock": "stages: {}\n", "models/params.dvc": "deps: []\n"})
     assert found(custody) == []
 
 

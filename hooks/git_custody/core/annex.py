@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-# Backend, without E: how hashlib calls its hash, and its length in bits. What has no name here is not computed.
+if TYPE_CHECKING:
+    import hashlib
+
+# Backend, without E: the name of its hash, and its length in bits. What has no name here is not computed.
 _SHA3 = {f"SHA3_{bits}": (f"sha3_{bits}", bits) for bits in (224, 256, 384, 512)}
-_BLAKE2 = {f"BLAKE2{kind}{bits}": ("", bits) for kind in ("B", "BP", "S", "SP") for bits in (160, 224, 256, 384, 512)}
+_BLAKE2 = {f"BLAKE2B{bits}": (f"blake2b-{bits}", bits) for bits in (160, 224, 256, 384, 512)}
+_BLAKE2 |= {f"BLAKE2S{bits}": (f"blake2s-{bits}", bits) for bits in (160, 224, 256)}
+_BLAKE2 |= {"BLAKE2BP512": ("", 512), "BLAKE2SP224": ("", 224), "BLAKE2SP256": ("", 256)}
 _STRONG = {f"SHA{bits}": (f"sha{bits}", bits) for bits in (224, 256, 384, 512)} | _SHA3 | _BLAKE2
 _STRONG |= {"SKEIN256": ("", 256), "SKEIN512": ("", 512), "BLAKE3_256": ("", 256)}
 # Two contents with one name can be made: https://sha-mbles.github.io and RFC 6151.
@@ -48,7 +53,7 @@ class Key(NamedTuple):
 
     @property
     def algorithm(self) -> str:
-        """What hashlib calls the hash, "" where it has none."""
+        """The name of the hash, as `hasher` takes it, "" for one that is not computed."""
         return (_STRONG | _WEAK).get(self.backend, ("", 0))[0] if self.hash else ""
 
 
@@ -65,6 +70,16 @@ def parsed(text: str) -> Key:
     bits = (_STRONG | _WEAK).get(backend, ("", 0))[1]
     digits = name if re.fullmatch(f"[0-9a-f]{{{bits // 4}}}", name) and bits else ""
     return Key(text, backend, int(stated[1]) if stated else None, digits)
+
+
+def hasher(algorithm: str) -> hashlib._Hash | hashlib.blake2b | hashlib.blake2s:
+    """A fresh hash: a name of hashlib's, or one of BLAKE2 with its length in bits, such as ``blake2b-256``."""
+    import hashlib
+
+    name, _, bits = algorithm.partition("-")
+    if bits:
+        return (hashlib.blake2b if name == "blake2b" else hashlib.blake2s)(digest_size=int(bits) // 8)
+    return hashlib.new(name, usedforsecurity=False)
 
 
 def key_in(data: bytes) -> Key | None:

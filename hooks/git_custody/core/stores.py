@@ -248,8 +248,6 @@ def _listed(listing: Content) -> list[tuple[str, str]] | None:
 
 def _verified(path: str, algorithm: str, digest: str) -> Content | None:
     """The file, when it is a plain one and has this digest."""
-    import hashlib
-
     try:
         # Not through a link, and without waiting for the other end of a pipe.
         file = open(path, "rb", buffering=0, opener=_plainly)  # noqa: SIM115 (the content keeps it)
@@ -258,7 +256,7 @@ def _verified(path: str, algorithm: str, digest: str) -> Content | None:
     status = os.fstat(file.fileno())
     if stat.S_ISREG(status.st_mode):
         for prepare in (bytes, _unix_lines):
-            found = hashlib.new(algorithm, usedforsecurity=False)
+            found = annex.hasher(algorithm)
             for piece in _pieces(file):
                 found.update(prepare(piece))
             if found.hexdigest() == digest:

@@ -82,7 +82,11 @@ class _Kind(NamedTuple):
 
 def check(case: Case) -> Iterator[Said]:
     """Hold what git names of the datasets in question against the forms, and against what their cards record."""
-    if not (case.enforces(WEAK) and case.touches_assets):
+    if not case.enforces(WEAK):
+        return
+    for path in _files_of_dvc(case):
+        yield from _dvc(case, path, case.after[path])
+    if not case.touches_assets:
         return
     found = surveys.survey(case)
     entries = {path: entry for dataset in found.datasets for path, entry in dataset.files.items()}
@@ -96,9 +100,6 @@ def check(case: Case) -> Iterator[Said]:
             yield from _folder(dataset, kinds)
         elif len(dataset.files) == 1:
             yield from _single(case, dataset, kinds.get(next(iter(dataset.files))))
-    for path in sorted(entries):
-        if path.endswith(".dvc"):
-            yield from _dvc(case, path, entries[path])
     yield from _raw(case, _of_lfs(case, entries))
 
 
@@ -166,21 +167,31 @@ def _single(case: Case, dataset: Dataset, kind: _Kind | None) -> Iterator[Said]:
 # ---------------------------------------------------------------------- DVC
 
 
+def _files_of_dvc(case: Case) -> list[str]:
+    """The files by which DVC says what it writes where: those that changed, or all of them."""
+    if case.is_whole:
+        return sorted({*case.after.ending(".dvc"), *case.after.ending("dvc.lock")})
+    return sorted(path for path in case.changed if path.endswith((".dvc", "dvc.lock")) and path in case.after)
+
+
 def _dvc(case: Case, path: str, entry: Entry) -> Iterator[Finding]:
     data = case.read(entry, LOCK_AT_MOST) if entry.is_file else None
     if data is None:
         return  # a link, or an object that is not here: said elsewhere
     kept = kept_in(path, BytesContent(data))
     fix = (("dvc", "commit", RepoPath(path)),)
-    if not kept:
-        unread = "what this .dvc file says cannot be read" if kept == () else "this .dvc file names no output"
-        yield Finding(NO_IDENTITY, path, unread, subject="unread")
+    is_lock = path.rpartition("/")[2] == "dvc.lock"
+    if kept is None:
+        if path.endswith(".dvc") and surveys.is_dataset(case, path):
+            yield Finding(NO_IDENTITY, path, "this .dvc file names no output", subject="unread")
         return
-    if len(kept) > 1:
+    if not kept:
+        yield Finding(NO_IDENTITY, path, "what DVC wrote here cannot be read", subject="unread")
+    if len(kept) > 1 and not is_lock:
         said = f"this .dvc file names {len(kept)} outputs, and one card speaks of one"
         yield Finding(NO_IDENTITY, path, said, subject="several")
     for one in kept:
-        if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", one.key):
+        if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", one.key) and not is_lock:
             yield Finding(NO_IDENTITY, path, "this .dvc file has no md5 of its output", fix=fix, subject=one.name)
         if (leads := _leads(case, path, one)) is not None:
             yield Finding(OUTSIDE, path, leads, found=f"path: {one.name}", subject=one.name)

@@ -96,6 +96,12 @@ def _survey(case: Case) -> Survey:
     )
 
 
+def is_dataset(case: Case, path: str) -> bool:
+    """Whether a card speaks of a path, or should."""
+    kind = assets.classify(path, case.policy.datasets, case.policy.models)
+    return bool(assets.cards_over(path, case.after)) or kind == "dataset"
+
+
 def moved(case: Case, found: Survey) -> dict[str, str]:
     """The cards in question whose file is gone, and where a file without a card now has its content."""
     places = {case.after[path]: path for path in found.undocumented}
