@@ -12,6 +12,7 @@ import yaml
 from git_custody import __version__
 from git_custody.catalog import HOOK_IDS, load_all
 from git_custody.cli.init import HOME
+from git_custody.core.policy import GLOBALS, admits
 from git_custody.scaffold import ci_files, runner_entry
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +69,15 @@ def test_policy_page_has_every_setting() -> None:
 def test_waivers_page_names_what_cannot_be_waived() -> None:
     said = text("docs/waivers.md").partition("mended instead:")[2].partition(".\n")[0]
     assert set(re.findall(r"`(.+?)`", said)) == {r.name for hook in load_all() for r in hook.rules if not r.waivable}
+
+
+def test_the_list_for_models_of_scikit_learn_ends_no_waiver() -> None:
+    (shown,) = re.findall(r"^```yaml\n(pickles:\n.*?)^```", text("docs/waivers.md"), re.MULTILINE | re.DOTALL)
+    listed = yaml.safe_load(shown)["pickles"]["globals"]
+    assert set(GLOBALS) < set(listed)
+    assert admits(listed, "sklearn.linear_model._logistic.LogisticRegression")
+    for name in ("posix.system", "os.system", "builtins.eval", "builtins.getattr", "sklearn.base:os.system"):
+        assert not admits(listed, name)
 
 
 @pytest.mark.parametrize("name", ["README.md", *sorted(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])

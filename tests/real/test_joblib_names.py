@@ -12,16 +12,21 @@ import joblib  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from joblib.numpy_pickle import NumpyArrayWrapper, NumpyUnpickler  # type: ignore[import-untyped]
-from sklearn.ensemble import GradientBoostingRegressor, RandomForestClassifier  # type: ignore[import-untyped]
+from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
+from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor, RandomForestClassifier  # type: ignore[import-untyped]
 from sklearn.feature_extraction.text import TfidfVectorizer  # type: ignore[import-untyped]
 from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
+from sklearn.model_selection import GridSearchCV  # type: ignore[import-untyped]
 from sklearn.neighbors import KNeighborsClassifier  # type: ignore[import-untyped]
 from sklearn.pipeline import make_pipeline  # type: ignore[import-untyped]
 from sklearn.preprocessing import OneHotEncoder, StandardScaler  # type: ignore[import-untyped]
 
 from git_custody.core.content import BytesContent
+from git_custody.core.policy import admits
 from git_custody.formats.pickle_names import dotted, names_in
+from git_custody.formats.recognise import recognise
 
 RANDOM = np.random.default_rng(7)
 X = RANDOM.random((120, 4))
@@ -127,3 +132,27 @@ def test_numbers_that_are_opcodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert by_joblib(data) <= told.names, data
             assert by_others(data) <= told.names, data
     assert complete > 500
+
+
+def test_the_list_in_the_documents_admits_usual_models(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent.parent / "docs/waivers.md").read_text("utf-8")
+    listed = yaml.safe_load("pickles:" + page.partition("```yaml\npickles:")[2].partition("```")[0])["pickles"][
+        "globals"
+    ]
+    columns = ColumnTransformer([("n", StandardScaler(), ["a", "b"]), ("o", OneHotEncoder(), slice(2, 4))])
+    models = {
+        "logistic": LogisticRegression().fit(X, Y),
+        "boosted": GradientBoostingClassifier(n_estimators=3, subsample=0.5).fit(X, Y),
+        "columns": make_pipeline(columns, LogisticRegression(max_iter=500)).fit(NAMED, WORDS),
+        "forest": RandomForestClassifier(3).fit(X, Y),
+        "words": make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(["one two", "two three"], [0, 1]),
+        "search": GridSearchCV(LogisticRegression(), {"C": [0.1, 1]}).fit(X, Y),
+    }
+    for name, model in models.items():
+        joblib.dump(model, tmp_path / f"{name}.joblib")
+        joblib.dump(model, tmp_path / f"{name}.z", compress=3)
+        (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(model))
+    for path in sorted(tmp_path.iterdir()):
+        (found,) = recognise(BytesContent(path.read_bytes()), name=path.name, thorough=True)
+        assert found.names, path
+        assert [one for one in found.names if not admits(listed, one)] == [], path
