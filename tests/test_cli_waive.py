@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 import re
+from collections import OrderedDict
 from datetime import date, timedelta
 
 import pytest
@@ -47,6 +49,17 @@ def test_a_pickle_is_waived_by_its_digest_until_it_changes(custody: Commands, re
     assert repo.check().code == 0
     repo.stage({"models/old.bin": PLAIN_PICKLE + b"\0"})
     assert repo.check().rules == ["pickle-weights", "waiver-unused"]
+
+
+def test_a_policy_that_is_edited_and_not_staged_is_named(custody: Commands, repo: Repo) -> None:
+    ordered = pickle.dumps(OrderedDict(a=1), 4)
+    repo.commit({POLICY: "version: 1\npickles: {globals: [builtins.set]}\n", "models/old.pkl": ordered})
+    words = ("waive", "pickle-weights", "models/old.pkl", "--reason", "replaced in spring", "--expires", SOON)
+    assert "docs/waivers.md" in custody.fails(2, *words)
+    repo.write(POLICY, "version: 1\n")
+    assert f"git add {POLICY}" in custody.fails(2, *words)
+    repo.git("add", POLICY)
+    custody.ok(*words)
 
 
 def test_a_rule_about_a_path_needs_no_digest(custody: Commands, repo: Repo) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CUSTODY, CannotJudge
+from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.waivers import HORIZON
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ Write an exception from one rule, for one path, until a day: .custody/waivers/<n
 For rules about content it holds for the content that is staged, and for no other. A range of commits takes
 its waivers from the base: with --digest, one can be merged before its content is there (docs/waivers.md).
 """
+_WHEN = "docs/waivers.md says when a pickle may have a waiver"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
     from ..catalog import load_all
     from ..core.cache import Cache
     from ..core.git import Git
-    from ..core.report import plain, standpoint
+    from ..core.report import command_line, plain, standpoint
     from ..core.runner import read_all_settings, rooted, show
     from ..scaffold import files
     from ..scaffold.waiver_file import waiver_name, waiver_text
@@ -69,7 +70,10 @@ def main(argv: Sequence[str]) -> int:
             from ..models.waivable import refusal
 
             if why := refusal(git, path, entries[path], settings.policy):
-                raise CannotJudge(f"{why}; docs/waivers.md says when a pickle may have a waiver", path)
+                unstaged = "the policy has changes that are not staged, and do not count yet: "
+                stage = command_line(("git", "add", RepoPath(assets.POLICY)), stand)
+                said = unstaged + stage if git.would_add([assets.POLICY]) else _WHEN
+                raise CannotJudge(f"{why}; {said}", path)
         useless = found is not None and not any(digest is None or f.digest in (None, *digest.values()) for f in found)
         if useless and given.digest is None:
             raise CannotJudge(_nothing(rule, found or ()), path)
