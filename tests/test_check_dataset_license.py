@@ -85,7 +85,8 @@ def test_silent_without_lists(repo: Repo, files: dict[str, str | bytes]) -> None
         ("{allow: [GPL-2.0-only]}", "GPL-2.0-only WITH Classpath-exception-2.0", []),
         ("{deny: ['GPL-2.0-only WITH Classpath-exception-2.0'], allow: ['GPL-*']}",
          "GPL-2.0-only WITH Classpath-exception-2.0", ["license-denied"]),
-        ("{deny: [MIT]}", "LicenseRef-own", ["license-not-reviewed"]),
+        ("{deny: [MIT]}", "LicenseRef-own", []),
+        ("{allow: [MIT]}", "LicenseRef-own", ["license-not-reviewed"]),
     ],
 )  # fmt: skip
 def test_lists(repo: Repo, lists: str, license: str, rules: list[str]) -> None:
@@ -297,6 +298,12 @@ def test_a_licence_of_ones_own_name_needs_a_text(repo: Repo) -> None:
     assert repo.check().passes
 
 
+def test_terms_of_others_are_reviewed_where_the_policy_denies_any(repo: Repo) -> None:
+    repo.commit(policy("licenses: {deny: ['CC-BY-NC-*']}\n"))
+    repo.stage({**bought(), "LICENSES/LicenseRef-vendor.txt": "You may use the data.\n"})
+    assert repo.check().rules == ["license-not-reviewed"]
+
+
 def test_an_empty_text_is_none(repo: Repo) -> None:
     repo.stage({**bought(), "LICENSES/LicenseRef-vendor.txt": ""})
     assert repo.check().rules == ["license-unknown"]
@@ -406,6 +413,23 @@ def test_a_parent_that_gets_another_licence(repo: Repo) -> None:
     assert repo.check().caught("license-conflict") == ["data/child.csv.datacard.yaml"]
     repo.commit()
     assert repo.check("--range", f"{base}...HEAD").rules == ["license-conflict"]
+
+
+def test_a_parent_whose_id_goes_to_other_data(repo: Repo) -> None:
+    base = repo.commit({**card("raw", "CC0-1.0"), **child("MIT", "id: raw, relation: clean")})
+    raw = "data/raw.csv.datacard.yaml"
+    other = {path.replace("raw", "new"): text for path, text in card("raw", "CC-BY-NC-4.0").items()}
+    repo.stage({raw: (repo.path / raw).read_text().replace("id: raw", "id: raw-2"), **other})
+    assert repo.check().caught("license-conflict") == ["data/child.csv.datacard.yaml"]
+    repo.commit()
+    assert repo.check("--range", f"{base}...HEAD").rules == ["license-conflict"]
+
+
+def test_a_review_moves_with_its_data(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": REVIEW, **reviewed(card())})
+    repo.git("mv", "data/rows.csv", "data/moved.csv")
+    repo.git("mv", CARD, "data/moved.csv.datacard.yaml")
+    assert repo.check().passes
 
 
 def test_credit(repo: Repo) -> None:

@@ -8,12 +8,12 @@ from ..core import assets
 from ..core.findings import Finding, Rule
 from . import lineage
 from .license_rules import asks
-from .license_subject import terms_of_parent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..core.case import Case
+    from ..core.git import Entry
     from .survey import Dataset
 
 CONFLICT = Rule(
@@ -43,6 +43,7 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
     if not parents and not commercial:
         return
     from .license_lineage import Child, asks_for_credit, clash, commercial_against_itself
+    from .license_subject import terms_of_parent
 
     lines = dataset.document.lines if dataset.document else {}
     child = Child(data["license"], bool(prohibited), commercial)
@@ -67,23 +68,30 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
 
 
 def relicensed(case: Case) -> set[str]:
-    """The ids of datasets whose licence the change edits: what is made of them has to be looked at again."""
-    before = {}
+    """The ids of datasets for which the change brings another licence: what is made of them is looked at again."""
+    cards = {}
     for path, change in case.changed.items():
         name = assets.card_name(path) if path.endswith("datacard.yaml") else None
-        is_data = name is not None and name.kind == "data"
-        if is_data and change.before is not None and change.before.is_file and change.after is not None:
-            before[path] = change.before
-    if not before:
+        if name is not None and name.kind == "data":
+            cards[path] = change
+    if all(change.before is None for change in cards.values()):
         return set()
+    before = _licences(case, [change.before for change in cards.values()])
+    after = _licences(case, [change.after for change in cards.values()])
+    return {dataset_id for dataset_id, stated in before.items() if dataset_id in after and after[dataset_id] != stated}
+
+
+def _licences(case: Case, entries: Iterable[Entry | None]) -> dict[str, set[str | None]]:
+    """What cards state: dataset id → licences, several where several cards share the id."""
     from ..core.metadata import parse_yaml
 
-    raw = case.read_many(before.values())
-    now = lineage.stated(case, before)
-    was = {path: lineage.stated_in(parse_yaml(raw.get(entry.oid, b"")).data) for path, entry in before.items()}
-    changed = [path for path in before if path in now and now[path].license != was[path].license]
-    ids = lineage.ids_of_all_cards(case) if changed else {}
-    return {ids[path] for path in changed if path in ids}
+    found: dict[str, set[str | None]] = {}
+    for raw in case.read_many(entry for entry in entries if entry is not None and entry.is_file).values():
+        data = parse_yaml(raw).data
+        dataset_id = data.get("id") if isinstance(data, dict) else None
+        if isinstance(dataset_id, str):
+            found.setdefault(dataset_id, set()).add(lineage.stated_in(data).license)
+    return found
 
 
 def _cut(text: str) -> str:

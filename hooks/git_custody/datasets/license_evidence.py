@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.findings import Finding, Rule
-from .license_subject import names_without_spdx, texts_of, usual_places
+from .license_rules import is_own
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,8 +38,6 @@ MISMATCH = Rule(
     "Compares the stored bytes, or the digest that a Git LFS pointer names.",
 )  # fmt: skip
 RULES = (UNKNOWN, MISSING, MISMATCH)
-
-_OWN_DATA = ("original", "internal")
 
 
 def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Said]:
@@ -82,8 +80,9 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str | None
 
 
 def _texts(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Said]:
-    source = data.get("source")
-    if isinstance(source, dict) and source.get("kind") in _OWN_DATA and case.policy.level < 2:
+    from .license_subject import names_without_spdx, texts_of, usual_places
+
+    if is_own(data) and case.policy.level < 2:
         return
     files = {path: entry for path in texts_of(data, case.after) if (entry := case.after.get(path)) and entry.is_file}
     sizes = case.sizes(files.values()) if files else {}

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 # each of which is followed.
 _COVERED = ("append", "clean", "rename", "move-storage", "merge")
 
-Standing = Literal["none", "open", "rejected", "vague", "stale", "counts"]
+Standing = Literal["open", "rejected", "vague", "stale", "counts"]
 
 
 class Review(NamedTuple):
     """How a review stands: `vague` is one of which it cannot be told whether it is stale.
 
-    `message` is the rest of a sentence about "the licence review", empty where it counts or there is none.
+    `message` is the rest of a sentence about "the licence review", empty where it counts.
     """
 
     standing: Standing
@@ -38,13 +38,11 @@ class Review(NamedTuple):
 
 
 def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str) -> Review:
-    """How the licence review of a card stands; `branch` is the alternative of its licence that counts.
+    """How the licence review that a card has stands; `branch` is the alternative of its licence that counts.
 
     Raises `CannotJudge` when git does not have the content that it has to be of.
     """
-    review = data.get("ip_review")
-    if not isinstance(review, dict):
-        return Review("none")
+    review: Mapping[str, Any] = data["ip_review"]
     status = review.get("status")
     if status == "rejected":
         return Review("rejected", "rejected it")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .license_review import Review
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..core.case import Case, Said
     from ..core.findings import Command
+    from .license_review import Review
     from .licenses import LicenseVerdict
     from .survey import Dataset
 
@@ -77,6 +77,18 @@ def asks(case: Case) -> bool:
     return bool(policy.licenses_allow or policy.licenses_deny or policy.licenses_review)
 
 
+def _asks_of(case: Case, data: Mapping[str, Any]) -> bool:
+    """Whether a licence that nobody allowed has to be reviewed: not one's own terms, where the policy only denies."""
+    policy = case.policy
+    return asks(case) and not (is_own(data) and not policy.licenses_allow and not policy.licenses_review)
+
+
+def is_own(data: Mapping[str, Any]) -> bool:
+    """Whether data are one's own, so that nobody else set their terms."""
+    source = data.get("source")
+    return isinstance(source, dict) and source.get("kind") in ("original", "internal")
+
+
 def check(
     case: Case, dataset: Dataset, data: Mapping[str, Any], verdict: LicenseVerdict, open_question: str | None
 ) -> Iterator[Said]:
@@ -87,39 +99,36 @@ def check(
     if verdict.status == "denied":
         yield Finding(DENIED, dataset.card, verdict.message, line, found=found, subject="policy")
         return
-    wanted = open_question or (verdict.message if verdict.status == "review" and asks(case) else None)
+    wanted = open_question or (verdict.message if verdict.status == "review" and _asks_of(case, data) else None)
     try:
         review = _standing(case, dataset, data, verdict.branch)
     except CannotJudge as error:
         if wanted is not None:
             yield error
         return
-    by = data["ip_review"].get("reviewer") if review.standing != "none" else None
-    who = f"the licence review{f' by {by}' if isinstance(by, str) else ''}"
-    line = line if review.standing == "none" or not dataset.document else dataset.document.lines.get("/ip_review")
     fix = (review_command(dataset.shown_path),)
+    if review is None:
+        if wanted is not None:
+            said = f"{wanted}; its card has no ip_review"
+            yield Finding(NOT_REVIEWED, dataset.card, said, line, found=found, fix=fix)
+        return
+    by = data["ip_review"].get("reviewer")
+    who = f"the licence review{f' by {by[:60]}' if isinstance(by, str) else ''} {review.message}"
+    line = dataset.document.lines.get("/ip_review") if dataset.document else None
     if review.standing == "rejected":
-        said = f"{who} {review.message}"
-        yield Finding(DENIED, dataset.card, said, line, found=found, subject="review")
+        yield Finding(DENIED, dataset.card, who, line, found=found, subject="review")
+    elif review.standing == "open" and wanted is not None:
+        yield Finding(NOT_REVIEWED, dataset.card, f"{wanted}; {who}", line, found=found, fix=fix)
     elif review.standing == "stale" or (review.standing == "vague" and wanted is not None):
         # A wrong digest in the card is mended first: the review has to be of what is there then.
-        unless: tuple[str | tuple[str, str], ...] = (
-            ("digest-mismatch", dataset.shown_path), ("missing-audit-entry", dataset.shown_path),
-        )  # fmt: skip
-        if wanted is None:
-            unless = ("invalid-data-card", *unless)
-        said = f"{who} {review.message}"
-        yield Finding(
-            STALE, dataset.card, said, line, found=found, fix=fix, warns=wanted is None, unless=unless
-        )  # fmt: skip
-    elif wanted is not None and review.standing in ("none", "open"):
-        said = f"{wanted}; {who} {review.message}" if review.message else f"{wanted}; its card has no ip_review"
-        yield Finding(NOT_REVIEWED, dataset.card, said, line, found=found, fix=fix)
+        first = (("digest-mismatch", dataset.shown_path), ("missing-audit-entry", dataset.shown_path))
+        unless = first if wanted is not None else ("invalid-data-card", *first)
+        yield Finding(STALE, dataset.card, who, line, found=found, fix=fix, warns=wanted is None, unless=unless)
 
 
-def _standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str) -> Review:
+def _standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str) -> Review | None:
     if not isinstance(data.get("ip_review"), dict):
-        return Review("none")
+        return None
     from .license_review import standing
 
     return standing(case, dataset, data, branch)
