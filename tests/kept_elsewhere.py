@@ -59,6 +59,16 @@ def dvc_folder(repo: Repo, path: str, files: Mapping[str, bytes], *, here: bool 
     return f"outs:\n- md5: {key}\n  size: {size}\n  nfiles: {len(files)}\n  hash: md5\n  path: {name}\n".encode()
 
 
+def dvc_lock(repo: Repo, outputs: Mapping[str, bytes], *, here: bool = True) -> bytes:
+    """A `dvc.lock` of one stage; the content of its outputs goes into the cache."""
+    lines = ["schema: '2.0'", "stages:", "  prepare:", "    cmd: make", "    outs:"]
+    for path, data in outputs.items():
+        if here:
+            dvc(repo, path, data)
+        lines += [f"    - path: {path}", "      hash: md5", f"      md5: {md5(data)}", f"      size: {len(data)}"]
+    return "".join(line + "\n" for line in lines).encode()
+
+
 def key(data: bytes, backend: str = "SHA256E", suffix: str = ".csv") -> str:
     """A key of git-annex."""
     name = "".join(c for c in backend.removesuffix("E").lower() if c.isalnum())

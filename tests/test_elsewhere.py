@@ -10,8 +10,8 @@ import pytest
 
 from commands import Commands
 from conftest import Repo
-from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, key, lfs, stage_link
-from kept_matrix import CHANGES, OLD, Kind, content_absent, everywhere
+from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, dvc_lock, key, lfs, stage_link
+from kept_matrix import CHANGES, NEW, OLD, TOLD, Kind, content_absent, everywhere, found
 
 # What was read of a store is closed when nobody has it any more.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -63,6 +63,25 @@ class DvcFolder(Dvc):
     def put(self, data: bytes, *, here: bool = True, at: str = "") -> None:
         path = (at or self.path).removesuffix(".dvc")
         self.repo.stage({f"{path}.dvc": dvc_folder(self.repo, path, {"a.csv": data, "s/b.csv": OLD}, here=here)})
+
+
+class Output(Kind):
+    """What a pipeline of DVC makes: git has its `dvc.lock` alone."""
+
+    is_weak = True
+
+    @property
+    def inside(self) -> list[str]:
+        return ["dvc.lock"]
+
+    def put(self, data: bytes, *, here: bool = True, at: str = "") -> None:
+        outputs = {"data/other.csv": b"other", at or self.path: data}
+        self.repo.stage({"dvc.lock": dvc_lock(self.repo, outputs, here=here)})
+
+    def move(self, *, card: bool) -> None:
+        self.put(OLD, at=self.moved)
+        if card:
+            self.repo.git("mv", self.card, self.moved_card)
 
 
 class Annexed(Kind):
@@ -119,3 +138,24 @@ def test_from_one_keeper_to_another(repo: Repo, custody: Commands) -> None:
     for other in (Lfs, Annexed, Locked, Annexed):
         other(repo, custody).put(OLD)
         assert everywhere(custody) == [], other
+
+
+def test_outputs_of_a_pipeline(repo: Repo, custody: Commands) -> None:
+    kind = Output(repo, custody)
+    kind.base()
+    assert "md5: " in (repo.path / kind.card).read_text()
+    kind.put(NEW)
+    assert found(custody) == ["digest-mismatch"]
+    custody("add", kind.path)
+    assert everywhere(custody) == []
+    custody("card", "new", *TOLD, "data/other.csv")
+    assert everywhere(custody) == []
+    kind.put(NEW, at=kind.moved)
+    assert everywhere(custody) == ["orphan-data-card"]  # an output needs no card, and a card needs its output
+    repo.git("mv", kind.card, kind.moved_card)
+    assert everywhere(custody) == []
+    kind.path = kind.moved
+    kind.lose()
+    assert found(custody, "--all") == []
+    kind.put(OLD, here=False, at=kind.path)
+    assert found(custody) == ["content-absent", "digest-mismatch"]

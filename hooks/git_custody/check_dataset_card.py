@@ -378,7 +378,7 @@ def keeper_of(case: Case, dataset_id: str, cards: Iterable[str]) -> str | None:
     not bring, else the one whose dataset the log is about. A card that lost its data keeps nothing.
     """
     names = {card: assets.card_name(card) for card in cards}
-    there = [c for c, name in names.items() if name and next(iter(surveys.spoken_of(name, case.after)), None)]
+    there = [c for c, name in names.items() if name and surveys.is_there(case, name)]
     if len(there) < 2:
         return there[0] if there else None
     logged = _logged_at(case, dataset_id)

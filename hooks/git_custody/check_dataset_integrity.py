@@ -3,7 +3,9 @@
 What it does
     Looks at each dataset that a change adds, edits, moves or re-describes (in CI, at all of them): whether
     CODEOWNERS names somebody for its path, for `.custody/` and for itself, as GitHub or GitLab reads it; and
-    whether its signatures, SSH or OpenSSF model signatures, are of this content, by somebody who may sign.
+    whether its signatures, SSH or OpenSSF model signatures, are of this content, by somebody who may sign. What
+    git only names (Git LFS, DVC, git-annex) has to be written in its one form, to name its content by a hash
+    that holds, and to lead nowhere else: docs/elsewhere.md.
     Everything is read from what is staged, or from the commits, never from the work tree.
 
 Why

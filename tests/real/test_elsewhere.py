@@ -236,6 +236,27 @@ def test_extensions_of_git_lfs(repo: Repo, custody: Commands) -> None:
     assert found(custody, "--all") == []
 
 
+def test_outputs_of_a_pipeline(repo: Repo, custody: Commands) -> None:
+    kind = Dvc(repo, custody)
+    repo.commit({".custody/policy.yaml": POLICY})
+    repo.write("raw/in.csv", OLD)
+    stage = "stages:\n  prepare:\n    cmd: mkdir -p data/d && cp raw/in.csv data/x.csv && cp raw/in.csv data/d/a.csv\n"
+    repo.write("dvc.yaml", f"{stage}    deps: [raw/in.csv]\n    outs: [data/x.csv, data/d]\n")
+    kind.run("dvc", "repro", "-q")
+    repo.git("add", "dvc.yaml", "dvc.lock", "data/.gitignore", "raw")
+    for path in ("data/x.csv", "data/d"):
+        custody("card", "new", *TOLD, path)
+    assert "dirHash: " in (repo.path / "data/d.datacard.yaml").read_text()
+    assert everywhere(custody) == []
+    repo.write("raw/in.csv", NEW)
+    kind.run("dvc", "repro", "-q")
+    repo.git("add", "dvc.lock")
+    assert found(custody) == ["digest-mismatch"]
+    custody("add", "data/x.csv")
+    custody("add", "data/d")
+    assert everywhere(custody) == []
+
+
 def recipe() -> str:
     """The commands of docs/ci.md that fetch what was not judged."""
     (block,) = re.findall(r"<!-- fetch -->\n```sh\n(.*?)```", DOCS.read_text(), re.DOTALL)

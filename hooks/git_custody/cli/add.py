@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..core import assets, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain
+from ..datasets.weak_names import locked
 from . import parser, pickles
 from .answers import Answers, add_options, checked, from_options
 from .appending import refuse_edited
@@ -69,7 +70,7 @@ def add(
     refused = dict(pickles.found(desk, paths, (p for path in paths for p in _below(path, changed))))
     kept = [path for path in paths if path not in refused]
     # The root has no name of its own in a literal pathspec.
-    staged = [path or "." for path in paths]
+    staged = [locked(desk.case, path) or path or "." for path in paths]
     if refused:
         named = [path for path in kept if worktree.is_file(git.root, path)]
         staged = sorted({*named, *git.would_add(staged)} - refused.keys())
@@ -147,6 +148,13 @@ def _papers(desk: Desk, paths: Sequence[str], answers: Answers, as_one: bool, on
         subject = name.subject if name is not None and name.kind == "data" and path not in case.after else path
         inside = list(_below(subject, case.after))
         undocumented = []
+        if locked(case, subject) is not None:
+            described |= {path, assets.sidecar(subject)}
+            if assets.sidecar(subject) in case.after:
+                cards[assets.sidecar(subject)] = None
+            else:
+                new[subject] = False
+            continue
         # What was said is about the path itself, and not about everything that happens to lie below it.
         described |= {path, assets.sidecar(subject), f"{subject}/datacard.yaml".lstrip("/")}
         for file in inside:

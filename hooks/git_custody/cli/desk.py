@@ -12,6 +12,7 @@ from ..core.report import plain
 from ..datasets import cards as card_texts
 from ..datasets import survey as surveys
 from ..datasets.audit_log import heads, read_log
+from ..datasets.weak_names import locked
 from .answers import FETCHED, Answers, wrong_date, wrong_languages, wrong_license, wrong_text, wrong_url
 from .bench import Change, opened, report
 from .known_facts import KnownFacts
@@ -96,7 +97,8 @@ class Desk(Ledger):
 
     def new_card(self, path: str, is_folder: bool, answers: Answers) -> None:
         """Write the card of a dataset that has none, and what its log needs."""
-        files = assets.files_under(path, self.case.after) if is_folder else {path: self.case.after[path]}
+        place = locked(self.case, path) or path
+        files = assets.files_under(path, self.case.after) if is_folder else {place: self.case.after[place]}
         card = (f"{path}/datacard.yaml" if path else "datacard.yaml") if is_folder else assets.sidecar(path)
         found = surveys.Dataset(card, path, is_folder, None, files)
         measured = self._measured(found)
@@ -307,7 +309,7 @@ class Desk(Ledger):
                     continue
                 if card in self.changes or (case is self.head and card in self.case.after):
                     continue
-                if next(iter(surveys.spoken_of(name, self.case.after)), None) is not None:
+                if surveys.is_there(self.case, name):
                     continue
                 document = case.document(entry, "data-card")
                 data = document.data if document is not None else None

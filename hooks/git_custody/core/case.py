@@ -169,7 +169,7 @@ class Case:
         if self.is_whole:
             return True
         paths = list(self.changed)
-        if any(assets.is_paperwork(p) or p.rpartition("/")[2] == ".gitattributes" for p in paths):
+        if any(assets.is_paperwork(p) or p.rpartition("/")[2] in (".gitattributes", "dvc.lock") for p in paths):
             return True
         if any(assets.classify(p, self.policy.datasets, self.policy.models) for p in paths):
             return True

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..core import annex, assets, digests
 from ..core.content import BytesContent
 from ..core.findings import CUSTODY, Finding, NotJudged, RepoPath, Rule
-from ..core.git import SYMLINK
+from ..core.git import GITLINK, SYMLINK
 from ..core.stores import LOCK_AT_MOST, kept_in
 from . import survey as surveys
 from . import weak_names
@@ -148,16 +148,20 @@ def _single(case: Case, dataset: Dataset, kind: _Kind | None) -> Iterator[Said]:
         fix: Command = ("git", "annex", "migrate", "--backend=SHA256E", RepoPath(path))
         yield Finding(WEAK, path, f"git-annex names this content by {kind.key.backend} alone", fix=(fix,))
         return
-    is_weak = path.endswith(".dvc") or (kind is not None and kind.key is not None and kind.key.is_weak)
-    name = weak_names.name_of(case, path, entry) if is_weak and entry.mode != 0o160000 else None
+    is_weak = (
+        path.endswith(".dvc")
+        or weak_names.is_lock(path)
+        or (kind is not None and kind.key is not None and kind.key.is_weak)
+    )
+    name = weak_names.name_of(case, path, entry, dataset.path) if is_weak and entry.mode != GITLINK else None
     if name is None or surveys.other_md5(case, dataset) is not None:
         return  # that the card speaks of another content, digest-mismatch says
     if weak_names.bound(dataset.document, name) is None:
         said = f"{name.keeper} names this content by MD5 alone, and its card does not record the SHA-256"
-        fixes: tuple[Command, ...] = ((CUSTODY, "add", RepoPath(path)),)
+        fixes: tuple[Command, ...] = ((CUSTODY, "add", RepoPath(dataset.path)),)
         if weak_names.present(case, name) is None:
             fixes = (name.fetching(path), *fixes)
-        yield Finding(WEAK, path, said, fix=fixes, unless=("digest-mismatch", "invalid-data-card"))
+        yield Finding(WEAK, dataset.path, said, fix=fixes, unless=("digest-mismatch", "invalid-data-card"))
     else:
         absent = next((inner for inner, content in case.kept(name) if content is None), None)
         if absent is not None:
@@ -180,7 +184,7 @@ def _dvc(case: Case, path: str, entry: Entry) -> Iterator[Finding]:
         return  # a link, or an object that is not here: said elsewhere
     kept = kept_in(path, BytesContent(data))
     fix = (("dvc", "commit", RepoPath(path)),)
-    is_lock = path.rpartition("/")[2] == "dvc.lock"
+    is_lock = weak_names.is_lock(path)
     if kept is None:
         if path.endswith(".dvc") and surveys.is_dataset(case, path):
             yield Finding(NO_IDENTITY, path, "this .dvc file names no output", subject="unread")

@@ -79,6 +79,8 @@ def _survey(case: Case) -> Survey:
     for path in case.after if case.is_whole else case.changed:
         name = assets.card_name(path)
         if name is None:
+            if path.endswith("dvc.lock"):
+                cards.update(dict.fromkeys(_cards_of_outputs(case, path)))
             if not assets.is_paperwork(path) or assets.is_stray(path, case.after):
                 cards.update(dict.fromkeys(assets.cards_over(path, case.after)))
                 files[path] = None
@@ -94,6 +96,18 @@ def _survey(case: Case) -> Survey:
         tuple(_undocumented(case, sorted(path for path in files if path in case.after))),
         tuple(sorted(misnamed)),
     )
+
+
+def _cards_of_outputs(case: Case, lock: str) -> Iterator[str]:
+    """The cards of what a pipeline makes, or made before the change."""
+    from .weak_names import is_lock, outputs
+
+    change = case.changed.get(lock)
+    states = {case.after.get(lock), change.before if change is not None else None} - {None}
+    for entry in states if is_lock(lock) else ():
+        for path in outputs(case, lock, entry) if entry is not None else ():
+            if assets.sidecar(path) in case.after:
+                yield assets.sidecar(path)
 
 
 def is_dataset(case: Case, path: str) -> bool:
@@ -175,6 +189,14 @@ def spoken_of(name: CardName, entries: Mapping[str, Entry]) -> Iterator[str]:
         yield from (path for path in (name.subject, name.subject + ".dvc") if path in entries)
 
 
+def is_there(case: Case, name: CardName) -> bool:
+    """Whether what a card of this name speaks of is in the judged state."""
+    from .weak_names import locked
+
+    there = any(True for _ in spoken_of(name, case.after))
+    return there or (not name.is_folder and locked(case, name.subject) is not None)
+
+
 def _undocumented(case: Case, paths: list[str]) -> Iterator[str]:
     large: list[str] = []
     for path in paths:
@@ -201,6 +223,12 @@ def dataset(case: Case, card: str) -> Dataset:
     if name.is_folder:
         return Dataset(card, name.subject, True, document, assets.files_under(name.subject, case.after))
     files = {path: case.after[path] for path in spoken_of(name, case.after)}
+    if not files:
+        from .weak_names import locked
+
+        lock = locked(case, name.subject)
+        if lock is not None:
+            return Dataset(card, name.subject, False, document, {lock: case.after[lock]})
     return Dataset(card, next(iter(files), name.subject), False, document, files)
 
 
@@ -272,9 +300,9 @@ def _weak_name(case: Case, found: Dataset) -> Kept | None:
     if found.is_folder or len(found.files) != 1:
         return None
     ((path, entry),) = found.files.items()
-    if not (path.endswith(".dvc") or case.pointers([entry])):
+    if not (path.endswith(".dvc") or weak_names.is_lock(path) or case.pointers([entry])):
         return None
-    return weak_names.name_of(case, path, entry)
+    return weak_names.name_of(case, path, entry, found.path)
 
 
 def other_md5(case: Case, found: Dataset) -> tuple[str, str] | None:

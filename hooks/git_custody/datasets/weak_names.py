@@ -8,18 +8,25 @@ speaks of the file that git has, the `.dvc` file or the pointer, and not of what
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core import assets
 from ..core.content import BytesContent
 from ..core.digests import dir_hash, sha256_of
 from ..core.stores import LOCK_AT_MOST, Kept, kept_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..core.case import Case
     from ..core.digests import Digest
     from ..core.git import Entry
     from ..core.metadata import Document
+
+
+_MD5 = r"[0-9a-f]{32}(\.dir)?"
 
 
 class Measured(NamedTuple):
@@ -30,16 +37,50 @@ class Measured(NamedTuple):
     md5: str | None = None
 
 
-def name_of(case: Case, path: str, entry: Entry) -> Kept | None:
-    """What a `.dvc` file or an annexed file names by an MD5; None for everything else."""
+def is_lock(path: str) -> bool:
+    """Whether a file is where DVC writes what the stages of its pipelines made."""
+    return path.rpartition("/")[2] == "dvc.lock"
+
+
+def outputs(case: Case, lock: str, entry: Entry) -> Mapping[str, Kept]:
+    """What a `dvc.lock` names by an MD5: the path of each output, from the root."""
+    return case.once(f"outputs {lock} {entry.oid}", lambda its: _outputs(its, lock, entry))
+
+
+def _outputs(case: Case, lock: str, entry: Entry) -> dict[str, Kept]:
+    data = case.read(entry, LOCK_AT_MOST) if entry.is_file else None
+    kept = kept_in(lock, BytesContent(data)) or () if data is not None else ()
+    folder = posixpath.dirname(lock)
+    named = ((posixpath.normpath(posixpath.join(folder, one.name)), one) for one in kept)
+    return {path: one for path, one in named if re.fullmatch(_MD5, one.key)}
+
+
+def locked(case: Case, path: str) -> str | None:
+    """The `dvc.lock`, in a folder above, that names a path which git does not have as an output; None without one."""
+    if not path or path in case.after:
+        return None
+    for above in assets.folder_cards(path):
+        lock = f"{above.removesuffix('datacard.yaml')}dvc.lock"
+        entry = case.after.get(lock)
+        if entry is not None and path in outputs(case, lock, entry):
+            return lock
+    return None
+
+
+def name_of(case: Case, path: str, entry: Entry, subject: str = "") -> Kept | None:
+    """What a `.dvc` file or an annexed file names by an MD5, or a `dvc.lock` for the output `subject`; None for
+    everything else.
+    """
     from ..core import annex
 
+    if is_lock(path):
+        return outputs(case, path, entry).get(subject)
     data = case.read(entry, LOCK_AT_MOST)
     if data is None:
         return None
     if path.endswith(".dvc"):
         kept = kept_in(path, BytesContent(data)) or ()
-        return kept[0] if len(kept) == 1 and re.fullmatch(r"[0-9a-f]{32}(\.dir)?", kept[0].key) else None
+        return kept[0] if len(kept) == 1 and re.fullmatch(_MD5, kept[0].key) else None
     key = annex.key_in(data)
     if key is None or key.backend != "MD5" or not key.hash:
         return None
