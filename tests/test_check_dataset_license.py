@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import random
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -444,3 +446,46 @@ def test_credit(repo: Repo) -> None:
 def test_a_card_that_contradicts_itself(repo: Repo) -> None:
     repo.stage(card(license="CC-BY-NC-4.0", extra="permitted_use: [train, commercial]\n"))
     assert repo.check().rules == ["license-conflict"]
+
+
+def test_cards_with_anything_in_them(repo: Repo) -> None:
+    """Fields of any kind in any place end in findings, never in an error of the tool."""
+    chance = random.Random(7)
+    leaves = [
+        None,
+        True,
+        7,
+        "",
+        "MIT",
+        "LicenseRef-x",
+        "approved",
+        "conditional",
+        "source",
+        "2026-01-01",
+        "legal/x.txt",
+    ]
+    keys = ["id", "url", "relation", "license", "kind", "file", "path", "sha256", "status", "reviewer", "conditions",
+            "digest", "basis", "scope", "date", "expires"]  # fmt: skip
+    fields = ["source", "derived_from", "ip_review", "license_evidence", "license_files", "permitted_use",
+              "prohibited_use", "attribution"]  # fmt: skip
+
+    def value(depth: int) -> object:
+        kind = chance.randrange(3) if depth else 0
+        if kind == 0:
+            return chance.choice(leaves)
+        if kind == 1:
+            return [value(depth - 1) for _ in range(chance.randrange(3))]
+        return {key: value(depth - 1) for key in chance.sample(keys, 5)}
+
+    files: dict[str, str | bytes] = {**policy("level: 3\nlicenses: {allow: [MIT]}\n"), "legal/x.txt": "You may.\n"}
+    for number in range(300):
+        name = f"d{number}"
+        digest = hashlib.sha256(ROWS.encode()).hexdigest()
+        data = {"kind": "data-card", "version": 1, "id": name, "license": chance.choice(["MIT", "LicenseRef-x"]),
+                "content": {"digest": {"sha256": digest}}}  # fmt: skip
+        data.update({field: value(3) for field in chance.sample(fields, 4)})
+        files[f"data/{name}.csv"], files[f"data/{name}.csv.datacard.yaml"] = ROWS, json.dumps(data)
+    repo.stage(files)
+    report = repo.check().report
+    assert report["errors"] == []
+    assert {finding["rule"] for finding in report["findings"]} >= {"license-not-reviewed", "license-evidence-missing"}

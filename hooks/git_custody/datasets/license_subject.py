@@ -29,9 +29,9 @@ def subject(case: Case, data: Mapping[str, Any], entries: Mapping[str, Entry]) -
     """
     source, evidence = _group(data.get("source")), _group(data.get("license_evidence"))
     texts = texts_of(data, entries)
-    files = {path: entries[path] for path in (*texts, evidence.get("file")) if _is_file(path, entries)}
+    copy = path if isinstance(path := evidence.get("file"), str) else None
+    files = {path: entries[path] for path in (*texts, copy) if _is_file(path, entries)}
     digests = case.sha256(files.values()) if files else {}
-    copy = evidence.get("file")
     bytes_of_copy = digests[files[copy].oid] if copy in files else copy
     return {
         "source": {key: source.get(key) for key in ("kind", "url", "publisher")},
