@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from clock import within
 from commands import Commands
 from conftest import ROWS, Repo
-from git_custody.core.content import BytesContent
+from git_custody.core import stores
+from git_custody.core.content import BytesContent, Content
 from git_custody.core.stores import kept_in
 from git_custody.datasets.weak_names import is_plain
 from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, extended, key, lfs, md5, sha256, stage_link
@@ -177,6 +178,30 @@ def test_another_content_of_the_same_md5(repo: Repo, custody: Commands) -> None:
     repo.stage({"data/x.csv.datacard.yaml": text})
     assert found(custody) == ["digest-mismatch"]  # here only the card is wrong, which looks the same
     assert "the MD5 that its card records" in custody("check").out
+
+
+def test_content_is_read_again_only_when_its_file_changed(
+    repo: Repo, custody: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD))
+    documented(custody, "data/d.dvc", dvc_folder(repo, "data/d", {"a.csv": OTHER}))
+    repo.git("commit", "-q", "-m", "Base")
+    read: list[str] = []
+    verified = stores._verified
+
+    def reading(path: str, algorithm: str, digest: str) -> Content | None:
+        read.append(path)
+        return verified(path, algorithm, digest)
+
+    monkeypatch.setattr(stores, "_verified", reading)
+    assert found(custody, "--all") == []
+    read.clear()
+    assert found(custody, "--all") == []
+    assert [path for path in read if not path.endswith(".dir")] == []
+    place = repo.path / f".dvc/cache/files/md5/{md5(OLD)[:2]}/{md5(OLD)[2:]}"
+    place.write_bytes(OTHER)
+    verdict = custody("check", "--format", "json", "--all")
+    assert [item["path"] for item in verdict.report["not_judged"]] == ["data/x.csv.dvc"]
 
 
 def test_a_card_from_before_is_of_the_dvc_file(repo: Repo, custody: Commands) -> None:

@@ -340,6 +340,10 @@ class Case:
         """What DVC or git-annex keep, from the local store: pairs of name and content, None where it is absent."""
         return self._git.stores.contents(one)
 
+    def kept_marks(self, one: Kept) -> str | None:
+        """What tells without reading that a content is kept as it was before; None where it is not here."""
+        return self._git.stores.marks(one)
+
     # ------------------------------------------------------------------ git's own settings and history
 
     def attributes(self, paths: Sequence[str], names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:

@@ -162,6 +162,34 @@ class Stores:
         listing = self._dvc(kept.key, kept.folder) if kept.key.endswith(".dir") else None
         return None if listing is None else _listed(listing)
 
+    def marks(self, kept: Kept) -> str | None:
+        """What tells without reading that the files with a content are the same as before: a digest of their places,
+        sizes and times. None where one of them is not here.
+        """
+        import hashlib
+
+        wanted: list[tuple[str, str]] | None = [(kept.name, kept.key)]
+        if kept.keeper == "DVC" and kept.key.endswith(".dir"):
+            wanted = self.listing(kept)
+        whole = hashlib.sha256()
+        for name, digest in wanted or ():
+            mark = self._mark(kept, digest, name)
+            if mark is None:
+                return None
+            whole.update(f"{name}\0{digest}\0{mark}\n".encode("utf-8", "surrogatepass"))
+        return None if wanted is None else whole.hexdigest()
+
+    def _mark(self, kept: Kept, digest: str, name: str) -> str | None:
+        for place in (
+            self._annex_places(digest) if kept.keeper == "git-annex" else self._dvc_places(digest, kept.folder)
+        ):
+            try:
+                status = os.lstat(place)
+            except (OSError, ValueError):
+                continue
+            return f"{place} {status.st_size} {status.st_mtime_ns} {status.st_ino}"
+        return None
+
     def in_work_tree(self, path: str, algorithm: str, digest: str) -> Content | None:
         """The file at a path from the root, when it is a plain one, behind no link, and has this digest (hex)."""
         if path.startswith("/") or any(part in ("", ".", "..") for part in path.split("/")):
@@ -173,17 +201,20 @@ class Stores:
         return _verified(os.fsdecode(worktree.full_path(self._root, path)), algorithm, digest)
 
     def _dvc(self, digest: str, folder: str, name: str = "") -> Content | None:
-        if not re.fullmatch(r"[0-9a-f]{32}(\.dir)?", digest):
-            return None
-        for store in self._dvc_stores(folder):
-            for parts in (("files", "md5", digest[:2], digest[2:]), (digest[:2], digest[2:])):
-                found = _verified(os.path.join(store, *parts), "md5", digest.removesuffix(".dir"))
-                if found is not None:
-                    return found
-        if not name or digest.endswith(".dir"):
+        for place in self._dvc_places(digest, folder):
+            found = _verified(place, "md5", digest.removesuffix(".dir"))
+            if found is not None:
+                return found
+        if not name or not re.fullmatch("[0-9a-f]{32}", digest):
             return None
         # What was added without being taken into the cache.
         return self.in_work_tree(posixpath.normpath(posixpath.join(folder, name)), "md5", digest)
+
+    def _dvc_places(self, digest: str, folder: str) -> Iterator[str]:
+        if re.fullmatch(r"[0-9a-f]{32}(\.dir)?", digest):
+            for store in self._dvc_stores(folder):
+                yield os.path.join(store, "files", "md5", digest[:2], digest[2:])
+                yield os.path.join(store, digest[:2], digest[2:])
 
     def _dvc_stores(self, folder: str) -> tuple[str, ...]:
         """The caches of the DVC project that a folder belongs to, which may be a part of the repository."""
@@ -195,12 +226,14 @@ class Stores:
             self._known[folder] = (os.path.join(own, "cache"), *_configured(own))
         return self._known[folder]
 
+    def _annex_places(self, key: str) -> Iterator[str]:
+        if "/" not in key and "\0" not in key:
+            for folders in _annex_folders(key):
+                yield os.path.join(self._git, "annex", "objects", *folders, key, key)
+
     def _annex(self, key: str) -> Content | None:
         known = annex.parsed(key)
-        if not known.algorithm or "/" in key or "\0" in key:
-            return None
-        for folders in _annex_folders(key):
-            place = os.path.join(self._git, "annex", "objects", *folders, key, key)
+        for place in self._annex_places(key) if known.algorithm else ():
             found = _verified(place, known.algorithm, known.hash)
             if found is not None:
                 return found

@@ -159,10 +159,10 @@ def _single(case: Case, dataset: Dataset, kind: _Kind | None) -> Iterator[Said]:
     if weak_names.bound(dataset.document, name) is None:
         said = f"{name.keeper} names this content by MD5 alone, and its card does not record the SHA-256"
         fixes: tuple[Command, ...] = ((CUSTODY, "add", RepoPath(dataset.path)),)
-        if weak_names.present(case, name) is None:
+        if weak_names.remembered(case, name) is None:
             fixes = (name.fetching(path), *fixes)
         yield Finding(WEAK, dataset.path, said, fix=fixes, unless=("digest-mismatch", "invalid-data-card"))
-    else:
+    elif weak_names.remembered(case, name) is None:
         absent = next((inner for inner, content in case.kept(name) if content is None), None)
         if absent is not None:
             yield NotJudged(path, name.is_absent(absent), (name.fetching(path),))

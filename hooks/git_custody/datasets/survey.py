@@ -322,7 +322,7 @@ def other_content(case: Case, found: Dataset) -> Digest | None:
 
     recorded = _bound(case, found)
     name = _weak_name(case, found) if recorded is not None else None
-    here = weak_names.present(case, name) if name is not None else None
+    here = weak_names.remembered(case, name) if name is not None else None
     return here.digest if here is not None and recorded is not None and here.digest != recorded.digest else None
 
 
