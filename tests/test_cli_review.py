@@ -165,3 +165,29 @@ def test_a_group_reads_back(texts: dict[str, str], conditions: list[str], layout
     edited = with_group(card, "ip_review", group)
     assert fields_of(edited) == {"id": "a", "license": "MIT", "ip_review": group}
     assert b"# so" in edited or layout == "flow"
+
+
+def test_only_the_review_that_a_change_concerns_becomes_stale(repo: Repo) -> None:
+    trusted = "sources: {trusted: [{match: 'https://elsewhere.example.org/**', reason: Ours}]}\n"
+    repo.commit({".custody/policy.yaml": f"version: 1\nlicenses: {{review: ['CC-BY-*']}}\n{trusted}"})
+    repo.stage(documented("data/rows.csv"))
+    fetched = (
+        "source: {kind: public-download, url: 'https://example.org/x', retrieved: '2026-01-02', publisher: Example}"
+    )
+    own = "source: {kind: original, publisher: Example Lab}"
+    repo.stage({CARD: (repo.path / CARD).read_text().replace(own, fetched)})
+    assert repo.check().rules == ["license-not-reviewed", "untrusted-source"]
+    repo.custody("review", "--kind", "license", "--reviewer", "A. Counsel", "--scope", "source", "data/rows.csv")
+    repo.custody(
+        "review", "--kind", "source", "--reviewer", "A. Steward", "--reason", "Known for years", "data/rows.csv"
+    )
+    assert repo.check().passes
+    repo.commit()
+    repo.stage(
+        {CARD: (repo.path / CARD).read_text().replace("license: CC-BY-4.0\ncontent", "license: CC-BY-3.0\ncontent")}
+    )
+    assert repo.check().rules == ["stale-license-review"]
+    repo.git("checkout", "-q", "HEAD", "--", CARD)
+    repo.write("data/rows.csv", ROWS.replace("row 3", "row 4"))
+    repo.custody("add", "data/rows.csv")
+    assert repo.check().rules == ["stale-source-review"]

@@ -70,22 +70,33 @@ def stated(case: Case, cards: Iterable[str], entries: Mapping[str, Entry] | None
     """What cards say, those of the judged state or those among `entries`; nothing for what is no plain file, is absent
     or cannot be read.
     """
+    tree = case.after if entries is None else entries
+    found = {}
+    for card in cards:
+        if card in tree and (entry := tree[card]).is_file:
+            said = case.once(f"stated {entry.oid}", lambda case, entry=entry: _stated(case, entry))  # type: ignore[misc]
+            if said is not None:
+                found[card] = said
+    return found
+
+
+def take_up(case: Case, dataset: Dataset) -> None:
+    """Keep what a card says that has been parsed for another reason."""
+    if dataset.document is not None:
+        case.once(
+            f"stated {case.after[dataset.card].oid}", lambda _: stated_in(dataset.document and dataset.document.data)
+        )
+
+
+def _stated(case: Case, entry: Entry) -> Stated | None:
     import json
 
-    tree = case.after if entries is None else entries
-    wanted = {card: tree[card] for card in cards if card in tree and tree[card].is_file}
-    known = case.verdicts("lineage", [entry.oid for entry in wanted.values()])
-    found: dict[str, Stated] = {}
-    for card, entry in wanted.items():
-        if (one := _from_cache(known.get(entry.oid))) is not None:
-            found[card] = one
-    rest = {card: entry for card, entry in wanted.items() if card not in found}
-    raw = case.read_many(rest.values())
-    for card, entry in rest.items():
-        if entry.oid in raw:
-            found[card] = _read(raw[entry.oid])
-            case.remember("lineage", entry.oid, json.dumps(found[card]))
-    return found
+    known = _from_cache(case.verdicts("lineage", [entry.oid]).get(entry.oid))
+    raw = case.read_many([entry]).get(entry.oid) if known is None else None
+    if known is None and raw is not None:
+        known = _read(raw)
+        case.remember("lineage", entry.oid, json.dumps(known))
+    return known
 
 
 def _read(raw: bytes) -> Stated:

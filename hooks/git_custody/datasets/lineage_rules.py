@@ -47,6 +47,8 @@ def check(case: Case, datasets: Iterable[Dataset]) -> Iterator[Said]:
     found = {dataset.card: dataset for dataset in datasets}
     for card in lineage.made_of(case, _gone(case)):
         found.setdefault(card, surveys.dataset(case, card))
+    for dataset in found.values():
+        lineage.take_up(case, dataset)
     named = [dataset for dataset in found.values() if lineage.stated_in(_data(dataset)).derived_from]
     for dataset in named:
         for parent in lineage.parents(case, dataset):
