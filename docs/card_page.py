@@ -99,7 +99,8 @@ Beyond the schema, `invalid-data-card` reports what cannot be:
 From level 2 on, `wrong-data-version` wants a new `data_version` for new content, and only for that.
 
 YAML is read in one way only: `NO`, `1.10` and `2026-03-14` are text, keys stand once, and there are no tabs, anchors,
-aliases, tags or second documents. [tests/cards](../tests/cards) has hundreds of cards, good and bad, to try readers on.
+aliases, tags or second documents. [tests/cards](../tests/cards/README.md) has hundreds of cards, good and bad, to try
+readers on.
 
 ## All fields
 
