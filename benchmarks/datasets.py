@@ -19,7 +19,9 @@ import sys
 import tempfile
 from collections.abc import Mapping
 
-from run import CHECKOUT, Bench, Job, Sample, interleaved, measure, say
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from benchmarks.run import CHECKOUT, Bench, Job, Sample, interleaved, measure, say  # noqa: E402
 
 CARD = """\
 kind: data-card
