@@ -30,7 +30,8 @@ def subject(case: Case, data: Mapping[str, Any], entries: Mapping[str, Entry]) -
     source, evidence = _group(data.get("source")), _group(data.get("license_evidence"))
     texts = texts_of(data, entries)
     copy = path if isinstance(path := evidence.get("file"), str) else None
-    files = {path: entries[path] for path in (*texts, copy) if _is_file(path, entries)}
+    named = [*texts, copy] if copy is not None else texts
+    files = {path: entries[path] for path in named if path in entries and entries[path].is_file}
     digests = case.sha256(files.values()) if files else {}
     bytes_of_copy = digests[files[copy].oid] if copy in files else copy
     return {
@@ -81,10 +82,6 @@ def terms_of_parent(case: Case, parent: Parent, entries: Mapping[str, Entry]) ->
         return parent.license
     stated = lineage.stated(case, [parent.card], entries).get(parent.card)
     return stated.license if stated else None
-
-
-def _is_file(path: object, entries: Mapping[str, Entry]) -> bool:
-    return isinstance(path, str) and path in entries and entries[path].is_file
 
 
 def _group(value: object) -> Mapping[str, Any]:
