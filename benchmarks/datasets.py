@@ -21,7 +21,7 @@ from collections.abc import Mapping
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from benchmarks.run import CHECKOUT, Bench, Job, Sample, interleaved, measure, say  # noqa: E402
+from benchmarks.run import CHECKOUT, Bench, Job, Sample, interleaved, measure, say
 
 CARD = """\
 kind: data-card
