@@ -427,6 +427,17 @@ def test_a_parent_whose_id_goes_to_other_data(repo: Repo) -> None:
     assert repo.check("--range", f"{base}...HEAD").rules == ["license-conflict"]
 
 
+def test_a_line_within_quotes_takes_no_parent_over(repo: Repo) -> None:
+    base = repo.commit(card("raw", "CC-BY-NC-4.0"))
+    path = "data/another.csv.datacard.yaml"
+    other = card("another", "MIT")
+    text = str(other[path]).replace("id: another\n", '"\\x69d": another\nnotes: "Rows\nid: raw\nfor tests"\n')
+    repo.stage({**other, path: text, **child("MIT", "id: raw, relation: clean")})
+    assert repo.check().caught("license-conflict") == ["data/child.csv.datacard.yaml"]
+    repo.commit()
+    assert repo.check("--range", f"{base}...HEAD").rules == ["license-conflict"]
+
+
 def test_a_review_moves_with_its_data(repo: Repo) -> None:
     repo.commit({".custody/policy.yaml": REVIEW, **reviewed(card())})
     repo.git("mv", "data/rows.csv", "data/moved.csv")

@@ -242,8 +242,17 @@ def ids_of_all_cards(case: Case) -> dict[str, str]:
 
 
 def ids_in(raw: bytes) -> list[str]:
-    """The dataset ids that a card states on lines of their own: one, unless it is written in an unusual way."""
-    return [found.decode("ascii") for found in re.findall(_ID, raw)]
+    """The dataset ids that a card states: one, unless it is not valid."""
+    found = list(re.finditer(_ID, raw))
+    # Within quotes or brackets a line at the margin is no field, though it looks like one.
+    if len(found) != 1 or re.search(rb"""["'{\[|>]""", raw[: found[0].start()]):
+        from ..core.metadata import parse_yaml
+
+        data = parse_yaml(raw).data
+        if isinstance(data, dict):
+            stated = data.get("id")
+            return [stated] if isinstance(stated, str) and is_id(stated) else []
+    return [line[1].decode("ascii") for line in found]
 
 
 def _ids_of_all_cards(case: Case) -> dict[str, str]:
