@@ -210,7 +210,9 @@ def as_text(
     said: dict[str, list[str]] = {}
     for finding in shown:
         said.setdefault(finding.path, []).append(finding.message)
-    left = [i for i in report.not_judged if not any(text.startswith(i.reason) for text in said.get(i.path, ()))]
+    for texts in said.values():
+        texts.sort()
+    left = [item for item in report.not_judged if not _one_begins(said.get(item.path, []), item.reason)]
     fetched: set[Command] = set()
     for item in left:
         lines.append(f"{plain(item.path)}: not judged: {sentence(item.reason)}")
@@ -224,6 +226,14 @@ def as_text(
     if shown or left or report.errors:
         lines.append(_summary(report, shown, len(left)) + ("" if changed else " Nothing was changed."))
     return "".join(line + "\n" for line in lines)
+
+
+def _one_begins(texts: Sequence[str], start: str) -> bool:
+    """Whether one of sorted texts begins with another."""
+    from bisect import bisect_left
+
+    at = bisect_left(texts, start)
+    return at < len(texts) and texts[at].startswith(start)
 
 
 def _place(error: CannotJudge) -> str:
