@@ -359,6 +359,45 @@ def test_a_removed_policy_is_less(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('licenses: {deny: [MIT, "CC-BY-ND"]}', 'licenses.deny holds "CC-BY-ND", which is the id of no SPDX licence; '
+         'did you mean "CC-BY-ND-*"?'),
+        ("licenses: {deny: [GPL-3]}", 'did you mean "GPL-3.*"?'),
+        ("licenses: {allow: [CC-BY]}", 'did you mean "CC-BY-[0-9]*"?'),
+        ("licenses: {allow: [ODC-By]}", 'did you mean "ODC-By-1.0"?'),
+        ("licenses: {deny: [CC-BY-ND-4.O]}", 'did you mean "CC-BY-ND-4.0"?'),
+        ("licenses: {allow: [Foo]}", "a name of your own begins with LicenseRef-"),
+        ('licenses: {review: ["LicenceRef-*"]}', 'did you mean "LicenseRef-*"?'),
+        ("licenses: {review: [LicenseRef-our_terms]}", "licenses.review[0]"),
+        ('licenses: {review: ["CC-BYND-*"]}', 'which no SPDX licence id matches; did you mean "CC-BY-ND-*"?'),
+        ("licenses: {allow: [MIT OR Apache-2.0]}", "licenses.allow[0]"),
+        ('licenses: {allow: ["GPL-* WITH Classpath"]}', "which no SPDX licence id matches"),
+        ("defaults: {license: CC-BY-ND}", '"CC-BY-ND" is not the id of an SPDX licence; did you mean "CC-BY-ND-4.0"?'),
+    ],
+)  # fmt: skip
+def test_a_licence_that_nothing_can_match_is_not_valid(repo: Repo, text: str, message: str) -> None:
+    repo.stage({POLICY: policy(f"{text}\n")})
+    (found,) = repo.judge().findings
+    assert (found.rule.name, found.line, found.blocks) == ("invalid-policy", 2, True)
+    assert message in found.message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'licenses: {allow: [cc-by-4.0, "CC-BY-NC-*", GPL-3.0, "GPL-2.0+", Apache-2.0+, "*"]}',
+        'licenses: {deny: ["LicenseRef-*", LicenseRef-ours, "LicenseRef*", "GPL-2.0-only WITH Classpath-exception-2.0"]}',
+        "defaults: {license: LicenseRef-ours}",
+        "defaults: {license: MIT OR apache-2.0}",
+    ],
+)
+def test_a_licence_that_something_matches_is_valid(repo: Repo, text: str) -> None:
+    repo.stage({POLICY: policy(f"{text}\n")})
+    assert said(repo.judge()) == []
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         ("version: 1\n", "# a comment\nversion: 1\n\n"),

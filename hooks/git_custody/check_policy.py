@@ -217,6 +217,8 @@ def _policy(case: Case, after: State) -> Iterator[Finding]:
         yield from _formats(after.policy.formats_allow, lines)
         yield from _regimes(after)
         yield from _sources(after.policy.trusted_sources, lines)
+        if not after.document.problems:  # of a text that no id can be, the schema speaks
+            yield from _licenses(case, after.policy, lines)
         for section, coverage in (("datasets", after.policy.datasets), ("models", after.policy.models)):
             for key, globs in (("include", coverage.include), ("exclude", coverage.exclude)):
                 for number, glob in enumerate(globs):
@@ -252,6 +254,30 @@ def _sources(patterns: Sequence[str], lines: Mapping[str, int]) -> Iterator[Find
             said = f'sources.trusted holds "{pattern}", which {why}'
             line = lines.get(f"/sources/trusted/{number}/match")
             yield Finding(INVALID_POLICY, assets.POLICY, said, line, subject=said)
+
+
+def _licenses(case: Case, policy: Policy, lines: Mapping[str, int]) -> Iterator[Finding]:
+    lists = (("allow", policy.licenses_allow), ("deny", policy.licenses_deny), ("review", policy.licenses_review))
+    for key, globs in lists:
+        for number, glob in enumerate(globs):
+            if why := _license_fault(case, "glob", glob):
+                said = f'licenses.{key} holds "{glob[:60]}", {why}'
+                yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get(f"/licenses/{key}/{number}"), subject=said)
+    if policy.default_license is not None and (why := _license_fault(case, "default", policy.default_license)):
+        said = f"defaults.license: {why}"
+        yield Finding(INVALID_POLICY, assets.POLICY, said, lines.get("/defaults/license"), subject=said)
+
+
+def _license_fault(case: Case, kind: str, text: str) -> str:
+    """What is wrong with a licence in the policy, empty where nothing is; the list of ids is slow to load."""
+    key = f"{kind} {text}"
+    known = case.verdict("license in policy", key)
+    if known is None:
+        from .datasets.license_lists import default_fault, glob_fault
+
+        known = (glob_fault(text) if kind == "glob" else default_fault(text)) or ""
+        case.remember("license in policy", key, known)
+    return known
 
 
 def _regimes(after: State) -> Iterator[Finding]:

@@ -158,6 +158,13 @@ def _known() -> _Known:
     return known
 
 
+def ids() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All ids of the SPDX License List, deprecated ones included: those of licences, and those of exceptions."""
+    known = _known()
+    spelled = [tuple(sorted({name for pair in table.values() for name in pair})) for table in known]
+    return spelled[0], spelled[1]
+
+
 def _kind(node: Any) -> str:
     return type(node).__name__
 
