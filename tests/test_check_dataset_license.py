@@ -220,7 +220,36 @@ def test_a_parent_that_gets_another_licence_after_the_review(repo: Repo) -> None
     repo.stage(card("raw", "Artistic-2.0"))
     verdict = repo.check()
     assert verdict.caught("stale-license-review") == ["data/child.csv.datacard.yaml"]
-    assert "a parent, or its licence, is another one" in verdict.out
+    assert 'the licence of its parent \\"raw\\" was Artistic-1.0, and is Artistic-2.0' in verdict.out
+
+
+@pytest.mark.parametrize("how", ["deleted", "renamed"])
+@pytest.mark.parametrize("logged", [False, True])
+def test_a_reviewed_child_is_judged_with_the_change_that_takes_its_parent(repo: Repo, how: str, logged: bool) -> None:
+    log: dict[str, str | bytes] = {".custody/audit/raw/0.json": "{}"} if logged else {}
+    files = child("LicenseRef-ours", "id: raw, relation: clean")
+    repo.commit({".custody/policy.yaml": REVIEW, **card("raw", "Artistic-1.0"), **files, **log})
+    repo.custody("review", "--kind", "license", "--reviewer", "A. Counsel", "data/child.csv")
+    base = repo.commit()
+    assert repo.check("--all").passes
+    raw = "data/raw.csv.datacard.yaml"
+    if how == "deleted":
+        repo.git("rm", "-q", raw, "data/raw.csv")
+    else:
+        repo.stage({raw: (repo.path / raw).read_text().replace("id: raw", "id: raw-2")})
+    verdict = repo.check()
+    assert verdict.caught("stale-license-review") == ["data/child.csv.datacard.yaml"]
+    assert 'no card here has the id of its parent \\"raw\\"' in verdict.out
+    assert "git custody review" not in verdict.out
+    repo.commit()
+    assert repo.check("--range", f"{base}...HEAD").caught("stale-license-review") == ["data/child.csv.datacard.yaml"]
+    everything = repo.check("--all")
+    assert everything.caught("stale-license-review") == ["data/child.csv.datacard.yaml"]
+    assert 'parent \\"raw\\"' in everything.out
+    text = (repo.path / "data/child.csv.datacard.yaml").read_text()
+    recorded = text.replace("{id: raw, ", "{id: raw, license: Artistic-1.0, ")
+    repo.stage({"data/child.csv.datacard.yaml": recorded})
+    assert "stale-license-review" not in repo.check().rules
 
 
 # ---------------------------------------------------------------------- a review of the source

@@ -68,7 +68,9 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
 
 
 def relicensed(case: Case) -> set[str]:
-    """The ids of datasets for which the change brings another licence: what is made of them is looked at again."""
+    """The ids of datasets that the change takes away, or for which it brings another licence: what is made of them is
+    looked at again.
+    """
     cards = {}
     for path, change in case.changed.items():
         name = assets.card_name(path) if path.endswith("datacard.yaml") else None
@@ -78,7 +80,7 @@ def relicensed(case: Case) -> set[str]:
         return set()
     before = _licences(case, [change.before for change in cards.values()])
     after = _licences(case, [change.after for change in cards.values()])
-    return {dataset_id for dataset_id, stated in before.items() if dataset_id in after and after[dataset_id] != stated}
+    return {dataset_id for dataset_id, stated in before.items() if after.get(dataset_id) != stated}
 
 
 def _licences(case: Case, entries: Iterable[Entry | None]) -> dict[str, set[str | None]]:

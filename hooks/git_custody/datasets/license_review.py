@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..core import assets
 from . import survey as surveys
-from .license_subject import basis, subject
+from .license_subject import basis, lost_parents, subject
 from .reviews import fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ..core.case import Case
     from ..core.digests import Digest
@@ -53,7 +53,7 @@ def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str)
     stated = review.get("basis")
     changes = _content_change(case, dataset, review)
     if isinstance(stated, str) and basis(now := subject(case, data, case.after)) != stated:
-        changes = [*_basis_changes(case, dataset, now, review, branch), *changes]
+        changes = [*_basis_changes(case, dataset, data, now, branch), *changes]
     if changes:
         return Review("stale", f"is of something else: {'; '.join(changes)}")
     if not isinstance(stated, str):
@@ -62,31 +62,51 @@ def standing(case: Case, dataset: Dataset, data: Mapping[str, Any], branch: str)
 
 
 def _basis_changes(
-    case: Case, dataset: Dataset, now: Mapping[str, Any], review: Mapping[str, Any], branch: str
+    case: Case, dataset: Dataset, data: Mapping[str, Any], now: Mapping[str, Any], branch: str
 ) -> list[str]:
-    was = _before(case, dataset)
+    review = data["ip_review"]
+    was, lost = _before(case, dataset), lost_parents(case, data)
     if was is not None and basis(was) == review["basis"]:
-        return [_part(part, was[part], value) for part, value in now.items() if was[part] != value]
+        return [_part(part, was[part], value, lost) for part, value in now.items() if was[part] != value]
     reviewed = review.get("license")
     if isinstance(reviewed, str) and reviewed != branch:
-        return [_part("license", reviewed, branch)]
+        return [_part("license", reviewed, branch, lost)]
+    if lost:
+        return [_lost(lost[0], None)]
     return ["source, licence, evidence, the licence's text or a parent is not what was reviewed"]
 
 
 _NAMES = {
     "evidence": "the evidence of the licence is another one",
     "texts": "the text of the licence is another one",
-    "parents": "a parent, or its licence, is another one",
 }
 
 
-def _part(part: str, was: object, now: object) -> str:
+def _part(part: str, was: object, now: object, lost: Sequence[str]) -> str:
     if part == "license":
         return f"the licence was {was}, and is {now}"
     if part == "source" and isinstance(was, dict) and isinstance(now, dict):
         fields = [key for key, value in now.items() if was.get(key) != value]
         return ", ".join(f"source.{key} was {was.get(key) or 'empty'}, and is {now[key] or 'empty'}" for key in fields)
+    if part == "parents" and isinstance(was, list) and isinstance(now, list):
+        return _parents(was, now, lost)
     return _NAMES[part]
+
+
+def _parents(was: list[list[Any]], now: list[list[Any]], lost: Sequence[str]) -> str:
+    for (name, relation, terms), (name_now, relation_now, terms_now) in zip(was, now, strict=False):
+        if (name, relation) == (name_now, relation_now) and terms != terms_now:
+            if name in lost:
+                return _lost(name, terms)
+            return f'the licence of its parent "{name}" was {terms or "not stated"}, and is {terms_now or "not stated"}'
+    return "its parents are others"
+
+
+def _lost(name: str, terms: str | None) -> str:
+    record = f"license: {terms}" if terms else "its license"
+    return (
+        f'no card here has the id of its parent "{name}" any more; put {record} on record in that entry of derived_from'
+    )
 
 
 def _before(case: Case, dataset: Dataset) -> Mapping[str, Any] | None:

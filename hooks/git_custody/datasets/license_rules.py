@@ -106,7 +106,7 @@ def check(
         if wanted is not None:
             yield error
         return
-    fix = (review_command(dataset.shown_path),)
+    fix: tuple[Command, ...] = (review_command(dataset.shown_path),)
     if review is None:
         if wanted is not None:
             said = f"{wanted}; its card has no ip_review"
@@ -120,6 +120,10 @@ def check(
     elif review.standing == "open" and wanted is not None:
         yield Finding(NOT_REVIEWED, dataset.card, f"{wanted}; {who}", line, found=found, fix=fix)
     elif review.standing == "stale" or (review.standing == "vague" and wanted is not None):
+        from .license_subject import lost_parents
+
+        # To approve a card that names data which are gone mends nothing.
+        fix = () if lost_parents(case, data) else fix
         # A wrong digest in the card is mended first: the review has to be of what is there then.
         first = (("digest-mismatch", dataset.shown_path), ("missing-audit-entry", dataset.shown_path))
         unless = first if wanted is not None else ("invalid-data-card", *first)

@@ -78,10 +78,21 @@ def usual_places(name: str) -> list[str]:
 
 def terms_of_parent(case: Case, parent: Parent, entries: Mapping[str, Entry]) -> str | None:
     """The licence of a parent: what its own card says, else what `derived_from` says of data elsewhere."""
-    if parent.card is None:
+    card = parent.card
+    if entries is case.before and parent.id is not None:
+        card = lineage.card_before(case, parent.id) or card
+    if card is None:
         return parent.license
-    stated = lineage.stated(case, [parent.card], entries).get(parent.card)
+    stated = lineage.stated(case, [card], entries).get(card)
     return stated.license if stated else None
+
+
+def lost_parents(case: Case, data: Mapping[str, Any]) -> list[str]:
+    """The ids of parents that are no longer here, and of whose licence nothing is on record."""
+    return [
+        parent.id for parent in lineage.parents_in(case, data)
+        if parent.id is not None and parent.card is None and parent.url is None and parent.license is None
+    ]  # fmt: skip
 
 
 def _group(value: object) -> Mapping[str, Any]:

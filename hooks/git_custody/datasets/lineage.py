@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core import assets
-from .survey import ids_of_all_cards
+from .survey import ids_in, ids_of_all_cards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -205,6 +205,21 @@ def _cards_by_id(case: Case) -> dict[str, str]:
     found: dict[str, str] = {}
     for card, dataset_id in sorted(ids_of_all_cards(case).items()):
         found.setdefault(dataset_id, card)
+    return found
+
+
+def card_before(case: Case, dataset_id: str) -> str | None:
+    """The card that had an id before the change, where that is one that the change touches."""
+    return case.once("changed cards by former id", _changed_cards_by_id).get(dataset_id)
+
+
+def _changed_cards_by_id(case: Case) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for path, change in sorted(case.changed.items()):
+        name = assets.card_name(path) if path.endswith("datacard.yaml") else None
+        if name is not None and name.kind == "data" and change.before is not None and change.before.is_file:
+            for dataset_id in ids_in(case.read_many([change.before]).get(change.before.oid, b"")):
+                found.setdefault(dataset_id, path)
     return found
 
 
