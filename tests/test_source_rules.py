@@ -7,6 +7,8 @@ import hashlib
 import pytest
 
 from conftest import ROWS, Repo
+from git_custody.core.metadata import parse_yaml
+from git_custody.datasets.source_rules import basis
 
 POLICY = """\
 version: 1
@@ -25,7 +27,15 @@ def dataset(source: str, *more: str, rows: str = ROWS) -> dict[str, str | bytes]
         "kind: data-card", "version: 1", "id: rows", "title: Rows for tests", f"source: {source}", "license: CC-BY-4.0",
         f"content: {{digest: {{sha256: {sha256}}}}}", *more,
     ]  # fmt: skip
-    return {"data/rows.csv": rows, CARD: "\n".join(lines) + "\n"}
+    return {"data/rows.csv": rows, CARD: bound("\n".join(lines) + "\n")}
+
+
+def bound(text: str) -> str:
+    """A card whose review says of which source it is."""
+    data = parse_yaml(text.encode()).data
+    if isinstance(data, dict) and "source_review" in data:
+        return text.replace("source_review: {", f"source_review: {{basis: {basis(data)}, ")
+    return text
 
 
 def download(url: str, more: str = "") -> str:
@@ -174,7 +184,7 @@ def test_a_stale_review_of_a_folder_names_the_files(asking: Repo) -> None:
         card = card[: card.index("content:")] + f"content: {{digest: {both}}}\n"
         reviewed = folder.reviewed = getattr(folder, "reviewed", both)  # type: ignore[attr-defined]
         card += review().partition("digest:")[0] + f"digest: {reviewed}}}\n"
-        return {**{f"data/set/{name}.csv": text for name, text in rows.items()}, "data/set/datacard.yaml": card}
+        return {**{f"data/set/{name}.csv": text for name, text in rows.items()}, "data/set/datacard.yaml": bound(card)}
 
     asking.commit(folder(a="1\n", b="2\n"))
     assert asking.check("--all").passes
@@ -295,3 +305,30 @@ def test_the_published_digest_is_that_of_the_content_elsewhere(
     files.pop("data/rows.csv")
     repo.stage({**files, name: text})
     assert bool(said(repo, "upstream-digest-differs")) == differs
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ("example.org", "elsewhere.example"),
+        ("publisher: Example Lab", "publisher: Somebody"),
+        ("public-download", "scraped"),
+    ],
+)
+def test_a_review_is_of_one_source(asking: Repo, was: str, becomes: str) -> None:
+    files = dataset(download("https://example.org/rows.csv"), review())
+    asking.stage(files)
+    assert asking.check().passes
+    asking.stage({CARD: str(files[CARD]).replace(was, becomes, 1)})
+    verdict = asking.check()
+    assert verdict.rules == ["stale-source-review"]
+    assert "another source than the card states" in verdict.out
+
+
+def test_a_review_says_of_which_source_it_is(asking: Repo) -> None:
+    text = str(dataset(download("https://example.org/rows.csv"), review())[CARD])
+    start = text.index("basis: ")
+    asking.stage({"data/rows.csv": ROWS, CARD: text[:start] + text[text.index("status:") :]})
+    verdict = asking.check()
+    assert verdict.rules == ["stale-source-review"]
+    assert "which source it is of" in verdict.out

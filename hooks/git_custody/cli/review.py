@@ -107,11 +107,17 @@ def _review(desk: Desk, card: str, kind: str, answers: Mapping[str, Any]) -> Non
     if not isinstance(content, dict) or content.get("digest") != digest:
         add = desk.command(CUSTODY, "add", RepoPath(found.path or "."))
         raise CannotJudge(f"it records other content than is staged, so first run: {add}", card)
-    bound = _license_review(desk, card, data, digest) if kind == "license" else {"digest": digest}
+    bound = _license_review(desk, card, data, digest) if kind == "license" else _source_review(data, digest)
     edited = card_texts.with_group(text, _FIELD[kind], {**answers, **bound})
     if edited != desk._staged(card):
         desk.changes[card] = Change(card, edited, f"{kind} review by {answers['reviewer']}: {answers['status']}")
     desk.concerned += [card, found.path]
+
+
+def _source_review(data: Mapping[str, Any], digest: Digest) -> dict[str, Any]:
+    from ..datasets.source_rules import basis
+
+    return {"digest": digest, "basis": basis(data)}
 
 
 def _license_review(desk: Desk, card: str, data: Mapping[str, Any], digest: Digest) -> dict[str, Any]:

@@ -91,6 +91,21 @@ def _trust(case: Case, dataset: Dataset, data: Mapping[str, Any], source: Mappin
     yield from _reviewed(case, dataset, review, digest, pointer, why)
 
 
+def basis(data: Mapping[str, Any]) -> str:
+    """What of a card's source a review is bound to: the sha256 (hex) of its kind, address, publisher and parents."""
+    from . import license_subject
+
+    source, parents = data.get("source"), data.get("derived_from")
+    stated = source if isinstance(source, dict) else {}
+    listed = [one for one in parents if isinstance(one, dict)] if isinstance(parents, list) else []
+    return license_subject.basis(
+        {
+            "source": {key: stated.get(key) for key in ("kind", "url", "publisher")},
+            "parents": [one.get("url") for one in listed],
+        }
+    )
+
+
 def _reviewed(
     case: Case, dataset: Dataset, review: object, digest: Digest, pointer: str, why: str
 ) -> Iterator[Finding]:
@@ -100,7 +115,7 @@ def _reviewed(
     asked = bool(case.policy.trusted_sources)
     if isinstance(review, dict) and review.get("status") == "approved":
         weak = fault(review, None, case.today)
-        if weak is None and (stale := fault(review, digest, case.today)) is not None:
+        if weak is None and (stale := fault(review, digest, case.today) or _other_source(dataset, review)) is not None:
             yield Finding(
                 STALE, dataset.card, f"its source review {stale}", lines.get("/source_review/digest"),
                 found=_changed(case, dataset), fix=fix, digest=actual, subject=actual, warns=not asked,
@@ -114,6 +129,15 @@ def _reviewed(
         yield Finding(
             UNTRUSTED, dataset.card, why, lines.get(pointer), fix=fix, digest=actual, subject=pointer,
         )  # fmt: skip
+
+
+def _other_source(dataset: Dataset, review: Mapping[str, object]) -> str | None:
+    """Why a review is not of the source that the card states, in words that follow its name."""
+    assert dataset.document is not None
+    of = review.get("basis")
+    if of is None:
+        return "does not say which source it is of, as git custody review writes it"
+    return None if of == basis(dataset.document.data) else "is of another source than the card states now"
 
 
 def review_again(dataset: Dataset) -> Command:
