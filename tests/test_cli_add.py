@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import sys
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pytest
 from builders import torch_index, torch_zip, zipped
 from commands import LOGGED, POLICY, PROGRAM, TOLD, Commands, logged
 from conftest import HOOKS, PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
+from git_custody.core.metadata import load
 
 DATA = "data/tickets.csv"
 CARD = f"{DATA}.datacard.yaml"
@@ -989,33 +991,38 @@ def test_a_folder_that_cannot_be_written_loses_nothing(repo: Repo, custody: Comm
     assert (repo.path / CARD).read_bytes() == before
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
-def test_on_a_terminal_what_is_missing_is_asked_for(repo: Repo) -> None:
+def answered(repo: Repo, answers: Sequence[str], *words: str) -> bytes:
+    """What `git custody` says on a terminal to somebody who answers; it has to succeed."""
     import pty
     import subprocess
 
-    repo.commit({POLICY: LOGGED + "defaults: {publisher: The Lab}\n"})
-    repo.write(DATA, ROWS)
-    answers = ["TODO", "Support tickets of 2025", "original", "", "Apache 2", "Apache-2.0"]
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        (sys.executable, "-m", "git_custody", "add", DATA), cwd=repo.path, stdin=theirs, stdout=theirs,
+        (sys.executable, "-m", "git_custody", *words), cwd=repo.path, stdin=theirs, stdout=theirs,
         stderr=theirs, env={**os.environ, "PYTHONPATH": str(HOOKS)}, close_fds=True,
     )  # fmt: skip
     os.close(theirs)
     said = b""
-    for answer in answers:
-        while not said.endswith(b": "):
-            said += os.read(ours, 1024)
-        os.write(ours, answer.encode() + b"\n")
-        said += b"|"
     try:
+        for answer in answers:
+            while not said.endswith(b": "):
+                said += os.read(ours, 1024)
+            os.write(ours, answer.encode() + b"\n")
+            said += b"|"
         while chunk := os.read(ours, 1024):
             said += chunk
     except OSError:
         pass  # how Linux says that the other side is closed
     os.close(ours)
     assert process.wait(timeout=30) == 0, said
+    return said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+def test_on_a_terminal_what_is_missing_is_asked_for(repo: Repo) -> None:
+    repo.commit({POLICY: LOGGED + "defaults: {publisher: The Lab}\n"})
+    repo.write(DATA, ROWS)
+    said = answered(repo, ["TODO", "Support tickets of 2025", "original", "", "Apache 2", "Apache-2.0"], "add", DATA)
     assert b"placeholder" in said
     assert b"publisher" in said or b"published" in said
     assert b'did you mean "Apache-2.0"' in said
@@ -1023,6 +1030,33 @@ def test_on_a_terminal_what_is_missing_is_asked_for(repo: Repo) -> None:
     assert "publisher: The Lab" in card
     assert "license: Apache-2.0" in card
     assert repo.check("--staged").code == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    ("kind", "more", "url"),
+    [("licensed-third-party", [], None), ("scraped", ["nowhere", "https://example.org/a"], "https://example.org/a")],
+)
+def test_on_a_terminal_every_kind_of_source_is_taken(repo: Repo, kind: str, more: list[str], url: str | None) -> None:
+    repo.write(DATA, ROWS)
+    said = answered(repo, ["Support tickets of 2025", kind, *more, "The Lab", "MIT"], "add", DATA)
+    assert b"licensed-third-party, other-third-party" in said
+    source = load((repo.path / CARD).read_bytes(), "data-card").data["source"]
+    assert (source["kind"], source.get("url")) == (kind, url)
+    assert ("retrieved" in source) is (url is not None)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")
+def test_on_a_terminal_what_a_card_lacks_is_asked_for_and_can_stay_open(repo: Repo) -> None:
+    repo.commit({DATA: ROWS})
+    assert repo.custody("adopt", "--yes").code == 0
+    said = answered(repo, ["Support tickets of 2025", "internal", "", "MIT"], "add", DATA)
+    assert b"or nothing to leave it open" in said
+    assert b"still lacks source.publisher" in said
+    card = (repo.path / CARD).read_text()
+    assert card.startswith("# Owed: source. ")
+    assert "license: MIT" in card
+    assert "kind: internal" in card
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a pseudo-terminal")

@@ -183,3 +183,45 @@ def test_a_data_package_as_datahub_writes_it(repo: Repo, custody: Commands) -> N
     assert (card["title"], card["license"]) == ("Codes of countries", "PDDL-1.0")
     assert card["source"]["url"] == "https://example.org/codes"
     assert card["source"]["publisher"] == "Statistics office"
+
+
+# ---------------------------------------------------------------------- cards that lack something
+
+FOLDER = {
+    "data/wiki/README.md": "---\nlicense: cc-by-sa-4.0\npretty_name: Short articles of Wikipedia\n---\n",
+    "data/wiki/a.jsonl": "{}\n", "data/wiki/b.jsonl": '{"a": 1}\n',
+}  # fmt: skip
+
+
+def test_adopt_takes_what_files_nearby_say(repo: Repo, custody: Commands) -> None:
+    repo.commit({**FOLDER, "data/pk/croissant.json": json.dumps(CROISSANT), "data/pk/rows.csv": ROWS})
+    said = custody.ok("adopt", "--yes")
+    assert "title (line 3) and licence (line 2) from data/wiki/README.md" in said
+    assert "add --source-url URL --publisher PUBLISHER data/wiki" in said
+    assert "add --retrieved YYYY-MM-DD data/pk/rows.csv" in said, "nobody knows when it was fetched"
+    card = (repo.path / "data/wiki/datacard.yaml").read_text()
+    assert card.startswith("# Owed: source. ")
+    assert "title: Short articles of Wikipedia\nlicense: CC-BY-SA-4.0\n" in card
+    assert "# Owed: source. " in (repo.path / "data/pk/rows.csv.datacard.yaml").read_text()
+    repo.commit(message="Adopt")
+    custody.ok("add", "--retrieved", "2021-02-03", "data/pk/rows.csv")
+    assert custody.card("data/pk/rows.csv.datacard.yaml")["source"]["retrieved"] == "2021-02-03"
+
+
+def test_a_card_that_lacks_something_is_completed_when_it_is_named(repo: Repo, custody: Commands) -> None:
+    repo.commit({"data/wiki/a.jsonl": "{}\n", "data/wiki/b.jsonl": '{"a": 1}\n'})
+    custody.ok("adopt", "--yes")
+    repo.commit(message="Adopt")
+    said = custody.ok("add", "data/wiki")
+    assert "data/wiki/datacard.yaml still lacks title, source.kind, source.publisher, license; run: " in said
+    assert "add --title TITLE --source-url URL --publisher PUBLISHER --license SPDX_ID data/wiki" in said
+    repo.stage(FOLDER)
+    assert "still lacks" not in custody.ok("add", "--reason", "Say more", "."), "it is not named"
+    said = custody.ok("add", "--reason", "Say more", "data/wiki")
+    assert "taken for data/wiki/datacard.yaml: title (line 3) and licence (line 2)" in said
+    assert "still lacks source.kind, source.publisher" in said
+    custody.ok("add", "--source-kind", "original", "--publisher", "Wikimedia", "data/wiki")
+    card = custody.card("data/wiki/datacard.yaml")
+    assert (card["title"], card["license"]) == ("Short articles of Wikipedia", "CC-BY-SA-4.0")
+    assert card["source"] == {"kind": "original", "publisher": "Wikimedia"}
+    assert (repo.path / "data/wiki/datacard.yaml").read_text().startswith("kind:")

@@ -202,7 +202,8 @@ def _papers(desk: Desk, paths: Sequence[str], answers: Answers, as_one: bool, on
         if card not in desk.changes:
             if op == "append":
                 refuse_edited(desk, card)
-            desk.update(card, answers if card in described else Answers(reason=answers.reason), op=op)
+            named = card in described
+            desk.update(card, answers if named else Answers(reason=answers.reason), op=op, complete=named)
     for dataset_id in lost:
         desk.gone(dataset_id, answers.reason)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ..core.case import Hook
-    from ..core.findings import Command, Finding
+    from ..core.findings import Finding
     from ..core.git import Git
     from ..core.report import Standpoint
     from ..scaffold.baseline import Plan
@@ -141,14 +141,16 @@ _SHOWN = 40
 
 
 def _told(plan: Plan, today: date, stand: Standpoint) -> str:
-    from ..core.report import plain
+    from ..core.report import plain, sentence
 
     lines = []
     if assets.POLICY in plan.files:
         lines.append(f"    {assets.POLICY}: level 1, and the audit log of datasets")
-    for found, dataset_id in plan.cards[:_SHOWN]:
+    for found, card in plan.cards[:_SHOWN]:
         covers = f"{len(found.files)} files" if found.is_folder else plain(found.path)
-        lines.append(f'    {plain(found.card)}: dataset "{dataset_id}", {covers}')
+        lines.append(f'    {plain(found.card)}: dataset "{card.id}", {covers}')
+        if card.taken is not None:
+            lines.append(f"        {sentence(card.taken)}")
     if len(plan.cards) > _SHOWN:
         lines.append(f"    ... and {len(plan.cards) - _SHOWN} more cards")
     if plan.entries:
@@ -187,6 +189,8 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _owed(plan: Plan, today: date, stand: Standpoint) -> str:
     from ..core.report import command_line, plain, sentence
+    from ..datasets.cards import fields_of, owed
+    from .answers import slots_of
 
     lines = [f"Owed until {today + timedelta(days=DAYS)}:"]
     made = {found.card: found.path for found, _ in plan.cards}
@@ -199,16 +203,8 @@ def _owed(plan: Plan, today: date, stand: Standpoint) -> str:
         lines.append(f"    {plain(first.path)}: {first.rule.name}: {said}")
         fix = first.fix
         if first.rule.name == "invalid-data-card" and first.path in made:
-            words: Command = (
-                "--title",
-                Slot("TITLE"),
-                "--source-url",
-                Slot("URL"),
-                "--publisher",
-                Slot("PUBLISHER"),
-            )
-            known = b"\nlicense: " in plan.files[first.path]
-            words += () if known else ("--license", Slot("SPDX_ID"))
+            lacking = owed(fields_of(plan.files[first.path]))
+            words = (word for field in lacking for word in slots_of(field))
             fix = ((CUSTODY, "add", *words, RepoPath(made[first.path])),)
         lines += [f"        fix  {command_line(command, stand)}" for command in fix]
     return "".join(line + "\n" for line in lines)

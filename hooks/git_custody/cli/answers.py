@@ -7,21 +7,30 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.findings import CUSTODY, CannotJudge, RepoPath, Slot
 from ..core.report import plain, sentence
+from ..datasets.wrong_answers import wrong_date, wrong_license, wrong_text, wrong_url
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from collections.abc import Callable, Sequence
     from datetime import date
+    from typing import Protocol
 
     from ..core.findings import Command
     from ..core.policy import Policy
+
+    class Ask(Protocol):
+        """A way to get an answer: `Asker.answer`, or `Asker.answer_or_leave`."""
+
+        def __call__(
+            self, option: str, question: str, default: str | None, wrong: Callable[[str], str | None], /
+        ) -> str:
+            """The answer."""
+
 
 SOURCE_KINDS = (
     "original", "public-download", "licensed-third-party", "other-third-party", "scraped", "user-data",
     "synthetic", "derived", "internal",
 )  # fmt: skip
-# From where a file could be fetched again: these need to say where and when.
-FETCHED = ("public-download", "scraped")
 # Four bytes for each character that an audit entry takes, and room for line ends.
 _REASON_AT_MOST = 20_000
 _SLOTS = {
@@ -116,53 +125,6 @@ def reason_of(given: Namespace) -> str | None:
 # ---------------------------------------------------------------------- what is wrong with an answer
 
 
-def wrong_text(text: str, names: Sequence[str] = ()) -> str | None:
-    """Why a text says nothing, or None."""
-    from ..datasets.hollow import hollow
-
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return "is not valid Unicode text"
-    return hollow(text, file_names=names)
-
-
-def wrong_license(text: str, policy: Policy) -> str | None:
-    """Why a licence cannot stand on a card, or None."""
-    from ..datasets.licenses import check_license
-
-    verdict = check_license(text, policy.licenses_allow, policy.licenses_deny, policy.licenses_review)
-    if verdict.status in ("ok", "review"):
-        return None
-    near = verdict.suggestion
-    return verdict.message + (f'; did you mean "{near}"?' if near and near not in verdict.message else "")
-
-
-def wrong_url(text: str) -> str | None:
-    """Why a text is no address, or None."""
-    from ..core.value_formats import is_uri
-
-    return None if is_uri(text) else "is not a whole address, such as https://example.org/data.csv"
-
-
-def wrong_languages(text: str) -> str | None:
-    """Why words are no languages, or None."""
-    from ..datasets.codes import language_fault
-
-    return next((fault for word in text.split() if (fault := language_fault(word)) is not None), None)
-
-
-def wrong_date(text: str, today: date) -> str | None:
-    """Why a text is no day on which something can have been fetched, or None."""
-    from datetime import date, timedelta
-
-    from ..core.value_formats import is_date
-
-    if not is_date(text):
-        return "is not a day that exists, written like 2026-11-22"
-    return "lies in the future" if date.fromisoformat(text) > today + timedelta(days=1) else None
-
-
 def checked(answers: Answers, policy: Policy, today: date) -> Answers:
     """The answers, held against the rules. Raises `CannotJudge` for one that cannot be right."""
     from ..datasets.survey import is_id
@@ -188,6 +150,13 @@ def checked(answers: Answers, policy: Policy, today: date) -> Answers:
 # ---------------------------------------------------------------------- asking
 
 
+def slots_of(field: str) -> tuple[str | Slot, ...]:
+    """The option that answers a field of a card, with a slot for the answer."""
+    # An address says how it was obtained, too.
+    option = {"source.kind": "source-url", "source.url": "source-url"}.get(field, field.rpartition(".")[2])
+    return f"--{option}", Slot(_SLOTS.get(option, "YYYY-MM-DD"))
+
+
 class Asker:
     """Asks on a terminal; without one it notes what is missing, and `demand` says so all at once."""
 
@@ -207,6 +176,15 @@ class Asker:
             if fault is None:
                 return text
             self._say(f"that {fault}" if fault.startswith(("is ", "only ", "lies ")) else fault)
+
+    def answer_or_leave(
+        self, option: str, question: str, default: str | None, wrong: Callable[[str], str | None]
+    ) -> str:
+        """Like `answer`, and "" where nobody can be asked, or somebody leaves it open."""
+        if not self.interactive:
+            return default or ""
+        question = question if default else f"{question}, or nothing to leave it open"
+        return self.answer(option, question, default, lambda text: wrong(text) if text else None)
 
     def agrees(self, question: str) -> bool:
         """Whether the answer to a yes-or-no question is yes, which it is unless no is said."""

@@ -124,7 +124,7 @@ def _add(desk: Desk, given: Namespace) -> int:
 
 
 def _wrong(text: str) -> str | None:
-    from .answers import wrong_text
+    from ..datasets.wrong_answers import wrong_text
 
     return wrong_text(text)
 

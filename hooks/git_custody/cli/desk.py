@@ -12,10 +12,12 @@ from ..core.report import plain
 from ..datasets import cards as card_texts
 from ..datasets import survey as surveys
 from ..datasets.audit_log import heads, read_log
+from ..datasets.cards import FETCHED
+from ..datasets.metadata.known_facts import KnownFacts
 from ..datasets.weak_names import locked
-from .answers import FETCHED, Answers, wrong_date, wrong_languages, wrong_license, wrong_text, wrong_url
+from ..datasets.wrong_answers import wrong_date, wrong_languages, wrong_license, wrong_text, wrong_url
+from .answers import SOURCE_KINDS, Answers, slots_of
 from .bench import Change, opened, report
-from .known_facts import KnownFacts
 from .ledger import AUDIT_HOOK, Ledger
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..core.digests import Digest
     from ..datasets.survey import Dataset
     from ..datasets.weak_names import Measured
+    from .answers import Ask
 
 __all__ = ["AUDIT_HOOK", "Change", "Desk", "opened", "report"]
 
@@ -116,63 +119,81 @@ class Desk(Ledger):
         if answers.id is not None and answers.id in self._ids():
             raise CannotJudge(f'the id "{answers.id}" is that of another dataset; choose another one', card)
         self.taken.add(dataset_id)
-        names = [file.rpartition("/")[2] for file in files] if not is_folder else [path.rpartition("/")[2]]
-        shown = plain(path or ".")
+        names = found.names
         known = KnownFacts(self.case, found)
         title = answers.title
         if title is None:
-            offered = known.offer("title", lambda text: wrong_text(text, names))
-            title = self.asker.answer("title", f"title of {shown}", offered, lambda text: wrong_text(text, names))
-            known.used("title", title)
+            title = self._title(found, known, self.asker.answer)
         elif (fault := wrong_text(title, names)) is not None:
             raise CannotJudge(f"--title {fault}; nothing was changed")
         source = self._source(answers, known)
-        policy = self.case.policy
-        spdx = answers.license
-        if spdx is None:
-            offered = known.offer("license", lambda text: wrong_license(text, policy))
-            spdx = self.asker.answer(
-                "license",
-                "licence, as an SPDX id",
-                offered or policy.default_license,
-                lambda text: wrong_license(text, policy),
-            )
-            known.used("license", spdx)
+        spdx = answers.license or self._license(known, self.asker.answer)
         languages = known.take("language", wrong_languages)
         text = card_texts.render_card(
             id=dataset_id, title=title, source=source, license=spdx, digest=digest,
-            bytes=measured.bytes,
+            bytes=measured.bytes, md5=measured.md5,
             media_type=None if is_folder else card_texts.media_type(path.removesuffix(".dvc")),
             description=known.take("description", lambda text: wrong_text(text, names)),
             language=tuple(dict.fromkeys(languages.split())) if languages else (),
         )  # fmt: skip
-        if measured.md5 is not None:
-            text = card_texts.with_content(text, digest, measured.bytes, None, measured.md5)
-        if (told := known.told()) is not None:
-            self.notes.append(f"taken for {card}: {told}; options of git custody card update change it")
+        self._tell_taken(card, known)
         self.changes[card] = Change(card, text, f"card made, id {dataset_id}")
         self.concerned += [card, path]
         self.record(dataset_id, path or ".", digest, answers.reason, at_head=lambda: self.state_in_head(found))
 
+    def _tell_taken(self, card: str, known: KnownFacts) -> None:
+        if (told := known.told()) is not None:
+            self.notes.append(f"taken for {card}: {told}; options of git custody card update change it")
+
+    def _title(self, found: Dataset, known: KnownFacts, ask: Ask) -> str:
+        def wrong(text: str) -> str | None:
+            return wrong_text(text, found.names)
+
+        title = ask("title", f"title of {plain(found.path or '.')}", known.offer("title", wrong), wrong)
+        known.used("title", title)
+        return title
+
+    def _license(self, known: KnownFacts, ask: Ask) -> str:
+        policy = self.case.policy
+
+        def wrong(text: str) -> str | None:
+            return wrong_license(text, policy)
+
+        offered = known.offer("license", wrong) or policy.default_license
+        spdx = ask("license", "licence, as an SPDX id", offered, wrong)
+        known.used("license", spdx)
+        return spdx
+
+    def _publisher(self, known: KnownFacts, ask: Ask) -> str:
+        offered = known.offer("publisher", wrong_text) or self.case.policy.default_publisher
+        publisher = ask("publisher", "who published or made it", offered, wrong_text)
+        known.used("publisher", publisher)
+        return publisher
+
+    def _origin(self, kind: str | None, known: KnownFacts, ask: Ask) -> tuple[str, str]:
+        """The address that the data are from, "" where there is none, and how they were obtained."""
+        offered = known.offer("url", wrong_url)
+        if kind is None:
+            kinds = ", ".join(SOURCE_KINDS)
+            kind = ask(
+                "source-url", f"where it was fetched from (URL), or how it was obtained ({kinds})", offered,
+                lambda text: None if text in SOURCE_KINDS else wrong_url(text),
+            )  # fmt: skip
+            if kind and kind not in SOURCE_KINDS:
+                known.used("url", kind)
+                return kind, "public-download"
+        if kind not in FETCHED:
+            return "", kind
+        url = ask("source-url", "where it was fetched from (URL)", offered, wrong_url)
+        known.used("url", url)
+        return url, kind
+
     def _source(self, answers: Answers, known: KnownFacts) -> card_texts.Source:
         url, kind = answers.source_url, answers.source_kind
-        if url is None and (kind is None or kind in FETCHED):
-            said = self.asker.answer(
-                "source-url", 'where it was fetched from (URL), or "original"', known.offer("url", wrong_url),
-                lambda text: None if text == "original" and kind is None else wrong_url(text),
-            )  # fmt: skip
-            if said == "original" and kind is None:
-                kind = "original"
-            else:
-                url, kind = said, kind or "public-download"
-            known.used("url", said)
-        publisher = answers.publisher
-        if publisher is None:
-            offered = known.offer("publisher", wrong_text)
-            publisher = self.asker.answer(
-                "publisher", "who published or made it", offered or self.case.policy.default_publisher, wrong_text
-            )
-            known.used("publisher", publisher)
+        if url is None:
+            address, kind = self._origin(kind, known, self.asker.answer)
+            url = address or None
+        publisher = answers.publisher or self._publisher(known, self.asker.answer)
         if url is None:
             return card_texts.Source(kind or "public-download", publisher, None, answers.retrieved)
         today = self.case.today
@@ -182,9 +203,12 @@ class Desk(Ledger):
         )  # fmt: skip
 
     def update(
-        self, card: str, answers: Answers, *, log: bool = True, op: str | None = None, keep_id: bool = True
-    ) -> None:
-        """Make a card fit its dataset, with the fields that were given, and record what its log lacks."""
+        self, card: str, answers: Answers, *, log: bool = True, op: str | None = None, keep_id: bool = True,
+        complete: bool = False,
+    ) -> None:  # fmt: skip
+        """Make a card fit its dataset, with the fields that were given, and record what its log lacks. `complete`: find
+        out nearby, or ask for, what the card lacks.
+        """
         self.refuse_unmerged(card)
         found = surveys.dataset(self.case, card)
         entry = self.case.after[card]
@@ -200,11 +224,11 @@ class Desk(Ledger):
         if text is None:
             raise CannotJudge("git does not have its content here; fetch it first", card)
         if measured is not None:
-            self._card(found, text, measured, answers, None, log=log, op=op, keep_id=keep_id)
+            self._card(found, text, measured, answers, None, log=log, op=op, keep_id=keep_id, complete=complete)
 
     def _card(
         self, found: Dataset, text: bytes, measured: Measured, answers: Answers, told: str | None, *,
-        log: bool = True, op: str | None = None, keep_id: bool = True,
+        log: bool = True, op: str | None = None, keep_id: bool = True, complete: bool = False,
     ) -> None:  # fmt: skip
         card = found.card
         try:
@@ -220,11 +244,12 @@ class Desk(Ledger):
                 change = self.command(CUSTODY, "card", "update", "--id", answers.id or "", RepoPath(card))
                 raise CannotJudge(f'this dataset has the id "{data.get("id")}"; to change it: {change}')
             edited = card_texts.with_fields(text, fields) if fields else text
+            edited = self._completed(found, edited) if complete else edited
             content = data.get("content")
             known = isinstance(content, dict) and "media_type" in content
             media = None if known or found.is_folder else card_texts.media_type(found.path.removesuffix(".dvc"))
             edited = card_texts.with_content(edited, measured.digest, measured.bytes, media, measured.md5)
-            edited = card_texts.without_owed_line(edited)
+            edited = card_texts.with_owed_line_mended(edited)
             dataset_id = card_texts.fields_of(edited).get("id")
         except CannotJudge as error:
             raise CannotJudge(error.message, card, error.line) from None
@@ -238,6 +263,34 @@ class Desk(Ledger):
                 dataset_id, found.path or ".", measured.digest, answers.reason, op=op,
                 at_head=lambda: self.state_in_head(found, dataset_id),
             )  # fmt: skip
+
+    def _completed(self, found: Dataset, text: bytes) -> bytes:
+        """The card with what it lacks, as far as files nearby tell it or somebody on a terminal does."""
+        data = card_texts.fields_of(text)
+        owed, source = card_texts.owed(data), data.get("source", {})
+        if not owed or not isinstance(source, dict):
+            return text
+        known, ask = KnownFacts(self.case, found), self.asker.answer_or_leave
+        fields = {"title": self._title(found, known, ask)} if "title" in owed else {}
+        kind, url = source.get("kind"), source.get("url")
+        if not kind and url:
+            kind = fields["source.kind"] = "public-download"
+        elif "source.kind" in owed or "source.url" in owed:
+            url, kind = self._origin(kind, known, ask)
+            fields |= {"source.kind": kind, "source.url": url}
+        if kind in FETCHED and url and not source.get("retrieved"):
+            fields["source.retrieved"] = self.case.today.isoformat()
+        if "source.publisher" in owed:
+            fields["source.publisher"] = self._publisher(known, ask)
+        if "license" in owed:
+            fields["license"] = self._license(known, ask)
+        text = card_texts.with_fields(text, {field: value for field, value in fields.items() if value})
+        self._tell_taken(found.card, known)
+        if left := card_texts.owed(card_texts.fields_of(text)):
+            give = (word for field in left for word in slots_of(field))
+            line = self.command(CUSTODY, "add", *give, RepoPath(found.shown_path))
+            self.notes.append(f"{found.card} still lacks {', '.join(left)}; run: {line}")
+        return text
 
     def _sharing(self, dataset_id: str) -> list[str]:
         """The cards with this id: more than one after a dataset was copied with its card."""

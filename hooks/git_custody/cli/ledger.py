@@ -12,7 +12,7 @@ from ..datasets import survey as surveys
 from ..datasets.audit_entries import Actor, EntryError, Tool, digest_from, entry_id, entry_path, parse, render
 from ..datasets.audit_log import Log, State, heads, read_log
 from ..datasets.audit_plan import complete, entries_of, plan_recording, repair_plan
-from .answers import wrong_text
+from ..datasets.wrong_answers import wrong_text
 from .bench import Bench, Change
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..datasets import cards as card_texts
 from ..datasets import survey as surveys
+from ..datasets.wrong_answers import wrong_text
 from . import parser
-from .answers import wrong_text
 from .bench import Change, opened, report
 from .card import cards_of
 from .desk import Desk

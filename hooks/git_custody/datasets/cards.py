@@ -51,13 +51,18 @@ _PLAIN = re.compile(r"[A-Za-z](?:[A-Za-z0-9_./+()-]| (?=[A-Za-z0-9(]))*\Z")
 _ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?\r?\n?\Z", re.DOTALL)
 _ID_LENGTH = 40
+# From where a file could be fetched again: these need to say where and when.
+FETCHED = ("public-download", "scraped")
+_OWED = re.compile(
+    rb"# Owed: (?:title|source|license)(?:, (?:source|license))*\. Write them here, or `git custody add`\.\n"
+)
 
 
 class Source(NamedTuple):
     """Where data come from, field by field as in a card; None is left out."""
 
-    kind: str
-    publisher: str
+    kind: str | None
+    publisher: str | None
     url: str | None = None
     retrieved: str | None = None
     version: str | None = None
@@ -101,17 +106,21 @@ def _slug(text: str) -> str:
 def render_card(
     *,
     id: str,
-    title: str,
+    title: str | None,
     source: Source,
-    license: str,
+    license: str | None,
     digest: Mapping[str, str],
     bytes: int,
     media_type: str | None,
+    md5: str | None = None,
     description: str | None = None,
     language: Sequence[str] = (),
 ) -> bytes:
-    """A new card, fields in the order of the skeleton. Raises `CannotJudge` for text that is not Unicode."""
-    origin = {
+    """A new card, fields in the order of the skeleton; None is left out.
+
+    Raises `CannotJudge` for text that is not Unicode.
+    """
+    said = {
         "kind": source.kind,
         "url": source.url,
         "retrieved": source.retrieved,
@@ -119,23 +128,28 @@ def render_card(
         "version": source.version,
         "published": source.published,
     }
-    origin = {key: value for key, value in origin.items() if value is not None}
+    origin = {key: value for key, value in said.items() if value is not None}
     more: dict[str, Any] = {}
-    lines = ["kind: data-card", "version: 1", f"id: {_scalar(id)}", f"title: {_scalar(title)}"]
+    lines = ["kind: data-card", "version: 1", f"id: {_scalar(id)}"]
+    if title is not None:
+        more["title"] = title
+        lines.append(f"title: {_scalar(title)}")
     if description is not None:
         more["description"] = description
         lines.append(f"description: {_scalar(description)}")
     if language:
         more["language"] = list(language)
         lines.append(f"language: [{', '.join(map(_scalar, language))}]")
-    lines.append("source:")
-    lines += [f"  {key}: {_scalar(value)}" for key, value in origin.items() if value is not None]
-    lines += [f"license: {_scalar(license)}", *_content_lines(digest, bytes, media_type)]
+    if origin:
+        more["source"] = origin
+        lines += ["source:", *(f"  {key}: {_scalar(value)}" for key, value in origin.items())]
+    if license is not None:
+        more["license"] = license
+        lines.append(f"license: {_scalar(license)}")
+    lines += _content_lines(digest, bytes, media_type, md5)
     card = "".join(line + "\n" for line in lines).encode("utf-8")
-    wanted = {
-        "kind": "data-card", "version": 1, "id": id, "title": title, **more, "source": origin, "license": license,
-        "content": _content(digest, bytes, media_type),
-    }  # fmt: skip
+    content = _content(digest, bytes, media_type, md5)
+    wanted = {"kind": "data-card", "version": 1, "id": id, **more, "content": content}
     _demand(card, wanted)
     return card
 
@@ -172,17 +186,34 @@ def _hexadecimal(digits: str) -> str:
     return digits if re.search("[a-f]", digits) and not re.match(r"[0-9]+e[0-9]+\Z", digits) else f'"{digits}"'
 
 
-def owed_line(*, license: bool) -> bytes:
-    """The comment with which a card begins that nobody has described yet; `license`: that is owed as well."""
-    return f"# Owed: title, source{', license' if license else ''}. Write them here, or `git custody add`.\n".encode()
+def owed(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """What only people or other files can say and a card lacks, in the words of `with_fields`."""
+    source = data.get("source")
+    origin = source if isinstance(source, dict) else {}
+    wanted = ["kind", "publisher", *(("url", "retrieved") if origin.get("kind") in FETCHED else ())]
+    return (
+        *(() if data.get("title") else ("title",)),
+        *(f"source.{name}" for name in wanted if not origin.get(name)),
+        *(() if data.get("license") else ("license",)),
+    )
 
 
-def without_owed_line(card: bytes) -> bytes:
-    """The card without that comment, once nothing is owed any more."""
-    for line in (owed_line(license=True), owed_line(license=False)):
-        if card.startswith(line) and not load(card, "data-card").problems:
-            return card[len(line) :]
-    return card
+def with_owed_line(card: bytes) -> bytes:
+    """The card with the comment at its top that says what is owed, where something is."""
+    names = list(dict.fromkeys(field.partition(".")[0] for field in owed(fields_of(card))))
+    line = f"# Owed: {', '.join(names)}. Write them here, or `git custody add`.\n" if names else ""
+    return line.encode("ascii") + card
+
+
+def with_owed_line_mended(card: bytes) -> bytes:
+    """The card with that comment as it is now, or without it once nothing is owed any more."""
+    found = _OWED.match(card)
+    if found is None:
+        return card
+    rest = card[found.end() :]
+    if not load(card, "data-card").problems:
+        return rest
+    return with_owed_line(rest) if owed(fields_of(rest)) else card
 
 
 # ---------------------------------------------------------------------- edits

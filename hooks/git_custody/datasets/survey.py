@@ -45,6 +45,12 @@ class Dataset(NamedTuple):
         return found if isinstance(found, str) and is_id(found) else None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The bare names of its files, or of its folder: none of them is a title."""
+        paths = (self.path,) if self.is_folder else tuple(self.files)
+        return tuple(path.rpartition("/")[2] for path in paths)
+
+    @property
     def shown_path(self) -> str:
         """The path for findings: that of the asset, of the card for the root folder."""
         return self.path or self.card

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ..core.git import Git
     from ..core.report import Report
     from ..datasets.audit_entries import Actor
+    from ..datasets.survey import Dataset
+    from ..datasets.weak_names import Measured
     from .adoption import Group
 
 DAYS = 180
@@ -34,15 +36,23 @@ class Debt(NamedTuple):
     findings: tuple[Finding, ...]
 
 
+class NewCard(NamedTuple):
+    """A card to be written: the id of its dataset, its text, and in words what was taken from where."""
+
+    id: str
+    text: bytes
+    taken: str | None
+
+
 class Plan(NamedTuple):
     """What adopting comes to.
 
-    `files` are to be written, `cards` are those among them with their dataset ids, `entries` is the number of
+    `files` are to be written, `cards` are those among them, `entries` is the number of
     datasets that get their first audit entry, `after` what `git custody check --all` then says.
     """
 
     files: dict[str, bytes]
-    cards: tuple[tuple[Group, str], ...]
+    cards: tuple[tuple[Group, NewCard], ...]
     entries: int
     debts: tuple[Debt, ...]
     after: Report
@@ -66,8 +76,8 @@ def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
                 sandbox.put_all(files)
             case = open_whole(sandbox, cache, hooks)
             groups = group(survey(case).undocumented, case.after)
-            made = [(found, *card) for found, card in _cards(case, groups) if card is not None]
-            sandbox.put_all({found.card: text for found, _, text in made})
+            made = [(found, card) for found, card in _cards(case, groups) if card is not None]
+            sandbox.put_all({found.card: card.text for found, card in made})
             entries = dict(_entries(open_whole(sandbox, cache, hooks), actor))
             sandbox.put_all(entries)
         finally:
@@ -81,15 +91,14 @@ def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
                 break
             sandbox.put_all(new)
             waivers.update(new)
-    files.update({found.card: text for found, _, text in made})
-    cards = tuple((found, dataset_id) for found, dataset_id, _ in made)
-    return Plan({**files, **entries, **waivers}, cards, len(entries), tuple(debts), report)
+    files.update({found.card: card.text for found, card in made})
+    return Plan({**files, **entries, **waivers}, tuple(made), len(entries), tuple(debts), report)
 
 
-def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[str, bytes] | None]]:
-    """For each group its dataset id and the text of its card; None for what cannot have one."""
+def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, NewCard | None]]:
+    """For each group its card; None for what cannot have one."""
     from ..datasets import survey as surveys
-    from ..datasets.cards import media_type, owed_line, propose_id, with_content, with_fields
+    from ..datasets.cards import propose_id
     from ..datasets.survey import ids_of_all_cards
 
     taken = set(ids_of_all_cards(case).values())
@@ -110,11 +119,36 @@ def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, tuple[s
             continue
         dataset_id = propose_id(found.path, taken)
         taken.add(dataset_id)
-        usual = case.policy.default_license
-        text = owed_line(license=not usual) + f"kind: data-card\nversion: 1\nid: {dataset_id}\n".encode("ascii")
-        text = with_fields(text, {"license": usual}) if usual else text
-        media = None if found.is_folder else media_type(found.path.removesuffix(".dvc"))
-        yield found, (dataset_id, with_content(text, measured.digest, measured.bytes, media, measured.md5))
+        yield found, NewCard(dataset_id, *_card(case, dataset, dataset_id, measured))
+
+
+def _card(case: Case, dataset: Dataset, dataset_id: str, measured: Measured) -> tuple[bytes, str | None]:
+    """The text of a card with what files nearby say of its dataset, and what was taken from where."""
+    from ..datasets.cards import Source, media_type, render_card, with_owed_line
+    from ..datasets.metadata.known_facts import KnownFacts
+    from ..datasets.wrong_answers import wrong_date, wrong_languages, wrong_license, wrong_text, wrong_url
+
+    def hollow(text: str) -> str | None:
+        return wrong_text(text, dataset.names)
+
+    known = KnownFacts(case, dataset)
+    url = known.take("url", wrong_url)
+    # Nobody knows on which day it was fetched.
+    source = Source("public-download" if url else None, known.take("publisher", wrong_text), url)
+    if url:
+        source = source._replace(
+            version=known.take("version"), published=known.take("published", lambda text: wrong_date(text, case.today))
+        )
+    languages = known.take("language", wrong_languages)
+    text = render_card(
+        id=dataset_id, title=known.take("title", hollow), source=source,
+        license=known.take("license", lambda text: wrong_license(text, case.policy)) or case.policy.default_license,
+        digest=measured.digest, bytes=measured.bytes, md5=measured.md5,
+        media_type=None if dataset.is_folder else media_type(dataset.path.removesuffix(".dvc")),
+        description=known.take("description", hollow),
+        language=tuple(dict.fromkeys(languages.split())) if languages else (),
+    )  # fmt: skip
+    return with_owed_line(text), known.told()
 
 
 def _entries(case: Case, actor: Actor) -> Iterator[tuple[str, bytes]]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..core.case import Case
-    from ..datasets.metadata.facts import Fact, Name
-    from ..datasets.survey import Dataset
+    from ...core.case import Case
+    from ..survey import Dataset
+    from .facts import Fact, Name
 
 _WORDS: dict[Name, str] = {
     "title": "title", "description": "description", "license": "licence", "url": "address", "publisher": "publisher",
@@ -21,7 +21,7 @@ class KnownFacts:
     """What is known of one dataset, and what of it was used."""
 
     def __init__(self, case: Case, dataset: Dataset) -> None:
-        from ..datasets.metadata.nearby import stated
+        from .nearby import stated
 
         self._all = stated(case, dataset)
         self._offered: dict[Name, Fact] = {}
