@@ -351,3 +351,30 @@ def test_an_entry_of_megabytes_is_said_to_be_too_large(logged: Repo) -> None:
     found = logged.check().report["findings"]
     assert [f["rule"] for f in found] == ["audit-entry-altered"]
     assert "larger than" in found[0]["message"]
+
+
+def test_a_card_that_is_deleted_while_its_data_stay_is_brought_back(logged: Repo) -> None:
+    card = "data/rows.csv.datacard.yaml"
+    logged.git("rm", "-q", card)
+    verdict = logged.check()
+    fixes = {finding["rule"]: finding["fix"] for finding in verdict.report["findings"]}
+    assert fixes == {rule: [f"git restore --staged --worktree -- {card}"] for rule in fixes}
+    assert "missing-data-card" in fixes
+    for verb in ("add", "repair"):
+        words = ("rows",) if verb == "add" else ()
+        refused = logged.custody("audit", verb, "--reason", "gone", *words)
+        assert refused.code == 2
+        assert "still here, so they are not recorded as deleted; bring its card back: git restore" in refused.err
+    logged.commit()
+    verdict = logged.check("--range", "base...HEAD")
+    assert "audit add" not in verdict.out
+    assert "git restore" not in verdict.out
+    logged.git("restore", "--source=base", "--staged", "--worktree", "--", card)
+    assert logged.check().passes
+
+
+def test_what_the_policy_no_longer_counts_can_be_recorded_as_gone(logged: Repo) -> None:
+    logged.git("rm", "-q", "data/rows.csv.datacard.yaml")
+    logged.stage({".custody/policy.yaml": POLICY + "datasets: {exclude: [data/rows.csv]}\n"})
+    assert logged.custody("audit", "add", "--reason", "no training data any more", "rows").code == 0
+    assert logged.check().code == 0

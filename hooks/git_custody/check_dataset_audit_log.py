@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .check_dataset_card import add_again, add_new, is_new_id, keeper_of, new_id
+from .check_dataset_card import add_again, add_new, is_new_id, keeper_of, new_id, restore
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
@@ -260,6 +260,11 @@ def _finding(
         )
     if rule is DIVERGED:
         fix = (CUSTODY, "audit", "merge", "--reason", Slot("REASON"), RepoPath(path))
+    elif dataset is None and (bare := _left_bare(case, dataset_id)) is not None:
+        card = surveys.removed_card(case, bare)
+        fix = restore(card) if card is not None else add_new(
+            case, bare, None, "--id", dataset_id, "--reason", Slot("REASON")
+        )  # fmt: skip
     elif dataset is None:
         fix = (CUSTODY, "audit", "add", "--reason", Slot("REASON"), dataset_id)
     else:
@@ -274,6 +279,15 @@ def _finding(
         subject=actual or "absent",
         unless=("pickle-weights",),
     )
+
+
+def _left_bare(case: Case, dataset_id: str) -> str | None:
+    """The data of a dataset without a card, where its log ends."""
+    from .datasets.audit_log import heads, read_log
+
+    log = read_log(dataset_id, _bytes(case, _logs(case.after).get(dataset_id, {})))
+    found = (surveys.left_bare(case, log.entries[head].path) for head in heads(log))
+    return next((path for path in found if path is not None), None)
 
 
 def _left_behind(

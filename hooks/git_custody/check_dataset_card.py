@@ -45,6 +45,7 @@ from .core.git import SYMLINK
 from .datasets import card_rules, lineage_rules, load_rules, regulation, source_rules
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
+from .datasets.moved_and_edited import move_command, moved_and_edited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -141,8 +142,12 @@ def check(case: Case) -> Iterator[Said]:
     found = surveys.survey(case)
     moved = surveys.moved(case, found)
     folders = surveys.together(case, found)
+    edited = moved_and_edited(case, found)
     for path in found.undocumented:
+        card = surveys.removed_card(case, path) if path not in moved.values() else None
         fix = add_again(case, path) if path in moved.values() else add_new(case, path, folders.get(path))
+        fix = restore(card) if card is not None else fix
+        fix = move_command(case, *edited) if edited is not None and edited[1] == path else fix
         misnamed = surveys.misnamed_card(found, path)
         better = ((INVALID.name, misnamed),) if misnamed else ()
         # No card can speak of such a name, so that nothing but a rename helps.
@@ -156,7 +161,7 @@ def check(case: Case) -> Iterator[Said]:
     if len(found.datasets) > 1:  # git is asked once, not once for each
         case.sizes(entry for dataset in found.datasets for entry in dataset.files.values() if entry.is_file)
     for dataset in found.datasets:
-        yield from _card(case, dataset, moved.get(dataset.card))
+        yield from _card(case, dataset, moved.get(dataset.card), edited)
         yield from source_rules.check(case, dataset)
         yield from regulation.check(case, dataset)
     yield from _duplicates(case, found.datasets)
@@ -187,6 +192,11 @@ def add_new(case: Case, path: str, folder: str | None = None, *extra: str | Slot
     return (*words, *extra, RepoPath(folder or path))
 
 
+def restore(card: str) -> Command:
+    """The command that brings a card back as HEAD has it."""
+    return ("git", "restore", "--staged", "--worktree", "--", RepoPath(card))
+
+
 def add_again(case: Case, path: str) -> Command:
     """The command that records an edit."""
     audited = case.policy.level == 3 or "check-dataset-audit-log" in case.policy.also
@@ -196,7 +206,7 @@ def add_again(case: Case, path: str) -> Command:
 # ---------------------------------------------------------------------- one card
 
 
-def _card(case: Case, dataset: Dataset, moved_to: str | None) -> Iterator[Said]:
+def _card(case: Case, dataset: Dataset, moved_to: str | None, edited: tuple[str, str] | None) -> Iterator[Said]:
     entry = case.after[dataset.card]
     if not dataset.files:
         said = f"this card speaks of {dataset.path or 'the root folder'}, which is not tracked"
@@ -204,6 +214,9 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None) -> Iterator[Said]:
             # Adding the file at its new place takes the card along.
             fix: tuple[Command, ...] = (add_again(case, moved_to),)
             yield Finding(ORPHAN, dataset.card, f"{said}: it is now {moved_to}", fix=fix)
+        elif edited is not None and edited[0] == dataset.path and not dataset.is_folder:
+            fix = (move_command(case, *edited),)
+            yield Finding(ORPHAN, dataset.card, f"{said}: it seems to be {edited[1]} now, and edited", fix=fix)
         elif (there := surveys.renamed(case, dataset)) is not None:
             fix = (("git", "mv", RepoPath(dataset.card), RepoPath(assets.sidecar(there))), add_again(case, there))
             yield Finding(ORPHAN, dataset.card, f"{said}: it is now {there}", fix=fix)

@@ -92,9 +92,23 @@ def _record(desk: Desk, dataset_id: str, answers: Answers, *, op: str | None = N
     """Make card and log of a dataset lead to what is staged."""
     card = _card(desk, dataset_id)
     if card is None:
+        _refuse_present(desk, dataset_id)
         desk.deleted(dataset_id, answers.reason)
     else:
         desk.update(card, answers, op=op)
+
+
+def _refuse_present(desk: Desk, dataset_id: str) -> None:
+    """A dataset is not recorded as deleted while its data are there, and lack only their card."""
+    last = desk.last_path(dataset_id)
+    bare = surveys.left_bare(desk.case, last) if last is not None else None
+    if bare is None:
+        return
+    from ..check_dataset_card import restore
+
+    card = surveys.removed_card(desk.case, bare)
+    way = f"bring its card back: {desk.command(*restore(card))}" if card is not None else "give it a card again"
+    raise CannotJudge(f"the data of {dataset_id} are still here, so they are not recorded as deleted; {way}", bare)
 
 
 def _card(desk: Desk, dataset_id: str) -> str | None:
@@ -246,6 +260,8 @@ def _mend(desk: Desk, ids: Sequence[str], reason: str | None) -> None:
             desk.refuse_undecided(dataset_id)
             if card is not None:
                 desk.remove_card(card)
+            else:
+                _refuse_present(desk, dataset_id)
             last = desk.last_path(dataset_id) or "."
             desk.record(
                 dataset_id, last, None, reason, whole_history=True,

@@ -220,6 +220,28 @@ def _undocumented(case: Case, paths: list[str]) -> Iterator[str]:
         yield from (p for p in large if sizes.get(case.after[p].oid, assets.SIZE_FLOOR) >= assets.SIZE_FLOOR)
 
 
+def removed_card(case: Case, path: str) -> str | None:
+    """The card that spoke of a path until the change took it away, where HEAD still has it; None in a range."""
+    if case.in_range:
+        return None
+    cards = (assets.sidecar(path), *assets.folder_cards(path))
+    gone = (card for card in cards if card in case.changed and case.changed[card].after is None)
+    return next((card for card in gone if card in case.before and case.before[card].is_file), None)
+
+
+def left_bare(case: Case, path: str) -> str | None:
+    """The file that lies where a dataset was, or one below it that counts as data, if no card speaks of it and the
+    policy does not exclude it: the dataset is still there.
+    """
+    policy = case.policy
+    if path in case.after:
+        here = [] if policy.datasets.excluded(path) else [path]
+    else:
+        below = assets.files_under("" if path == "." else path, case.after)
+        here = [file for file in below if "dataset" in (assets.classify(file, policy.datasets, policy.models) or "")]
+    return next((file for file in here if not assets.cards_over(file, case.after)), None)
+
+
 def dataset(case: Case, card: str) -> Dataset:
     """The dataset that a card in the judged state speaks of."""
     name = assets.card_name(card)
