@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 
-from commands import TOLD, Commands
+from commands import LOGGED, TOLD, Commands
 from conftest import ROWS, Repo, documented
 from git_custody.core.metadata import load
 from git_custody.datasets.exports import croissant, cyclonedx, data_package, huggingface, spdx
@@ -161,6 +161,23 @@ def test_a_folder_is_exported_file_by_file(repo: Repo, custody: Commands) -> Non
     assert custody("card", "export", "data/d", "--to", "datapackage", "--output", "datapackage.json").code == 0
     inside = json.loads((repo.path / "datapackage.json").read_text())
     assert [resource["path"] for resource in inside["resources"]] == ["data/d/a.txt", "data/d/e/b.txt"]
+
+
+def test_a_file_that_becomes_content_of_its_folder_is_told(repo: Repo, custody: Commands) -> None:
+    repo.stage({"data/d/a.txt": "a", "data/d/b.txt": "b", ".custody/policy.yaml": LOGGED})
+    custody("add", *TOLD, "--as-one", "--reason", "first import", "data/d")
+    repo.commit()
+    words = ("card", "export", "data/d", "--to", "huggingface", "--output")
+    said = custody(*words, "data/d/README.md").err
+    assert "note: every file in data/d is content of that dataset, data/d/README.md too" in said
+    assert "git custody add --reason REASON data/d\n" in said
+    custody.ok("add", "--reason", "it has a README now", "data/d")
+    assert "data/d/README.md" in repo.git("diff", "--cached", "--name-only")
+    assert "note:" not in custody(*words, "README.md").err
+    assert (
+        "is content"
+        not in custody("card", "export", "data/d", "--to", "cyclonedx", "--output", "data/d/a.txt.cdx.json").err
+    )
 
 
 def test_paths_cannot_lead_out_of_the_folder(repo: Repo, custody: Commands) -> None:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..core import worktree
+from ..core import assets, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain, sentence
 from ..datasets import cards as card_texts
@@ -163,6 +163,21 @@ def _write(desk: Desk, name: str, output: str, data: bytes) -> None:
         )
     worktree.write_file(desk.git.root, output, data)
     sys.stderr.write(f"wrote {plain(output)}\n")
+    _tell_content(desk, output)
+
+
+def _tell_content(desk: Desk, output: str) -> None:
+    """Say so where the file that was written counts as content: all files in a folder dataset do but paperwork."""
+    card = next((card for card in assets.folder_cards(output) if card in desk.case.after), None)
+    if card is None or (assets.is_paperwork(output) and not assets.is_stray(output, desk.case.after)):
+        return
+    from ..check_dataset_card import add_again
+
+    folder = card.rpartition("/")[0] or "."
+    sys.stderr.write(
+        f"note: every file in {plain(folder)} is content of that dataset, {plain(output)} too; to record it, run: "
+        f"{desk.command(*add_again(desk.case, folder))}\n"
+    )
 
 
 def _kept(desk: Desk, path: str) -> Sequence[bytes | None]:
