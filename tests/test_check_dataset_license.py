@@ -180,6 +180,7 @@ def test_what_else_makes_it_stale(repo: Repo, old: str, new: str, said: str) -> 
     ("old", "new"),
     [
         ("title: Rows for tests", "title: Rows of tests"),
+        ("license: CC-BY-4.0", "license: cc-by-4.0"),
         ("publisher: Example Lab}", "publisher: Example Lab, retrieved: '2026-03-04', version: '7'}"),
     ],
 )

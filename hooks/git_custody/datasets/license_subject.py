@@ -36,14 +36,24 @@ def subject(case: Case, data: Mapping[str, Any], entries: Mapping[str, Entry]) -
     bytes_of_copy = digests[files[copy].oid] if copy in files else copy
     return {
         "source": {key: source.get(key) for key in ("kind", "url", "publisher")},
-        "license": data.get("license"),
+        "license": _usual(case, data.get("license")),
         "evidence": evidence.get("sha256") or evidence.get("url") or bytes_of_copy,
         "texts": sorted([path, digests[files[path].oid] if path in files else None] for path in texts),
         "parents": [
-            [parent.id or parent.url, parent.relation, terms_of_parent(case, parent, entries)]
+            [parent.id or parent.url, parent.relation, _usual(case, terms_of_parent(case, parent, entries))]
             for parent in lineage.parents_in(case, data)
         ],
     }
+
+
+def _usual(case: Case, expression: Any) -> Any:
+    """A licence as SPDX spells it: ids have no case, so that another spelling is not another licence."""
+    if not isinstance(expression, str):
+        return expression
+    from .license_rules import verdict_of
+
+    verdict = verdict_of(case, expression)
+    return expression if verdict.status == "invalid" else " ".join((verdict.suggestion or expression).split())
 
 
 def basis(parts: Mapping[str, Any]) -> str:
