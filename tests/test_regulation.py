@@ -422,6 +422,8 @@ def test_a_review_under_an_own_regime_can_be_asked_for() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
+        ("[gpdr]", 'did you mean "gdpr"?'),
+        ("[lgdp]", 'did you mean "lgpd"?'),
         ("[gdrp]", 'regimes names "gdrp", and nothing is known of it; did you mean "gdpr"?'),
         ("[dsgvo]", 'did you mean "gdpr"?'),
         ("[ai-act]", 'did you mean "eu-ai-act"?'),

@@ -31,9 +31,16 @@ def faults(items: object) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(name: str) -> str:
-    meant = _MEANT.get(name) or nearest(name, BY_ID)
+    meant = _MEANT.get(name) or _transposed(name) or nearest(name, BY_ID)
     said = f'regimes names "{name[:40]}", and nothing is known of it'
     return f'{said}; did you mean "{meant}"?' if meant else f"{said}: there are {', '.join(BY_ID)}"
+
+
+def _transposed(name: str) -> str | None:
+    """The id of which two neighbouring letters were exchanged: the commonest slip in a short name."""
+    folded = name.lower()
+    swapped = {folded[:at] + folded[at + 1 : at + 2] + folded[at] + folded[at + 2 :] for at in range(len(folded[:40]))}
+    return next((known for known in BY_ID if known in swapped), None)
 
 
 def _own(item: Mapping[str, Any]) -> Iterator[str]:
