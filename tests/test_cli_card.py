@@ -330,3 +330,49 @@ def test_commands_in_sentences_can_be_pasted(repo: Repo, custody: Commands) -> N
     assert here.rstrip().endswith(" add a.txt")
     assert here.count("add") == 1
     assert f"card update --id other ../{CARD}" in custody("add", "--id", "other", f"../{DATA}", cwd="notes").err
+
+
+# ---------------------------------------------------------------------- moved with git before
+
+TABLE = "id,name\n" + "".join(f"{number},row number {number}\n" for number in range(20))
+
+
+@pytest.mark.parametrize("more", ["", "20,one more\n"])
+def test_mv_after_git_mv_takes_the_card_along(repo: Repo, custody: Commands, more: str) -> None:
+    logged(repo)
+    repo.write("data/rows.csv", TABLE)
+    custody.ok("add", *TOLD, "data/rows.csv")
+    repo.commit(message="Data")
+    repo.git("mv", "data/rows.csv", "data/b.csv")
+    repo.stage({"data/b.csv": TABLE + more})
+    custody.ok("card", "mv", "--reason", "Renamed, and the last row added", "data/rows.csv", "data/b.csv")
+    assert repo.git("ls-files", "data").split() == ["data/b.csv", "data/b.csv.datacard.yaml"]
+    assert custody.ops("rows") == ["create", "modify" if more else "rename"]
+
+
+def test_what_was_moved_and_edited_is_offered_as_a_move(repo: Repo, custody: Commands) -> None:
+    logged(repo)
+    repo.write("data/rows.csv", TABLE)
+    custody.ok("add", *TOLD, "data/rows.csv")
+    repo.commit(message="Data")
+    repo.git("mv", "data/rows.csv", "data/b.csv")
+    repo.stage({"data/b.csv": TABLE + "20,one more\n"})
+    report = repo.check().report["findings"]
+    fixes = {finding["rule"]: finding["fix"] for finding in report}
+    move = ["git custody card mv --reason REASON data/rows.csv data/b.csv"]
+    assert [fix[-1].split("custody", 1)[1] for fix in fixes.values()] == [move[0].split("custody", 1)[1]] * 2
+    assert set(fixes) == {"missing-data-card", "orphan-data-card"}
+    said = custody.fails(2, "add", "--reason", "More", "data/b.csv")
+    assert "it seems to be data/rows.csv, moved and edited" in said
+
+
+@pytest.mark.parametrize("other", ["a,b\n1,2\n", TABLE[:60]])
+def test_another_file_is_no_move(repo: Repo, custody: Commands, other: str) -> None:
+    logged(repo)
+    repo.write("data/rows.csv", TABLE)
+    custody.ok("add", *TOLD, "data/rows.csv")
+    repo.commit(message="Data")
+    repo.git("rm", "-q", "data/rows.csv")
+    repo.stage({"data/b.csv": other})
+    assert "card mv" not in repo.check(text=True).out
+    assert "--title TITLE" in custody.fails(2, "add", "--reason", "More", "data/b.csv")

@@ -176,14 +176,19 @@ def _move(desk: Desk, given: Namespace) -> int:
     if old.endswith(".dvc") and old.rpartition("/")[2] != new.rpartition("/")[2]:
         add = desk.command(CUSTODY, "add", RepoPath(old), RepoPath(new))
         raise CannotJudge(f"a .dvc file names its data: rename both with dvc move, then run: {add}", old)
-    if not any(path == old or path.startswith(old + "/") for path in after):
-        raise CannotJudge("git does not track it, so there is nothing to move", old)
-    if worktree.exists(git.root, new):
-        raise CannotJudge("something is there already; nothing was changed", new)
-    answers = checked(Answers(reason=reason_of(given)), desk.case.policy, desk.case.today)
+    # After git mv, the card is what is left to be moved.
     moves = [(old, new)]
-    if old in after and assets.sidecar(old) in after:
+    if not any(path == old or path.startswith(old + "/") for path in after):
+        if assets.sidecar(old) not in after or new not in after or worktree.exists(git.root, old):
+            raise CannotJudge("git does not track it, so there is nothing to move", old)
+        moves = []
+    elif worktree.exists(git.root, new):
+        raise CannotJudge("something is there already; nothing was changed", new)
+    if (old in after or not moves) and assets.sidecar(old) in after:
         moves.append((assets.sidecar(old), assets.sidecar(new)))
+        if worktree.exists(git.root, assets.sidecar(new)):
+            raise CannotJudge("something is there already; nothing was changed", assets.sidecar(new))
+    answers = checked(Answers(reason=reason_of(given)), desk.case.policy, desk.case.today)
     moves += [(old + end, new + end) for end in (".sig", ".sigstore.json") if old + end in after]
     pairs = {
         path: (there + path[len(here) :], entry)

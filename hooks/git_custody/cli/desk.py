@@ -14,6 +14,7 @@ from ..datasets import survey as surveys
 from ..datasets.audit_log import heads, read_log
 from ..datasets.cards import FETCHED
 from ..datasets.metadata.known_facts import KnownFacts
+from ..datasets.moved_and_edited import move_command, moved_and_edited
 from ..datasets.weak_names import locked
 from ..datasets.wrong_answers import wrong_date, wrong_languages, wrong_license, wrong_text, wrong_url
 from .answers import SOURCE_KINDS, Answers, slots_of
@@ -115,6 +116,10 @@ class Desk(Ledger):
             self.remove_card(old)
             self._card(found, text, measured, answers, f"moved here from {plain(old)}")
             return
+        pair = moved_and_edited(self.case, surveys.survey(self.case))
+        if pair is not None and pair[1] == path and answers.title is None:
+            line = self.command(*move_command(self.case, *pair))
+            raise CannotJudge(f"it seems to be {pair[0]}, moved and edited: {line}; if it is new, say --title", path)
         dataset_id = answers.id or self._id_for(path or os.path.basename(self.git.root))
         if answers.id is not None and answers.id in self._ids():
             raise CannotJudge(f'the id "{answers.id}" is that of another dataset; choose another one', card)
