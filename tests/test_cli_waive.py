@@ -287,3 +287,15 @@ def test_an_invalid_waiver_is_named_and_fails(custody: Commands, repo: Repo) -> 
     verdict = custody("waivers")
     assert verdict.code == 1
     assert f"{WAIVERS}/all.yaml:3: not valid, waives nothing" in verdict.out
+
+
+def test_where_a_missing_card_is_waived_the_log_needs_a_waiver_of_its_own(custody: Commands, repo: Repo) -> None:
+    repo.stage({POLICY: 'version: 1\nlevel: 1\nalso: [check-dataset-audit-log]\nedition: "2026-12"\n'})
+    repo.commit({"data/a.csv": "a,b\n1,2\n"})
+    words = ("missing-data-card", "data/a.csv", "--reason", "replaced in spring", "--expires", SOON)
+    out = custody("waive", *words).out
+    (line,) = (line for line in out.splitlines() if line.startswith("Without a card"))
+    assert f"waive missing-audit-entry --reason 'replaced in spring' --expires {SOON} data/a.csv" in line
+    assert repo.check("--all").rules == ["missing-audit-entry"]
+    waive(custody, "missing-audit-entry", "data/a.csv")
+    assert repo.check("--all").code == 0

@@ -86,6 +86,12 @@ def main(argv: Sequence[str]) -> int:
         show(f"{plain(name)} written and staged: {rule.name} is waived for {plain(path)} until {expires}\n")
         if useless:
             show(f"As it is staged, {rule.name} finds nothing there that this waiver would be for.\n")
+        audited = settings.policy.level == 3 or "check-dataset-audit-log" in settings.policy.also
+        if rule.name == "missing-data-card" and audited and path in entries:
+            # That one is bound to the content, so that a file without a card cannot be exchanged unseen.
+            words = ("--reason", given.reason.strip(), "--expires", given.expires)
+            other = command_line((CUSTODY, "waive", "missing-audit-entry", *words, RepoPath(path)), stand)
+            show(f"Without a card it has no audit log; for the content that is staged, that is waived by: {other}\n")
         head = git.head()
         if head is not None and assets.POLICY in git.entries(head, [assets.POLICY]):
             show("A range, as CI judges it, takes waivers from its base: merge this one first (docs/waivers.md).\n")
