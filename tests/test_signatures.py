@@ -67,6 +67,9 @@ def stage_signature(repo: Repo, signature: bytes, path: str = f"{PATH}.sig") -> 
 def test_a_signature_is_asked_for_at_level_3_alone(repo: Repo, ssh: Keys) -> None:
     base(repo, line(ssh.public))
     assert said(repo, "--all") == [("missing-signature", "nobody has signed this dataset")]
+    (found,) = (f["found"] for f in repo.check("--all").report["findings"] if f["rule"] == "missing-signature")
+    assert ".custody/allowed_signers says whose key may sign" in found
+    assert "docs/integrity.md" in found
     repo.commit({".custody/policy.yaml": "version: 1\nlevel: 2\n"})
     assert said(repo, "--all") == []
 
@@ -142,6 +145,11 @@ def test_a_range_takes_its_signers_from_the_base(repo: Repo, ssh: Keys) -> None:
     assert said(repo, "--all") == []
     ((rule, message),) = said(repo, "--range", "base...HEAD")
     assert rule == "invalid-signature"
+    assert "lists for dataset in this range, but not at its base" in message
+    assert "merge that line in a change of its own first" in message
+    repo.stage({f"{PATH}.sig": ssh_sign(ssh.theirs, STATEMENT)})
+    repo.commit()
+    ((rule, message),) = said(repo, "--range", "base...HEAD")
     assert "lists no key for dataset" in message
 
 

@@ -27,7 +27,8 @@ MISSING = Rule(
     "missing-signature", ("2.4",), 3,
     "A dataset has no signature.",
     "A digest says that content is unchanged since it was recorded; only a signature says by whom.",
-    "Sign it, with SSH or with model-signing: docs/integrity.md has the two commands of each.",
+    "Sign it, with SSH or with model-signing, by a key that `.custody/allowed_signers` lists for `dataset`: "
+    "docs/integrity.md has that line, and the two commands of each.",
     "A signature says who stands for the content, not that it is right.",
 )  # fmt: skip
 INVALID = Rule(
@@ -103,13 +104,13 @@ def _missing(case: Case, dataset: Dataset) -> Finding:
         MISSING, dataset.shown_path, "nobody has signed this dataset",
         fix=((CUSTODY, "card", "show", "--statement", RepoPath(dataset.shown_path)),),
         found=f"none of {' and '.join(places(dataset))}; pipe what the command prints into "
-        f"ssh-keygen -Y sign -f KEY -n {NAMESPACE}, and its output into {place}",
+        f"ssh-keygen -Y sign -f KEY -n {NAMESPACE}, and its output into {place}; .custody/allowed_signers says whose "
+        f"key may sign, in a line for {ROLE} (docs/integrity.md)",
         unless=("digest-mismatch",),
     )  # fmt: skip
 
 
 def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
-    from ..core.signers import keys
     from .model_signing import AT_MOST, Unfit
 
     entry = case.after[path]
@@ -134,13 +135,11 @@ def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
         yield _missing(case, dataset)
         return
     try:
-        if raw.lstrip()[:1] == b"{":
-            _model_signature(case, dataset, raw, keys(allowed, NAMESPACE, case.today))
-        else:
-            _ssh_signature(case, dataset, raw, allowed, digest)
+        _verify(case, dataset, raw, allowed, digest)
     except Unfit as fault:
+        said = _NEW_SIGNER if _holds_at_head(case, dataset, raw, allowed, digest) else str(fault)
         yield Finding(
-            INVALID, path, f"this signature {fault}", found=f"the signature is of {dataset.shown_path}",
+            INVALID, path, f"this signature {said}", found=f"the signature is of {dataset.shown_path}",
             digest=next(iter(digest.values())), unless=(("digest-mismatch", dataset.shown_path),),
         )  # fmt: skip
     except CannotJudge as error:
@@ -149,12 +148,44 @@ def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
         case.remember("signature", remembered, "")
 
 
+_NEW_SIGNER = (
+    f"is by a key that .custody/allowed_signers lists for {ROLE} in this range, but not at its base, whose list "
+    "counts: merge that line in a change of its own first, then rebase this one"
+)
+
+
+def _verify(case: Case, dataset: Dataset, raw: bytes, allowed: bytes, digest: Digest) -> None:
+    from ..core.signers import keys
+
+    if raw.lstrip()[:1] == b"{":
+        _model_signature(case, dataset, raw, keys(allowed, NAMESPACE, case.today))
+    else:
+        _ssh_signature(case, dataset, raw, allowed, digest)
+
+
+def _holds_at_head(case: Case, dataset: Dataset, raw: bytes, allowed: bytes, digest: Digest) -> bool:
+    """Whether a signature that does not hold by the list that counts would do so by the list of the judged state."""
+    from .model_signing import Unfit
+
+    try:
+        here = _lines(case, case.settings_after)
+        if here == allowed:
+            return False
+        _verify(case, dataset, raw, here, digest)
+    except (Unfit, CannotJudge):
+        return False
+    return True
+
+
 def _allowed(case: Case) -> bytes:
     """The lines of allowed_signers that may sign datasets, of the tree whose settings count."""
+    return _lines(case, case.settings_after if case.settings.tree == case.change_set.tree else case.settings_at_base)
+
+
+def _lines(case: Case, entries: Mapping[str, Entry]) -> bytes:
     from ..core import settings
     from ..core.signers import SIGNERS, for_role
 
-    entries = case.settings_after if case.settings.tree == case.change_set.tree else case.settings_at_base
     return for_role(settings.settings_bytes(case, SIGNERS, entries) or b"", ROLE)
 
 
