@@ -53,6 +53,27 @@ def test_without_a_file_one_finding_says_what_to_write(repo: Repo) -> None:
     assert "in .gitlab/CODEOWNERS, with" in said(repo, "--all")[".custody/policy.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "lines"),
+    [
+        (["data/a.csv", "sets/b.csv", "more/c.csv", "other/d.csv"], 6),
+        (["data/a.csv", *(f"sets/{n}/b.csv" for n in range(9))], 4),
+        ([f"top{n}/b.csv" for n in range(9)], 2),
+    ],
+)
+def test_all_lines_that_are_missing_are_proposed(repo: Repo, paths: list[str], lines: int) -> None:
+    for number, path in enumerate(paths):
+        repo.stage(documented(path, ROWS * 500, id=f"rows-{number}", title=f"Rows, part {number}"))
+    repo.stage({".custody/policy.yaml": POLICY})
+    for words in ((), ("--all",)):
+        found = said(repo, *words)[".custody/policy.yaml"]
+        proposed = found.rpartition("with your owner: ")[2].split("; ")
+        assert len(proposed) == lines
+        repo.stage({".github/CODEOWNERS": "\n".join(proposed).replace("@OWNER", "@example/stewards") + "\n"})
+        assert said(repo, "--all") == {}
+        repo.git("rm", "-q", "-f", ".github/CODEOWNERS")
+
+
 def test_lines_that_are_proposed_do(repo: Repo) -> None:
     files = {**documented("data/my rows.csv"), **documented("sets/x[1]/a.csv", ROWS * 500, id="more")}
     repo.commit({**files, ".custody/policy.yaml": POLICY, ".github/CODEOWNERS": "/src/ @a\n"})

@@ -29,6 +29,8 @@ RULES = (UNPROTECTED,)
 
 # GitLab states no limit; what is longer than this was not written by people.
 _AT_MOST = 8 * 1024 * 1024
+# What somebody copies from a message.
+_LINES_AT_MOST = 6
 _AUDIT = assets.AUDIT
 _PROBES = (assets.POLICY, f"{assets.WAIVERS}new.yaml")
 
@@ -115,7 +117,9 @@ def _none(case: Case, subjects: Mapping[str, list[str]]) -> Finding:
     place = ".gitlab/CODEOWNERS" if forge == "GitLab" else ".github/CODEOWNERS"
     named = list(subjects)
     more = f" and {len(named) - 2} more" if len(named) > 2 else ""
-    lines = list(dict.fromkeys(_line(case, _top(subject), whole=True) for subject in named))[:3]
+    # Whatever else is asked for at the next commit, or of everything, is covered by the same lines.
+    guarded = [assets.CUSTODY.rstrip("/")] if any(True for _ in case.after.below(assets.CUSTODY)) else []
+    lines = _lines(case, [*named, *guarded])
     # Said where a waiver can speak of it: on a file that is there.
     path = assets.POLICY if assets.POLICY in case.after else named[0]
     return Finding(
@@ -123,6 +127,17 @@ def _none(case: Case, subjects: Mapping[str, list[str]]) -> Finding:
         found=f"lines that would do in {place}, with your owner: {'; '.join([*lines, f'/{place} @OWNER'])}",
         subject="none",
     )  # fmt: skip
+
+
+def _lines(case: Case, subjects: list[str]) -> list[str]:
+    """Lines that make somebody the owner of all subjects: wider ones where there would be many."""
+    for name in (_top, lambda subject: subject.partition("/")[0]):
+        lines = list(dict.fromkeys(_line(case, name(subject), whole=True) for subject in subjects))
+        if "* @OWNER" in lines:
+            break
+        if len(lines) <= _LINES_AT_MOST:
+            return lines
+    return ["* @OWNER"]
 
 
 def _top(subject: str) -> str:
