@@ -1223,3 +1223,15 @@ def test_content_that_is_absent_is_said_once(repo: Repo) -> None:
     assert "content-absent" in out
     assert "not judged" not in out
     assert repo.check().report["not_judged"][0]["path"] == "models/w.bin"
+
+
+def test_a_reason_that_many_datasets_do_not_need_is_told_in_one_line(repo: Repo, custody: Commands) -> None:
+    started(repo, custody)
+    for name in ("data/second.csv", "data/third.csv"):
+        repo.write(name, ROWS + name)
+        custody.ok("add", *TOLD, name)
+    repo.commit(message="More data")
+    repo.write("data/third.csv", ROWS + "another")
+    out = custody.ok("add", "--reason", "Third row mended", ".")
+    (line,) = (line for line in out.splitlines() if "reason was not used" in line)
+    assert "for 2 datasets" in line

@@ -71,6 +71,8 @@ class Bench:
         self.concerned: list[str] = []
         # What the user should know besides, a sentence each.
         self.notes: list[str] = []
+        # The datasets for which a reason was given, and nothing had to be recorded.
+        self.untouched: list[str] = []
         self.case: Case = open_index(scratch, cache, hooks)
         self.head = open_head(git, cache, self.case)
         self.real = {change.path: change.after for change in git.merged(git.empty_tree)}
@@ -193,9 +195,19 @@ def report(
             lines += ["still owed:", *(f"  {line}" for line in text[:-1])]
         if waived:
             lines += ["still owed, but waived:", *(f"  {line}" for line in _few(waived))]
-    lines += [f"note: {sentence(note)}" for note in bench.notes]
+    lines += [f"note: {sentence(note)}" for note in (*bench.notes, *_untouched(bench.untouched))]
     show("".join(line + "\n" for line in lines))
     return code
+
+
+def _untouched(paths: Sequence[str]) -> Iterator[str]:
+    if paths:
+        them = plain(paths[0]) if len(paths) == 1 else f"{len(paths)} datasets"
+        last = "its last audit entry leads" if len(paths) == 1 else "their last audit entries lead"
+        yield (
+            f"the reason was not used for {them}: {last} to the content that is staged already, and entries that are "
+            "committed stay as they are"
+        )
 
 
 def _waived(bench: Bench, about: Sequence[str], stand: Standpoint, named: Sequence[str]) -> list[str]:

@@ -122,10 +122,7 @@ class Ledger(Bench):
                 op=op, reason=reason,
             )  # fmt: skip
             if reason and not plan.steps and not plan.superseded and here.entries:
-                self.notes.append(
-                    f"the reason was not used for {path}: its last audit entry leads to this content already, and "
-                    "entries that are committed stay as they are"
-                )
+                self.untouched.append(path)
             for name in plan.superseded:
                 file = entry_path(dataset_id, name)
                 self.changes[file] = Change(file, None, "entry that was not committed yet, replaced")
