@@ -232,6 +232,7 @@ def test_a_load_without_a_card(strict: Repo) -> None:
     assert finding["message"] == 'datasets.load_dataset loads "org/name", and no data card speaks of it'
     assert (finding["path"], finding["line"], finding["blocks"]) == ("src/train.py", 3, True)
     assert "--source-url https://huggingface.co/datasets/org/name " in finding["fix"][0]
+    assert finding["fix"][0].endswith(" DATA_OR_POINTER")
     strict.commit()
     base = strict.git("rev-parse", "HEAD~1")
     assert len(undocumented(strict, "--range", f"{base}...HEAD")) == len(undocumented(strict, "--all")) == 1

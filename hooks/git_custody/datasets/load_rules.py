@@ -148,7 +148,7 @@ def _judge(case: Case, path: str, load: Load) -> Iterator[Finding]:
     elif _is_unclear(case, load) or _has_card(case, load):
         return
     else:
-        what, fix = f'"{load.name}"', _add(case, load, Slot("PATH"))
+        what, fix = f'"{load.name}"', _add(case, load, Slot("DATA_OR_POINTER"))
     yield Finding(
         UNDOCUMENTED, path, f"{load.call} loads {what}, and no data card speaks of it",
         None if load.cell else load.line, f"cell {load.cell}, line {load.line}" if load.cell else None,
