@@ -54,6 +54,8 @@ def judge(
     case = Case(git, cache, change_set, settings, hooks, today, chosen)
     if by_hand:
         _refuse_unknown(case, request.paths)
+    if any(hook.id == "check-policy" for hook in chosen) and (more := _new_demands(case)) is not None:
+        notes.append(more)
     findings, not_judged, errors = _collect(case, chosen, request)
     if any(finding.blocks for finding in findings) and change_set.parents:
         findings = _settle(findings, git, cache, case, hooks, chosen, request)
@@ -100,6 +102,27 @@ def read_all_settings(
         rules = {rule.name: rule for hook in hooks for rule in hook.rules}
         valid, invalid = waivers.read_waivers(documents, rules)
     return Settings(tree, entries, read_policy(document), document, valid, invalid)
+
+
+# What is asked of data and models that are there already, as pointers into the policy.
+_DEMANDS = ("/level", "/also", "/licenses", "/sources", "/regimes")
+
+
+def _new_demands(case: Case) -> str | None:
+    """What to say where the change asks for more than the policy did before: nothing else tells it of old files."""
+    if case.is_whole or assets.POLICY not in case.changed:
+        return None
+    from . import settings
+    from .policy_change import weakenings
+
+    try:
+        after, before = settings.judged(case).policy, settings.at_base(case).policy
+    except CannotJudge:
+        return None  # what cannot be read says so itself
+    levels = {hook.id: hook.level for hook in case.hooks.values()}
+    if not before.exists or not any(one.pointer.startswith(_DEMANDS) for one in weakenings(after, before, levels)):
+        return None
+    return "policy-asks-more: git custody check --all shows what the new policy asks of what is there already"
 
 
 def _refuse_unknown(case: Case, paths: Sequence[str]) -> None:
