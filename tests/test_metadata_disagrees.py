@@ -230,3 +230,23 @@ def test_globs_cost_no_time() -> None:
     subject = Subject("d", True, frozenset("d/" + "a" * 900 + str(number) for number in range(150)))
     with within(10):
         assert annotated([("REUSE.toml", parse_annotations("REUSE.toml", toml.encode()))], subject, Work()) is None
+
+
+def test_the_fixes_take_over_either_side(repo: Repo) -> None:
+    repo.stage({".custody/policy.yaml": POLICY, DATA: ROWS, CARD: card()})
+    repo.stage({"data/croissant.json": croissant(license="https://spdx.org/licenses/MIT.html")})
+    (fixes,) = (f["fix"] for f in repo.check().report["findings"] if f["rule"] == RULE)
+    take, write = (fix.split("custody ", 1)[1] for fix in fixes)
+    assert take == f"card update --license MIT {CARD}"
+    assert write == f"card export {DATA} --to croissant --output data/croissant.json"
+    assert repo.custody(*write.split()).code == 0
+    repo.git("add", ".")
+    assert RULE not in repo.check().rules
+
+
+def test_a_file_about_other_data_too_is_not_written_anew(repo: Repo) -> None:
+    both = package(licenses=[{"name": "MIT"}], resources=[{"name": n, "path": f"{n}.csv"} for n in ("rows", "more")])
+    repo.stage({".custody/policy.yaml": POLICY, DATA: ROWS, CARD: card(), "data/datapackage.json": both})
+    repo.stage({"data/more.csv": "a\n1\n"})
+    fixes = [fix for f in repo.check().report["findings"] if f["rule"] == RULE for fix in f["fix"]]
+    assert [fix.split("custody ", 1)[1] for fix in fixes] == [f"card update --license MIT {CARD}"]

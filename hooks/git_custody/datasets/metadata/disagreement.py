@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 
 from ...core import assets
 from ...core.findings import CUSTODY, Finding, RepoPath, Rule, Slot
+from ...core.value_formats import is_uri
 from .. import survey as surveys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ...core.case import Case
+    from ...core.findings import Command
     from ..survey import Dataset
     from .facts import Fact, Stated
 
@@ -25,7 +27,8 @@ DISAGREES = Rule(
     "metadata-disagrees", ("2.5", "2.7"), 2,
     "Another metadata file states something else about a dataset than its card.",
     "Whoever reads the other file uses the data under the wrong licence, or takes other data for these.",
-    "Find out which is right, and change the other one; `git custody card export` writes such files from a card.",
+    "Find out which is right, and change the other one: `git custody card update` changes the card, and `git custody "
+    "card export PATH --to FORMAT --output FILE` writes such files anew from it.",
     "Reads Hugging Face front matter, Croissant, Data Package, DVC, REUSE and CycloneDX (docs/metadata.md); compares "
     "licences, versions, sources and digests, where the file is about this dataset or names it.",
 )  # fmt: skip
@@ -89,14 +92,31 @@ def _of_one(case: Case, dataset: Dataset, card: Mapping[str, object]) -> Iterato
             line = dataset.document.lines.get(field) if dataset.document else None
             yield Finding(
                 DISAGREES, dataset.card, said, line, found=f"{one.standard}, {fact.place}",
-                fix=_fix(what, dataset.card), subject=f"{what} {one.file}",
+                fix=(*_fix(what, fact.value, dataset.card), *_export(one, dataset)), subject=f"{what} {one.file}",
             )  # fmt: skip
         yield from _digests(case, dataset, one)
 
 
-def _fix(what: str, card: str) -> tuple[tuple[str | Slot | RepoPath, ...], ...]:
-    option = {"licence": ("--license", Slot("SPDX_ID")), "source": ("--source-url", Slot("URL"))}.get(what)
-    return ((CUSTODY, "card", "update", *option, RepoPath(card)),) if option else ()
+def _fix(what: str, theirs: str, card: str) -> tuple[Command, ...]:
+    """How the card comes to say what the other file does."""
+    option = {"licence": "--license", "source": "--source-url"}.get(what)
+    is_whole = what == "licence" or is_uri(theirs)
+    return ((CUSTODY, "card", "update", option, theirs if is_whole else Slot("URL"), RepoPath(card)),) if option else ()
+
+
+# By the ends of their names, the files that `git custody card export` writes.
+_EXPORTED = {
+    "croissant.json": "croissant", "datapackage.json": "datapackage", "README.md": "huggingface",
+    "bom.json": "cyclonedx", ".cdx.json": "cyclonedx",
+}  # fmt: skip
+
+
+def _export(one: Stated, dataset: Dataset) -> tuple[Command, ...]:
+    """How the other file comes to say what the card does, where it is about nothing else and we write such files."""
+    name = next((name for end, name in _EXPORTED.items() if one.file.endswith(end)), None)
+    if name is None or one.scope != "whole":
+        return ()
+    return ((CUSTODY, "card", "export", RepoPath(dataset.shown_path), "--to", name, "--output", RepoPath(one.file)),)
 
 
 def _conflicts(one: Stated, card: Mapping[str, object]) -> Iterator[tuple[str, Fact, str, str]]:
@@ -165,6 +185,6 @@ def _digests(case: Case, dataset: Dataset, one: Stated) -> Iterator[Finding]:
             said = f"{one.file} states another sha256 for {path} than it has"
             yield Finding(
                 DISAGREES, dataset.card, said, found=f"sha256 {actual}, and in {stated[path].place}: "
-                f"{stated[path].value}", subject=f"digest {one.file} {path}",
+                f"{stated[path].value}", fix=_export(one, dataset), subject=f"digest {one.file} {path}",
             )  # fmt: skip
             return  # one file that is out of date has many
