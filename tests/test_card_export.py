@@ -254,3 +254,15 @@ def test_data_under_dvc_are_named_by_both_digests(repo: Repo) -> None:
     assert (resource["path"], resource["hash"], resource["bytes"]) == ("rows.csv", f"sha256:{sha256}", len(raw))
     component = json.loads(repo.custody("card", "export", DATA, "--to", "cyclonedx").out)["metadata"]["component"]
     assert {one["alg"]: one["content"] for one in component["hashes"]} == {"SHA-256": sha256, "MD5": md5}
+
+
+@pytest.mark.parametrize("place", ["LICENSES/LicenseRef-Terms.txt", "terms.txt"])
+def test_the_hub_is_led_to_the_text_of_a_licence_that_spdx_lacks(repo: Repo, custody: Commands, place: str) -> None:
+    more = f"license_files: [{{path: {place}, sha256: {hashlib.sha256(b'Terms').hexdigest()}}}]\n"
+    files = documented(DATA)
+    text = str(files[CARD]).replace("license: CC-BY-4.0", "license: LicenseRef-Terms")
+    repo.stage({**files, DATA: ROWS, CARD: text + ("" if "LICENSES" in place else more), place: "Terms"})
+    out = custody.ok("card", "export", "--to", "huggingface", DATA)
+    fields = yaml.safe_load(out.split("---\n")[1])
+    assert (fields["license"], fields["license_name"]) == ("other", "LicenseRef-Terms")
+    assert fields["license_link"] == ("../LICENSES/LicenseRef-Terms.txt" if "LICENSES" in place else "../terms.txt")

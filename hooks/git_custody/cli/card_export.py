@@ -93,12 +93,14 @@ def _fault(desk: Desk, found: Dataset) -> str | None:
 
 def _exported(desk: Desk, found: Dataset, output: str | None) -> Exported:
     from ..datasets.exports.exported import Exported
+    from ..datasets.license_subject import texts_of
 
     assert found.document is not None
     path = found.path.removesuffix(".dvc")
     folder = path if found.is_folder else path.rpartition("/")[0]
     base = folder if output is None else output.rpartition("/")[0]
-    return Exported(found.document.data, path, found.is_folder, _files(desk, found), base, _now(desk.git))
+    data, texts = found.document.data, texts_of(found.document.data, desk.case.after)
+    return Exported(data, path, found.is_folder, _files(desk, found), base, _now(desk.git), texts)
 
 
 def _files(desk: Desk, found: Dataset) -> list[File]:

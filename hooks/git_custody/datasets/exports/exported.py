@@ -25,7 +25,7 @@ class File(NamedTuple):
 
 class Exported(NamedTuple):
     """A valid card and its content. `base` is the folder that the export lies in: paths are told from there. `created`
-    is the time of the export (RFC 3339, UTC).
+    is the time of the export (RFC 3339, UTC), `license_texts` the files with the texts of licences that SPDX lacks.
     """
 
     card: Mapping[str, Any]
@@ -34,6 +34,7 @@ class Exported(NamedTuple):
     files: Sequence[File]
     base: str
     created: str
+    license_texts: Sequence[str] = ()
 
     @property
     def source(self) -> Mapping[str, Any]:

@@ -57,8 +57,7 @@ def _license(expression: str, exported: Exported) -> dict[str, Any]:
         if known.license == expression and known.kind in ("exact", "text"):
             return {"license": name}
     address = address_of(expression)
-    texts = [one["path"] for one in exported.card.get("license_files", ())][:1]
-    link = address if address != expression else next(iter(map(exported.from_base, texts)), None)
+    link = address if address != expression else next(iter(map(exported.from_base, exported.license_texts)), None)
     return {"license": "other", "license_name": expression, "license_link": link}
 
 
