@@ -388,7 +388,10 @@ def test_without_a_remote_the_files_there_tell_the_host(
 def test_ci_installs_what_the_hooks_are_taken_from(
     words: tuple[str, ...], source: str, custody: Commands, repo: Repo
 ) -> None:
-    custody.ok("init", *words)
+    said = custody.ok("init", *words)
+    assert said.count(f"it installs git-custody=={__version__}, because pip") == 2 * (
+        source[0] != '"' and len(words) > 0
+    )
     install = f"python -m pip install {source}"
     steps = yaml.safe_load((repo.path / ".github/workflows/custody.yml").read_text())["jobs"]["custody"]["steps"]
     assert [step["run"] for step in steps if "pip install" in step.get("run", "")] == [install]

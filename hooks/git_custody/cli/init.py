@@ -53,9 +53,12 @@ def main(argv: Sequence[str]) -> int:
         if git.is_bare:
             raise CannotJudge("this is a bare repository: run init in a work tree")
         entry = runner_entry.Entry(given.hooks_repo, given.rev)
-        source = ci_files.release(__version__)
+        source, instead = ci_files.release(__version__), ""
         if (given.hooks_repo, given.rev) != (HOME, f"v{__version__}"):
-            source = ci_files.revision(given.hooks_repo, given.rev) or source
+            named = ci_files.revision(given.hooks_repo, given.rev)
+            if named is None:
+                instead = f"; it installs {source}, because pip cannot be told {given.hooks_repo} {given.rev} there"
+            source = named or source
         found = _assets(git)
         planned = _runner(git, hooks, entry, dry_run=True)
         is_used = planned.outcome != "left alone" or planned.to_add or source != ci_files.release(__version__)
@@ -63,7 +66,7 @@ def main(argv: Sequence[str]) -> int:
         steps = [policy(git, hooks, dry_run=given.dry_run)]
         runner = _runner(git, hooks, entry, dry_run=given.dry_run)
         steps.append(runner._replace(note="; ".join(filter(None, (runner.note, unchecked)))))
-        steps += _ci(git, given.ci, source, dry_run=given.dry_run)
+        steps += _ci(git, given.ci, source, instead, dry_run=given.dry_run)
         ignored = _ignored(git, found, dry_run=given.dry_run)
         steps += [ignored] if ignored else []
         show(files.told(steps, dry_run=given.dry_run))
@@ -134,32 +137,33 @@ def _runner(git: Git, hooks: Sequence[Hook], entry: runner_entry.Entry, *, dry_r
     return Step(name, "extended", "prek reads it; pre-commit only reads .pre-commit-config.yaml" if only_prek else "")
 
 
-def _ci(git: Git, choice: str | None, source: str, *, dry_run: bool) -> Iterator[Step]:
+def _ci(git: Git, choice: str | None, source: str, instead: str, *, dry_run: bool) -> Iterator[Step]:
+    """`instead` says what pip installs where that is not what was asked for, to end a sentence with."""
     if choice is None:
         choice = ci_files.host(git.setting("remote.origin.url")) or ci_files.in_use(git.root)
     if choice in ("github", None):
-        yield _new(git, ci_files.GITHUB, ci_files.github_workflow(source), dry_run=dry_run)
+        yield _new(git, ci_files.GITHUB, ci_files.github_workflow(source), instead, dry_run=dry_run)
     if choice in ("gitlab", None):
         job = ci_files.gitlab_job(source)
         raw = files.read(git.root, ci_files.GITLAB)
         if raw == job.encode("utf-8"):
             yield Step(ci_files.GITLAB, "left alone", "it is there already")
         elif not worktree.exists(git.root, ci_files.GITLAB):
-            yield _new(git, ci_files.GITLAB, job, dry_run=dry_run)
+            yield _new(git, ci_files.GITLAB, job, instead, dry_run=dry_run)
         else:
-            yield _new(git, ci_files.GITLAB_INCLUDED, job, dry_run=dry_run)
+            yield _new(git, ci_files.GITLAB_INCLUDED, job, instead, dry_run=dry_run)
             if raw is not None and ci_files.GITLAB_INCLUDED.encode("ascii") in raw:
                 yield Step(ci_files.GITLAB, "left alone", "it names the file above already")
             else:
                 yield Step(ci_files.GITLAB, "left alone", "add these lines yourself", ci_files.INCLUDE)
 
 
-def _new(git: Git, path: str, text: str, *, dry_run: bool) -> Step:
+def _new(git: Git, path: str, text: str, instead: str, *, dry_run: bool) -> Step:
     if worktree.exists(git.root, path):
         return Step(path, "left alone", "it is there already")
     if not dry_run:
         files.create(git.root, path, text.encode("utf-8"))
-    return Step(path, "wrote", "make this job a required check")
+    return Step(path, "wrote", f"make this job a required check{instead}")
 
 
 def _assets(git: Git) -> list[str]:
