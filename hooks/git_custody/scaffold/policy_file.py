@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from ..core.case import Hook
 
 _TEXT = """\
-# What this repository asks of its models and datasets. Explained in docs/policy.md of git-custody.
+# What this repository asks of its models and datasets. Explained at
+# {docs}/policy.md
 # Whoever weakens this file has to answer for it: in CI the policy of the base branch counts.
 version: 1
 level: 1                          # 1, 2 or 3: the LLMSVS level whose rules are enforced
@@ -19,14 +20,16 @@ mode: block                       # block, or warn for the first weeks
 edition: {edition:<25}# rules newer than this only warn
 requires: {requires:<24}# the oldest git-custody that may judge
 
-# Which files count, as gitignore-style globs; without them, see `docs/assets.md` of git-custody.
+# Which files count, as gitignore-style globs; without them, see
+# {docs}/assets.md
 # datasets: {{include: ["corpus/**"], exclude: ["data/tmp/**"]}}
 # models: {{include: [], exclude: []}}
 
 # Licences that data must not have, as SPDX ids or globs of ids.
 # licenses: {{deny: ["CC-BY-NC-*"]}}
 
-# What the law asks of datasets, from level 2 on; the ids are in `docs/regulation.md` of git-custody.
+# What the law asks of datasets, from level 2 on; for the ids, see
+# {docs}/regulation.md
 # regimes: [gdpr, eu-ai-act]
 
 # What new data cards are filled with.
@@ -39,5 +42,6 @@ def first_policy(hooks: Sequence[Hook]) -> bytes:
     from .. import __version__
 
     edition = max(rule.since for hook in hooks for rule in hook.rules)
+    docs = f"https://github.com/git-custody/git-custody/blob/v{__version__}/docs"
     requires = ".".join(__version__.split(".")[:2])
-    return _TEXT.format(edition=f'"{edition}"', requires=f'">={requires}"').encode("utf-8")
+    return _TEXT.format(edition=f'"{edition}"', requires=f'">={requires}"', docs=docs).encode("utf-8")
