@@ -360,6 +360,7 @@ def test_a_card_that_is_deleted_while_its_data_stay_is_brought_back(logged: Repo
     fixes = {finding["rule"]: finding["fix"] for finding in verdict.report["findings"]}
     assert fixes == {rule: [f"git restore --staged --worktree -- {card}"] for rule in fixes}
     assert "missing-data-card" in fixes
+    assert "its card is gone, and its data are still here: data/rows.csv" in verdict.out
     for verb in ("add", "repair"):
         words = ("rows",) if verb == "add" else ()
         refused = logged.custody("audit", verb, "--reason", "gone", *words)

@@ -261,6 +261,7 @@ def _finding(
     if rule is DIVERGED:
         fix = (CUSTODY, "audit", "merge", "--reason", Slot("REASON"), RepoPath(path))
     elif dataset is None and (bare := _left_bare(case, dataset_id)) is not None:
+        problem = problem._replace(message=f"its card is gone, and its data are still here: {bare}")
         card = surveys.removed_card(case, bare)
         fix = restore(card) if card is not None else add_new(
             case, bare, None, "--id", dataset_id, "--reason", Slot("REASON")
@@ -285,7 +286,7 @@ def _left_bare(case: Case, dataset_id: str) -> str | None:
     """The data of a dataset without a card, where its log ends."""
     from .datasets.audit_log import heads, read_log
 
-    log = read_log(dataset_id, _bytes(case, _logs(case.after).get(dataset_id, {})))
+    log = read_log(dataset_id, _bytes(case, case.after.files_below(f"{assets.AUDIT}{dataset_id}/")))
     found = (surveys.left_bare(case, log.entries[head].path) for head in heads(log))
     return next((path for path in found if path is not None), None)
 
