@@ -166,6 +166,8 @@ def clean_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pyt
         "GIT_AUTHOR_NAME": "A. Author", "GIT_AUTHOR_EMAIL": "author@example.org",
         "GIT_COMMITTER_NAME": "A. Author", "GIT_COMMITTER_EMAIL": "author@example.org",
         "GIT_ALLOW_PROTOCOL": "file",
+        # As where the environment of the tests is active: messages say `git custody`, and pasting that works.
+        "PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"],
     }  # fmt: skip
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
