@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import stat
 import sys
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core.content import DescriptorContent
+from ..core.content import BytesContent, DescriptorContent
 from ..core.digests import POINTER_SIZE
 from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath
 from ..formats.recognise import PICKLES_AT_MOST
@@ -28,6 +29,10 @@ folders are not followed. - reads standard input.
 """
 _STDIN = "-"
 _PIECE = 1024 * 1024
+_SMALL = 64 * 1024
+# A pipe without a writer would hold us up for ever.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_OF_DVC = (".dvc", "dvc.lock")
 _SECONDS_BETWEEN = 0.1
 _NAMES_SHOWN = 10
 _WORST_FIRST = (PICKLE, CODE, MALFORMED, OPAQUE, SAFE)
@@ -86,20 +91,31 @@ def _count(files: int) -> str:
 
 
 def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
+    from ..models.examine import examine
+
+    # What is imported stays; to look through it again and again for garbage is a tenth of the time of small files.
+    gc.freeze()
     scanned = _Scanned(0, [], [], [], [])
     files = 0
     progress = _Progress()
     for path in _files(paths, scanned.errors):
-        progress.show(files, len(scanned.findings))
+        if progress.is_shown:
+            progress.show(files, len(scanned.findings))
         try:
-            content = _opened(path)
+            descriptor, size = _opened(path)
             try:
-                seen = _examined(path, content)
+                # Nearly all of a small file is looked at: one read takes less time than two.
+                small = os.read(descriptor, size) if size <= _SMALL else b""
+                content = BytesContent(small) if len(small) == size else DescriptorContent(descriptor, size)
+                # No waiver is looked for here, so that no digest is needed, which would have all of the file read.
+                name = "" if path == _STDIN else path
+                seen = next(examine(name, "", content, sha256="", most=PICKLES_AT_MOST), None)
                 whys = [_why(verdict) if why else {} for verdict in seen.verdicts] if seen else []
-                if not whys and (pointer := _pointer(path, content)):
+                may_point = not whys and (size < POINTER_SIZE or path.endswith(_OF_DVC))
+                if may_point and (pointer := _pointer(path, content)):
                     scanned.pointers.append(NotJudged(path, pointer))
             finally:
-                os.close(content.descriptor)
+                os.close(descriptor)
         except OSError as error:
             scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
             continue
@@ -147,7 +163,8 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _opened(path: str) -> DescriptorContent:
+def _opened(path: str) -> tuple[int, int]:
+    """A descriptor of the file, for the caller to close, and its size in bytes."""
     if path == _STDIN:
         import tempfile
 
@@ -156,27 +173,19 @@ def _opened(path: str) -> DescriptorContent:
         with tempfile.TemporaryFile(prefix="git-custody-", buffering=0) as spool:
             while piece := sys.stdin.buffer.read(_PIECE):
                 write_all(spool, piece)
-            return DescriptorContent(os.dup(spool.fileno()), spool.tell())
-    # A pipe without a writer would hold us up for ever.
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+            descriptor, size = os.dup(spool.fileno()), spool.tell()
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return descriptor, size
+    descriptor = os.open(path, _FLAGS)
     here = os.fstat(descriptor)
     if not stat.S_ISREG(here.st_mode):
         os.close(descriptor)
         raise OSError("it is not a plain file")
-    return DescriptorContent(descriptor, here.st_size)
-
-
-def _examined(path: str, content: Content) -> Examined | None:
-    from ..models.examine import examine
-
-    # No waiver is looked for here, so that no digest is needed, which would have all of the file read.
-    return next(examine("" if path == _STDIN else path, "", content, sha256="", most=PICKLES_AT_MOST), None)
+    return descriptor, here.st_size
 
 
 def _pointer(path: str, content: Content) -> str | None:
     """What a file of a repository only stands for, in words."""
-    if content.size >= POINTER_SIZE and not path.endswith((".dvc", "dvc.lock")):
-        return None
     from ..core.case import as_pointer
     from ..core.stores import kept_in
 
@@ -301,12 +310,12 @@ class _Progress:
     """A line on the terminal that says how far the scan has come; nothing where nobody would see it."""
 
     def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
+        self.is_shown = sys.stderr.isatty()
         self._next = time.monotonic() + _SECONDS_BETWEEN
         self._began = False
 
     def show(self, files: int, findings: int) -> None:
-        if self._shown and time.monotonic() >= self._next:
+        if time.monotonic() >= self._next:
             self._next = time.monotonic() + _SECONDS_BETWEEN
             self._began = True
             sys.stderr.write(f"\r{_count(files)} read, {findings} with problems")

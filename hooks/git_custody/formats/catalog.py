@@ -357,6 +357,13 @@ _NAMES = tuple((known.names, known.module) for known in FORMATS if known.names)
 _ANY_NAME = tuple(name for names, _ in _NAMES for name in names)
 _SUFFIXES = tuple(suffix for known in FORMATS for suffix in known.suffixes)
 _TELLING = (*_ANY_NAME, *_SUFFIXES)
+# Most names end in none of these; to look that up takes less time than to compare with all.
+_LAST_PARTS = frozenset(name[name.rfind(".") :] for name in _TELLING if "." in name)
+_WITHOUT_DOT = tuple(name for name in _TELLING if "." not in name)
+
+
+def _may_tell(lowered: str) -> bool:
+    return lowered[lowered.rfind(".") :] in _LAST_PARTS or lowered.endswith(_WITHOUT_DOT)
 
 
 def modules_for(head: bytes, name: str) -> list[str]:
@@ -372,7 +379,7 @@ def modules_for(head: bytes, name: str) -> list[str]:
             break
         if head[offset] in firsts:
             found += [module for mark, module in marks if head.startswith(mark, offset)]
-    if _ANY_NAME and (lowered := name.lower()).endswith(_ANY_NAME):
+    if _may_tell(lowered := name.lower()) and lowered.endswith(_ANY_NAME):
         found += [module for names, module in _NAMES if lowered.endswith(names)]
     return list(dict.fromkeys(found)) if len(found) > 1 else found
 
@@ -397,6 +404,6 @@ def is_named(name: str) -> bool:
 def promised(name: str) -> tuple[Format, ...]:
     """The formats that a file of this name promises to be one of: empty where any will do."""
     lowered = name.lower()
-    if not lowered.endswith(_SUFFIXES):
+    if not (_may_tell(lowered) and lowered.endswith(_SUFFIXES)):
         return ()
     return tuple(known for known in FORMATS if known.suffixes and lowered.endswith(known.suffixes))

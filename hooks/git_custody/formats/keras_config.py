@@ -23,6 +23,7 @@ from git_custody.formats.paths import leaves_folder
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
 
 ZIP_START = b"PK\x03\x04"
+BOM = b"\xef"
 CONFIG = "config.json"
 KEYS = ("class_name", "config", "module", "registered_name", "function", "function_type")
 YAML_AT_MOST = 512 * 1024
@@ -57,8 +58,10 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
             yield from _archive(scene)
     elif scene.head[:1] in b"bc":
         yield from _yaml(scene)
-    elif name.endswith(".json") or scene.head.lstrip(b" \t\r\n")[:1] in (b"{", b""):
-        yield from _alone(scene, name.rpartition("/")[2] == CONFIG)
+    else:
+        named = name.rpartition("/")[2] == CONFIG
+        if named or scene.head.lstrip(b" \t\r\n")[:1] in (b"{", b"", BOM):
+            yield from _alone(scene, named)
 
 
 def judge(content: Content, where: str) -> Iterator[Said]:

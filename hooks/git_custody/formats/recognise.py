@@ -69,11 +69,24 @@ def recognise(
     loaders find by name, such as a `chat_template.jinja`. Reads little of most files, keeps at most a few MiB,
     and unpacks at most 256 MiB on the way. Raises nothing but the `OSError` of content that cannot be read.
     """
+    if _is_plain(content, name):
+        return ()
     examination = _Examination(PICKLES_WITH_NAMES if thorough else most, is_own, thorough)
     examination.look(content, name, (), 0)
     if examination.has_left_out or examination.pickles >= PICKLES_WITH_NAMES:
         return tuple(verdict._replace(names=None) for verdict in examination.verdicts)
     return tuple(examination.verdicts)
+
+
+def _is_plain(content: Content, name: str) -> bool:
+    """Whether no walk and no inspector would be asked, as for most files of a repository: told here at little cost."""
+    head = content.read_at(0, HEAD)
+    if not head:
+        return True
+    if head[0] in FIRST_BYTES or modules_for(head, name) or _is_tar(head):
+        return False
+    begin, tail = _tail(content, head)
+    return ZIP_END not in tail and (begin is None or not _has_user_block(content, begin, tail))
 
 
 class _Examination:
@@ -208,12 +221,9 @@ def _inspectors(scene: Scene) -> Iterator[Inspect]:
     modules = modules_for(head, scene.name)
     for module in modules:
         yield _inspector(module)
-    if len(head) >= 512 and head[148] in TAR_CHECKSUM_BEGINS:
-        from git_custody.formats import tars
-
-        if tars.is_header(head[:512]):
-            yield tars.inspect
-    begin, tail = _tail(scene)
+    if _is_tar(head):
+        yield _inspector("tars")
+    begin, tail = _tail(scene.content, head)
     if head[:4] == ZIP_START or ZIP_END in tail:
         yield _inspector("zips")
     if begin is not None and "hdf5" not in modules and _has_user_block(scene.content, begin, tail):
@@ -230,9 +240,16 @@ def _inspector(module: str) -> Inspect:
     return inspect
 
 
-def _tail(scene: Scene) -> tuple[int | None, bytes]:
+def _is_tar(head: bytes) -> bool:
+    if len(head) < 512 or head[148] not in TAR_CHECKSUM_BEGINS:
+        return False
+    from git_custody.formats.tars import is_header
+
+    return is_header(head[:512])
+
+
+def _tail(content: Content, head: bytes) -> tuple[int | None, bytes]:
     """Where the last bytes of the content begin, and those: none of it (`None`) where it is too long to unpack."""
-    content, head = scene.content, scene.head
     if len(head) < HEAD:
         return None, head
     ends_within = getattr(content, "ends_within", None)

@@ -288,13 +288,13 @@ def examine(
     `kept` says who keeps the content, and under which name, where it is not that of the file itself.
     """
     most = PICKLES_AT_MOST if thorough else most
-    seen = Examined(path, oid, "", (), thorough=thorough, kept=kept)
-    verdicts = recognise(content, name=seen.name, is_own=owned, most=most, thorough=thorough)
-    if not verdicts and not (promised(seen.name) and content.read_at(0, 1)):
+    name = (kept and kept.name) or path
+    verdicts = recognise(content, name=name, is_own=owned, most=most, thorough=thorough)
+    if not verdicts and not (promised(name) and content.read_at(0, 1)):
         return
     silent = (v for v in verdicts if v.kind == PICKLE and not (v.calls or v.imports or v.to_the_end))
     excerpt = next((verdict.pickle_bytes() for verdict in silent), b"")
-    seen = seen._replace(verdicts=verdicts, excerpt=excerpt)
+    seen = Examined(path, oid, "", verdicts, excerpt=excerpt, thorough=thorough, kept=kept)
     digest = ("" if seen.is_fine(allowed) else sha256_of(content)) if sha256 is None else sha256
     yield seen._replace(sha256=digest)
 
