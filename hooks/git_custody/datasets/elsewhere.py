@@ -13,17 +13,16 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core import annex, assets, digests
+from ..core import assets, digests
 from ..core.content import BytesContent
 from ..core.findings import CUSTODY, Finding, NotJudged, RepoPath, Rule
 from ..core.git import GITLINK, SYMLINK
-from ..core.stores import LOCK_AT_MOST, kept_in
 from . import survey as surveys
-from . import weak_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..core import annex
     from ..core.case import Case, Said
     from ..core.findings import Command
     from ..core.git import Entry
@@ -104,6 +103,9 @@ def check(case: Case) -> Iterator[Said]:
 
 
 def _kind(data: bytes) -> _Kind:
+    from ..core import annex
+    from ..core.stores import kept_in
+
     if data.startswith(b"version ") and (digests.pointer(data) or digests.extended_pointer(data)):
         return _Kind("lfs")
     if (key := annex.key_in(data)) is not None:
@@ -143,6 +145,8 @@ def _folder(dataset: Dataset, kinds: Mapping[str, _Kind]) -> Iterator[Finding]:
 
 
 def _single(case: Case, dataset: Dataset, kind: _Kind | None) -> Iterator[Said]:
+    from . import weak_names
+
     ((path, entry),) = dataset.files.items()
     if kind is not None and kind.key is not None and kind.key.is_weak and kind.key.backend != "MD5":
         fix: Command = ("git", "annex", "migrate", "--backend=SHA256E", RepoPath(path))
@@ -179,6 +183,9 @@ def _files_of_dvc(case: Case) -> list[str]:
 
 
 def _dvc(case: Case, path: str, entry: Entry) -> Iterator[Finding]:
+    from ..core.stores import LOCK_AT_MOST, kept_in
+    from . import weak_names
+
     data = case.read(entry, LOCK_AT_MOST) if entry.is_file else None
     if data is None:
         return  # a link, or an object that is not here: said elsewhere

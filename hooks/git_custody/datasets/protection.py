@@ -46,10 +46,10 @@ class _File(NamedTuple):
 
 def check(case: Case) -> Iterator[Said]:
     """Say which of the paths in question nobody owns, for each forge whose file is there."""
-    from ..core.code_owners import PLACES
-
     if not case.enforces(UNPROTECTED):
         return
+    from ..core.code_owners import PLACES
+
     rules_change = any(place in case.changed for place in PLACES)
     if not (case.touches_assets or rules_change):
         return
