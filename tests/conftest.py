@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 HOOKS = Path(__file__).parent.parent / "hooks"
 CARD = """\
@@ -23,6 +24,10 @@ source: {{kind: original, publisher: Example Lab}}
 license: CC-BY-4.0
 content: {{digest: {{sha256: {sha256}}}}}
 """
+
+# A slow machine, or coverage, must not fail a law.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 class Verdict(NamedTuple):
