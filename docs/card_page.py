@@ -90,9 +90,10 @@ start with `x-` are your own. A card may state a `level` of its own, and is then
 Beyond the schema, `invalid-data-card` reports what cannot be:
 
 - a day in the future on which something was done already; a period that ends before it starts; a review that expires
-  before it was given; data that were fetched before anybody collected them; a feed that goes on after `delete_by`;
+  before it was given; data that were fetched before anybody collected or published them; a feed that goes on after
+  `delete_by`;
 - a language that is not in the IANA registry (BCP 47), a country that is not in ISO 3166-1;
-- a file that git does not track, or a parent that is named twice;
+- a file that git does not track, or a parent that is named by `id` and by `url` at once;
 - text with marks that show it in another order than it is read (CVE-2021-42574);
 - answers at odds: `personal_data: none` beside `data_categories: [pii]`, the same use permitted and prohibited.
 

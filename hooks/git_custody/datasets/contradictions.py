@@ -19,7 +19,7 @@ _Path = tuple[str | int, ...]
 _PERIODS: tuple[_Path, ...] = (("collection", "period"), ("coverage", "temporal"), ("scrape", "period"))
 # What has happened already, or the card could not speak of it.
 _PAST: tuple[_Path, ...] = (
-    ("source", "retrieved"), ("license_evidence", "captured"), ("source_review", "date"), ("ip_review", "date"),
+    ("source", "published"), ("source", "retrieved"), ("license_evidence", "captured"), ("source_review", "date"), ("ip_review", "date"),
     ("collection", "period", "start"), ("scrape", "period", "start"),
 )  # fmt: skip
 _REVIEWS: tuple[_Path, ...] = (("source_review",), ("ip_review",))
@@ -69,7 +69,9 @@ def _order(card: Mapping[str, Any]) -> Iterator[Fault]:
         if given is not None and expires is not None and expires < given:
             said = f"{_name(path)} expires on {expires}, before it was given on {given}"
             yield Fault(_pointer((*path, "expires")), said)
-    retrieved = _day(card, ("source", "retrieved"))
+    retrieved, published = _day(card, ("source", "retrieved")), _day(card, ("source", "published"))
+    if retrieved is not None and published is not None and (published - retrieved).days > 1:
+        yield Fault("/source/retrieved", f"source.retrieved is {retrieved}, and source.published is only {published}")
     for path in _PAST[-2:]:
         start = _day(card, path)
         if retrieved is not None and start is not None and (start - retrieved).days > 1:
