@@ -19,8 +19,8 @@ _Path = tuple[str | int, ...]
 _PERIODS: tuple[_Path, ...] = (("collection", "period"), ("coverage", "temporal"), ("scrape", "period"))
 # What has happened already, or the card could not speak of it.
 _PAST: tuple[_Path, ...] = (
-    ("source", "published"), ("source", "retrieved"), ("license_evidence", "captured"), ("source_review", "date"), ("ip_review", "date"),
-    ("collection", "period", "start"), ("scrape", "period", "start"),
+    ("source", "published"), ("source", "retrieved"), ("license_evidence", "captured"), ("source_review", "date"),
+    ("ip_review", "date"), ("collection", "period", "start"), ("scrape", "period", "start"),
 )  # fmt: skip
 _REVIEWS: tuple[_Path, ...] = (("source_review",), ("ip_review",))
 
