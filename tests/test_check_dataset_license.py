@@ -457,6 +457,23 @@ def test_a_parent_whose_id_goes_to_other_data(repo: Repo) -> None:
     assert repo.check("--range", f"{base}...HEAD").rules == ["license-conflict"]
 
 
+@pytest.mark.parametrize("stated", ["", "license: MIT, "])
+@pytest.mark.parametrize("logged", [False, True])
+def test_a_parent_that_is_deleted_binds_as_long_as_it_can_be_seen(repo: Repo, stated: str, logged: bool) -> None:
+    repo.commit(card("raw", "CC-BY-NC-4.0"))
+    if logged:
+        repo.custody("audit", "add", "--op", "create", "--reason", "first import", "data/raw.csv")
+        assert list((repo.path / ".custody/audit/raw").iterdir())
+    base = repo.commit(child("CC-BY-NC-4.0", "id: raw, relation: clean"))
+    repo.git("rm", "-q", "data/raw.csv", "data/raw.csv.datacard.yaml")
+    repo.stage(child("MIT", f"id: raw, {stated}relation: clean"))
+    verdict = repo.check()
+    assert verdict.caught("license-conflict") == ["data/child.csv.datacard.yaml"]
+    repo.commit()
+    assert "license-conflict" in repo.check("--range", f"{base}...HEAD").rules
+    assert ("unresolved-parent" in repo.check("--all").rules) is not (logged and bool(stated))
+
+
 def test_a_line_within_quotes_takes_no_parent_over(repo: Repo) -> None:
     base = repo.commit(card("raw", "CC-BY-NC-4.0"))
     path = "data/another.csv.datacard.yaml"

@@ -82,7 +82,18 @@ def test_a_deleted_parent_with_an_audit_log(repo: Repo) -> None:
     repo.commit()
     assert not (repo.path / "data/raw.csv.datacard.yaml").exists()
     repo.stage(derived("clean", "id: raw"))
+    verdict = repo.check()
+    assert verdict.caught("unresolved-parent") == ["data/clean.csv.datacard.yaml"]
+    assert 'its parent \\"raw\\" was deleted, and nothing states its licence any more' in verdict.out
+    repo.stage(derived("clean", "id: raw, license: CC-BY-4.0"))
     assert "unresolved-parent" not in repo.check().rules
+    assert "unresolved-parent" not in repo.check("--all").rules
+
+
+@pytest.mark.parametrize("text", ["", "{}", "raw was here once"])
+def test_any_file_is_no_audit_log(repo: Repo, text: str) -> None:
+    repo.stage({f".custody/audit/raw/{'0' * 64}.json": text, **derived("clean", "id: raw, license: CC-BY-4.0")})
+    assert repo.check().caught("unresolved-parent") == ["data/clean.csv.datacard.yaml"]
 
 
 @pytest.mark.parametrize("length", [1, 2, 5])

@@ -23,7 +23,8 @@ CONFLICT = Rule(
     "Give the derived data a licence that keeps the terms of their parents (docs/licences.md), or take that parent "
     "out. Where its rights holder agreed to other terms, say so in a waiver.",
     "Knows the licences of docs/licences.md; any other is for a review, where the policy asks for reviews. Compares "
-    "each step of the lineage that is in this repository. This is no legal advice.",
+    "each step of the lineage that is in this repository; a deleted parent by its card before the change, later "
+    "by `license` in `derived_from`. This is no legal advice.",
 )  # fmt: skip
 ATTRIBUTION = Rule(
     "missing-attribution", ("2.7",), 2,
@@ -51,7 +52,9 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
         yield Finding(CONFLICT, dataset.card, found.message, lines.get("/permitted_use"), subject="permitted_use")
     creditors = []
     for parent in parents:
-        terms, line = terms_of_parent(case, parent, case.after), lines.get(f"/derived_from/{parent.place}")
+        # What a change deletes binds in it by its own card, whatever the child's card then says of it.
+        state = case.before if parent.id is not None and parent.card is None else case.after
+        terms, line = terms_of_parent(case, parent, state), lines.get(f"/derived_from/{parent.place}")
         name = parent.id or parent.url or f"number {parent.place + 1}"
         found = clash(terms, child, parent.relation)
         if found is not None and found.grade == "conflict":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core import assets
-from .survey import ids_in, ids_of_all_cards
+from .survey import ids_in, ids_of_all_cards, is_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -224,13 +224,18 @@ def _changed_cards_by_id(case: Case) -> dict[str, str]:
 
 
 def logged_contents(case: Case, dataset_id: str) -> tuple[Mapping[str, str], ...]:
-    """Every content that the audit log of a dataset speaks of; nothing without a log."""
+    """Every content that the audit log of a dataset speaks of; nothing without a log of entries that can be read."""
+    return case.once(f"logged contents {dataset_id}", lambda its: _logged_contents(its, dataset_id))
+
+
+def _logged_contents(case: Case, dataset_id: str) -> tuple[Mapping[str, str], ...]:
     from .audit_log import read_log
 
-    files = case.after.files_below(f"{assets.AUDIT}{dataset_id}/")
+    files = case.after.files_below(f"{assets.AUDIT}{dataset_id}/") if is_id(dataset_id) else {}
     raw = case.read_many(files.values())
     log = read_log(dataset_id, {name: raw.get(entry.oid) for name, entry in files.items()})
-    contents = {digest for entry in log.entries.values() for digest in (*entry.before, entry.after) if digest}
+    entries = (*log.entries.values(), *log.reformatted.values())
+    contents = {digest for entry in entries for digest in (*entry.before, entry.after) if digest}
     return tuple({algorithm: value} for algorithm, value in sorted(contents))
 
 

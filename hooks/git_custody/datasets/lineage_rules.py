@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from ..core import assets
@@ -22,8 +21,9 @@ UNRESOLVED = Rule(
     "A data card names a parent that cannot be found.",
     "Where derived data come from can only be told as long as each step back can be taken.",
     "Write the id of a dataset in this repository, or the `url` of data elsewhere, into `derived_from`. For a parent "
-    "that was here once, say in `url` where it went.",
-    "A parent that was deleted counts as known while its audit log is here. Addresses are not opened.",
+    "that was here once, say in `url` where it went, or keep its audit log and say in `license` what it was under.",
+    "A parent that was deleted counts as known while its audit log is here and `derived_from` has its licence, which "
+    "is taken as stated. Addresses are not opened.",
 )  # fmt: skip
 CIRCULAR = Rule(
     "circular-lineage", ("2.5",), 1,
@@ -85,7 +85,7 @@ def _parent(case: Case, dataset: Dataset, parent: Parent) -> Iterator[Said]:
     if parent.id is None and parent.url is None:
         said = "this parent has neither the id of a dataset here nor the url of data elsewhere"
         yield Finding(UNRESOLVED, dataset.card, said, lines.get(pointer), subject=pointer)
-    elif parent.card is None and parent.url is None and not _has_log(case, parent.id or ""):
+    elif parent.card is None and parent.url is None and not lineage.logged_contents(case, parent.id or ""):
         from ..core.documents import nearest
 
         near = nearest(parent.id or "", surveys.ids_of_all_cards(case).values())
@@ -93,6 +93,13 @@ def _parent(case: Case, dataset: Dataset, parent: Parent) -> Iterator[Said]:
         said = f'derived_from names "{_cut(parent.id or "")}", and no card here has that id{advice}'
         line = lines.get(f"{pointer}/id")
         yield Finding(UNRESOLVED, dataset.card, said, line, subject=parent.id or "")
+    elif parent.card is None and parent.url is None and parent.license is None:
+        from .license_subject import terms_of_parent
+
+        was = terms_of_parent(case, parent, case.before)
+        said = f'its parent "{parent.id}" was deleted, and nothing states its licence any more'
+        advice = f"; add license: {_cut(was)} to it in derived_from" if was else ""
+        yield Finding(UNRESOLVED, dataset.card, said + advice, lines.get(f"{pointer}/id"), subject=parent.id or "")
     elif parent.card is not None and parent.digest is not None:
         yield from _version(case, dataset, parent, lines.get(f"{pointer}/digest"))
 
@@ -120,11 +127,6 @@ def _cycles(case: Case, datasets: dict[str, Dataset]) -> Iterator[Finding]:
         said = f"this dataset is said to be made of itself{f', by way of {names}' if others else ''}"
         line = dataset.document.lines.get("/derived_from") if dataset.document else None
         yield Finding(CIRCULAR, dataset.card, said, line, subject=ids.get(dataset.card, ""))
-
-
-def _has_log(case: Case, dataset_id: str) -> bool:
-    folder = f"{assets.AUDIT}{dataset_id}/"
-    return bool(re.fullmatch("[a-z0-9-]{2,40}", dataset_id)) and any(True for _ in case.after.below(folder))
 
 
 def _cut(text: str) -> str:
