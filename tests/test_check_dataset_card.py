@@ -149,6 +149,21 @@ def test_folder_card(repo: Repo) -> None:
     assert repo.check().rules == ["digest-mismatch"]
 
 
+@pytest.mark.parametrize(("said", "message"), [("files: 1", None), ("files: 2", "2 files, and it has 1")])
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_the_number_of_files(repo: Repo, said: str, message: str | None, is_folder: bool) -> None:
+    sha256 = hashlib.sha256(b"1\n").hexdigest()
+    digest = f"sha256: {sha256}"
+    if is_folder:
+        digest = f"dirHash: {hashlib.sha256(f'{sha256}  a.csv'.encode() + bytes([10])).hexdigest()}"
+    text = CARD.format(id="set", title="A set", sha256="").replace("{sha256: }", f"{{{digest}}}, {said}")
+    repo.stage(
+        {"data/set/a.csv": "1\n", "data/set/datacard.yaml" if is_folder else "data/set/a.csv.datacard.yaml": text}
+    )
+    found = [(f["rule"], f["message"]) for f in repo.check().report["findings"]]
+    assert found == ([("digest-mismatch", f"its card records {message}")] if message else [])
+
+
 def test_card_and_data_come_from_the_index(repo: Repo) -> None:
     repo.stage(documented("data/rows.csv"))
     repo.write("data/rows.csv", "dirty\n")

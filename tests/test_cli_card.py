@@ -43,7 +43,23 @@ def test_new_describes_a_folder_as_one(repo: Repo, custody: Commands) -> None:
     for number in range(3):
         repo.write(f"data/pictures/{number}.png", f"png {number}")
     custody.ok("card", "new", *TOLD, "data/pictures")
-    assert "dirHash" in custody.card("data/pictures/datacard.yaml")["content"]["digest"]
+    content = custody.card("data/pictures/datacard.yaml")["content"]
+    assert ("dirHash" in content["digest"], content["bytes"], content["files"]) == (True, 15, 3)
+
+
+def test_the_number_of_files_follows_the_folder(repo: Repo, custody: Commands) -> None:
+    for number in range(3):
+        repo.write(f"data/pictures/{number}.png", f"png {number}")
+    custody.ok("card", "new", *TOLD, "data/pictures")
+    repo.stage({"data/pictures/3.png": "png 3"})
+    custody.ok("card", "update", "data/pictures")
+    assert custody.card("data/pictures/datacard.yaml")["content"]["files"] == 4
+    # Cards of earlier releases do not have it, and need not.
+    card = (repo.path / "data/pictures/datacard.yaml").read_text()
+    repo.stage({"data/pictures/datacard.yaml": card.replace("  files: 4\n", ""), "data/pictures/3.png": "other"})
+    custody.ok("card", "update", "data/pictures")
+    assert "files" not in custody.card("data/pictures/datacard.yaml")["content"]
+    assert repo.check().passes
 
 
 def test_new_refuses_what_has_a_card(repo: Repo, custody: Commands) -> None:

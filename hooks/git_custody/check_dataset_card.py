@@ -342,6 +342,12 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
             fix=((CUSTODY, "card", "update", RepoPath(path)),),
             digest=next(iter(digest.values())), subject=str(size),
         )  # fmt: skip
+    elif data["content"].get("files") not in (None, count := surveys.count(case, dataset)) and count is not None:
+        yield Finding(
+            MISMATCH, path, f"its card records {data['content']['files']} files, and it has {count}",
+            fix=((CUSTODY, "card", "update", RepoPath(path)),),
+            digest=next(iter(digest.values())), subject=f"{count} files",
+        )  # fmt: skip
     elif (there := surveys.other_content(case, dataset)) is not None:
         yield Finding(
             MISMATCH, path, "its content has the MD5 that its card records, and another digest",

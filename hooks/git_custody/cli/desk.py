@@ -136,7 +136,7 @@ class Desk(Ledger):
         languages = known.take("language", wrong_languages)
         text = card_texts.render_card(
             id=dataset_id, title=title, source=source, license=spdx, digest=digest,
-            bytes=measured.bytes, md5=measured.md5,
+            bytes=measured.bytes, md5=measured.md5, files=measured.files,
             media_type=None if is_folder else card_texts.media_type(path.removesuffix(".dvc")),
             description=known.take("description", lambda text: wrong_text(text, names)),
             language=tuple(dict.fromkeys(languages.split())) if languages else (),
@@ -253,7 +253,9 @@ class Desk(Ledger):
             content = data.get("content")
             known = isinstance(content, dict) and "media_type" in content
             media = None if known or found.is_folder else card_texts.media_type(found.path.removesuffix(".dvc"))
-            edited = card_texts.with_content(edited, measured.digest, measured.bytes, media, measured.md5)
+            edited = card_texts.with_content(
+                edited, measured.digest, measured.bytes, media, measured.md5, measured.files
+            )
             edited = card_texts.with_owed_line_mended(edited)
             dataset_id = card_texts.fields_of(edited).get("id")
         except CannotJudge as error:

@@ -113,6 +113,7 @@ def render_card(
     bytes: int,
     media_type: str | None,
     md5: str | None = None,
+    files: int | None = None,
     description: str | None = None,
     language: Sequence[str] = (),
 ) -> bytes:
@@ -146,9 +147,9 @@ def render_card(
     if license is not None:
         more["license"] = license
         lines.append(f"license: {_scalar(license)}")
-    lines += _content_lines(digest, bytes, media_type, md5)
+    lines += _content_lines(digest, bytes, media_type, md5, files)
     card = "".join(line + "\n" for line in lines).encode("utf-8")
-    content = _content(digest, bytes, media_type, md5)
+    content = _content(digest, bytes, media_type, md5, files)
     wanted = {"kind": "data-card", "version": 1, "id": id, **more, "content": content}
     _demand(card, wanted)
     return card
@@ -168,15 +169,21 @@ def _scalar(value: str) -> str:
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
 
 
-def _content(digest: Mapping[str, str], size: int, media: str | None, md5: str | None = None) -> dict[str, Any]:
+def _content(
+    digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
+) -> dict[str, Any]:
     content: dict[str, Any] = {"digest": dict(digest), "bytes": size}
+    content |= {} if files is None else {"files": files}
     content |= {} if md5 is None else {"md5": md5}
     return content if media is None else {**content, "media_type": media}
 
 
-def _content_lines(digest: Mapping[str, str], size: int, media: str | None, md5: str | None = None) -> list[str]:
+def _content_lines(
+    digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
+) -> list[str]:
     ((algorithm, digits),) = digest.items()
     lines = ["content:", "  digest:", f"    {algorithm}: {_hexadecimal(digits)}", f"  bytes: {size}"]
+    lines += [] if files is None else [f"  files: {files}"]
     lines += [] if md5 is None else [f"  md5: {_hexadecimal(md5)}"]
     return lines if media is None else [*lines, f"  media_type: {_scalar(media)}"]
 
@@ -220,10 +227,15 @@ def with_owed_line_mended(card: bytes) -> bytes:
 
 
 def with_content(
-    card: bytes, digest: Mapping[str, str], bytes: int, media_type: str | None, md5: str | None = None
+    card: bytes,
+    digest: Mapping[str, str],
+    bytes: int,
+    media_type: str | None,
+    md5: str | None = None,
+    files: int | None = None,
 ) -> bytes:
     """The card with what the tool knows of the content; without `media_type` the one that is there stays. `md5` is
-    the one by which git names the content, where it does.
+    the one by which git names the content, where it does. A card that left the number of files out goes on so.
 
     Merge conflicts inside of the content are resolved on the way. Raises `CannotJudge`, naming the line, for
     conflicts elsewhere and for cards that cannot be read.
@@ -234,13 +246,15 @@ def with_content(
     media = media_type
     if media is None and isinstance(kept, dict) and isinstance(kept.get("media_type"), str):
         media = kept["media_type"]
-    content = _content(digest, bytes, media, md5)
+    if isinstance(kept, dict) and "files" not in kept:
+        files = None
+    content = _content(digest, bytes, media, md5, files)
     if kept == content:
         return card
     wanted = {**before, "content": content}
     text, mark = _decode(card)
     for edit in (_content_in_place, _content_anew):
-        changed = edit(text, digest, bytes, media, md5)
+        changed = edit(text, digest, bytes, media, md5, files)
         if changed is not None and _data(changed) == wanted:
             return (mark + changed).encode("utf-8")
     raise CannotJudge(
@@ -340,7 +354,7 @@ def _line_break(text: str) -> str:
 
 
 def _content_in_place(
-    text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None
+    text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
 ) -> str | None:
     """Replace the values one by one, which keeps comments and layout; None when the fields are others."""
     ((algorithm, digits),) = digest.items()
@@ -349,21 +363,24 @@ def _content_in_place(
         values.append((["content", "media_type"], _scalar(media)))
     if md5 is not None:
         values.append((["content", "md5"], _hexadecimal(md5)))
+    if files is not None:
+        values.append((["content", "files"], str(files)))
     for path, value in values:
         node = _find(_tree(text), path)
         if node is None or node.pairs is not None or node.start == node.end:
             return None
         # The old quotes stay: they do no harm, and a digest may need them.
-        quote = (
-            text[node.start] if text[node.start] in "\"'" and not value.startswith('"') and path[1] != "bytes" else ""
-        )
+        quoted = text[node.start] in "\"'" and not value.startswith('"') and path[1] not in ("bytes", "files")
+        quote = text[node.start] if quoted else ""
         text = _spliced(text, node, f"{quote}{value}{quote}")
     return text
 
 
-def _content_anew(text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None) -> str | None:
+def _content_anew(
+    text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
+) -> str | None:
     """Write the whole content field anew."""
-    lines = _content_lines(digest, size, media, md5)
+    lines = _content_lines(digest, size, media, md5, files)
     rest_of_it = ", ".join(line.strip() for line in lines[3:])
     return _group_anew(text, "content", lines, f"{{digest: {{{lines[2].strip()}}}, {rest_of_it}}}")
 

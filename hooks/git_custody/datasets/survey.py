@@ -380,7 +380,10 @@ def _measured(case: Case, found: Dataset) -> Measured | None:
         if here is not None:
             return here
     plain = digest(case, found._replace(document=None))
-    return None if plain is None else weak_names.Measured(plain, size(case, found._replace(document=None)))
+    if plain is None:
+        return None
+    files = count(case, found) if found.is_folder else None
+    return weak_names.Measured(plain, size(case, found._replace(document=None)), files=files)
 
 
 def size(case: Case, found: Dataset) -> int:
@@ -389,3 +392,10 @@ def size(case: Case, found: Dataset) -> int:
         return named.bytes
     sizes = case.sizes(found.files.values())
     return sum(sizes.get(entry.oid, 0) for entry in found.files.values())
+
+
+def count(case: Case, found: Dataset) -> int | None:
+    """The number of files in a dataset; None where git only names the content."""
+    if found.is_folder:
+        return sum(entry.mode != 0o160000 for entry in found.files.values())
+    return 1 if _weak_name(case, found) is None else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..core import assets
 from ..core.content import BytesContent
 from ..core.digests import dir_hash, sha256_of
-from ..core.stores import LOCK_AT_MOST, Kept, kept_in
+from ..core.stores import LOCK_AT_MOST, Kept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,11 +31,14 @@ _MD5 = r"[0-9a-f]{32}(\.dir)?"
 
 
 class Measured(NamedTuple):
-    """A content: its digest, its size in bytes, and the MD5 by which git names it, None where it does not."""
+    """A content: its digest, its size in bytes, the MD5 by which git names it, None where it does not, and the number
+    of files in a folder, None for a file and where nobody knows.
+    """
 
     digest: Digest
     bytes: int
     md5: str | None = None
+    files: int | None = None
 
 
 def is_lock(path: str) -> bool:
@@ -50,7 +53,7 @@ def outputs(case: Case, lock: str, entry: Entry) -> Mapping[str, Kept]:
 
 def _outputs(case: Case, lock: str, entry: Entry) -> dict[str, Kept]:
     data = case.read(entry, LOCK_AT_MOST) if entry.is_file else None
-    kept = kept_in(lock, BytesContent(data)) or () if data is not None else ()
+    kept = case.kept_in(lock, entry, BytesContent(data)) or () if data is not None else ()
     folder = posixpath.dirname(lock)
     named = ((posixpath.normpath(posixpath.join(folder, one.name)), one) for one in kept)
     return {path: one for path, one in named if re.fullmatch(_MD5, one.key)}
@@ -80,7 +83,7 @@ def name_of(case: Case, path: str, entry: Entry, subject: str = "") -> Kept | No
     if data is None:
         return None
     if path.endswith(".dvc"):
-        kept = kept_in(path, BytesContent(data)) or ()
+        kept = case.kept_in(path, entry, BytesContent(data)) or ()
         return kept[0] if len(kept) == 1 and re.fullmatch(_MD5, kept[0].key) else None
     key = annex.key_in(data)
     if key is None or key.backend != "MD5" or not key.hash:
@@ -112,7 +115,9 @@ def bound(document: Document | None, name: Kept) -> Measured | None:
         return None
     size = content.get("bytes")
     stated = name.size if name.size >= 0 else size if isinstance(size, int) else 0
-    return Measured({str(key): str(value) for key, value in digest.items()}, stated, md5_of(name))
+    count = content.get("files")
+    files = count if isinstance(count, int) else None
+    return Measured({str(key): str(value) for key, value in digest.items()}, stated, md5_of(name), files)
 
 
 def _content(document: Document | None) -> dict[str, object]:
@@ -152,7 +157,7 @@ def present(case: Case, name: Kept) -> Measured | None:
             return None
         files[inner] = sha256_of(content)
         size += content.size
-    return Measured({"dirHash": dir_hash(files)}, size, md5_of(name))
+    return Measured({"dirHash": dir_hash(files)}, size, md5_of(name), len(files))
 
 
 def is_plain(path: str) -> bool:

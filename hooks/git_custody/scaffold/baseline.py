@@ -143,7 +143,7 @@ def _card(case: Case, dataset: Dataset, dataset_id: str, measured: Measured) -> 
     text = render_card(
         id=dataset_id, title=known.take("title", hollow), source=source,
         license=known.take("license", lambda text: wrong_license(text, case.policy)) or case.policy.default_license,
-        digest=measured.digest, bytes=measured.bytes, md5=measured.md5,
+        digest=measured.digest, bytes=measured.bytes, md5=measured.md5, files=measured.files,
         media_type=None if dataset.is_folder else media_type(dataset.path.removesuffix(".dvc")),
         description=known.take("description", hollow),
         language=tuple(dict.fromkeys(languages.split())) if languages else (),
