@@ -253,6 +253,24 @@ def test_outputs_of_pipelines(repo: Repo, custody: Commands) -> None:
     assert found(custody) == []
 
 
+@pytest.mark.parametrize("words", [(), ("--all",)])
+def test_what_dvc_wrote_is_read_once_for_all_hooks(
+    repo: Repo, custody: Commands, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    outs = "".join(f"    - {{path: data/{n}.csv, md5: {n:032x}, size: 1}}\n" for n in range(20))
+    repo.stage({"dvc.lock": f"schema: '2.0'\nstages:\n  s:\n    cmd: x\n    outs:\n{outs}"})
+    documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD))
+    read: list[str] = []
+
+    def reading(path: str, content: Content) -> tuple[stores.Kept, ...] | None:
+        read.append(path)
+        return kept_in(path, content)
+
+    monkeypatch.setattr(stores, "kept_in", reading)
+    found(custody, *words)
+    assert sorted(read) == ["data/x.csv.dvc", "dvc.lock"]
+
+
 @pytest.mark.parametrize("text", ["outs: []\n", "outs: [", "outs:\n- path: x.csv\n", "outs:\n- {etag: a, path: x}\n"])
 def test_dvc_files_without_an_identity(repo: Repo, custody: Commands, text: str) -> None:
     documented(custody, "data/x.csv.dvc", text.encode())

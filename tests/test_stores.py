@@ -94,7 +94,8 @@ def test_a_lock_of_many_stages() -> None:
         assert found == tuple(Kept("DVC", f"{n:032x}", f"m{n}") for n in range(stages))
     large = lock(6_000)
     assert len(large) > 300_000
-    for broken in (large + "\n[", large + "x: " + "[" * 200_000, large[:-3] + "\x01", "- a\n" * 200_000):
+    twice, second = large + "schema: '1.0'\n", large + "---\n" + lock(1)
+    for broken in (large + "\n[", large + "x: " + "[" * 200_000, large[:-3] + "\x01", "- a\n" * 200_000, twice, second):
         assert kept_in("dvc.lock", BytesContent(broken.encode())) == ()
     shared = "x: &a [" + "{md5: 1}, " * 30_000 + "]\n" + lock(6_000, "*a")
     with within(2):

@@ -336,6 +336,14 @@ class Case:
         """The file at a path of the work tree, when it is a plain one, behind no link, and has this digest (hex)."""
         return self._git.stores.in_work_tree(path, algorithm, digest) if path else None
 
+    def kept_in(self, path: str, entry: Entry, content: Content) -> tuple[Kept, ...] | None:
+        """What a file stands for in DVC or git-annex: see `stores.kept_in`; read once, however many hooks ask."""
+        from .stores import kept_in
+
+        if self.after.get(path) != entry:  # a range may hold very many older versions
+            return kept_in(path, content)
+        return self.once(f"kept in {path}", lambda _: kept_in(path, content))
+
     def kept(self, one: Kept) -> Iterator[tuple[str, Content | None]]:
         """What DVC or git-annex keep, from the local store: pairs of name and content, None where it is absent."""
         return self._git.stores.contents(one)

@@ -183,13 +183,13 @@ def _files_of_dvc(case: Case) -> list[str]:
 
 
 def _dvc(case: Case, path: str, entry: Entry) -> Iterator[Finding]:
-    from ..core.stores import LOCK_AT_MOST, kept_in
+    from ..core.stores import LOCK_AT_MOST
     from . import weak_names
 
     data = case.read(entry, LOCK_AT_MOST) if entry.is_file else None
     if data is None:
         return  # a link, or an object that is not here: said elsewhere
-    kept = kept_in(path, BytesContent(data))
+    kept = case.kept_in(path, entry, BytesContent(data))
     fix = (("dvc", "commit", RepoPath(path)),)
     is_lock = weak_names.is_lock(path)
     if kept is None:

@@ -160,8 +160,10 @@ class _Look(NamedTuple):
                 reason = "it is a Git LFS pointer, and its content is not here"
                 yield Unread(path, reason, pointer.sha256, (_pulling(path),))
             else:
+                from ..core.stores import kept_in
+
                 yield from self.examine(behind, pointer.sha256)
-                if path.endswith(_OF_DVC) and (kept := self._kept(behind)) is not None:
+                if path.endswith(_OF_DVC) and (kept := kept_in(path, behind)) is not None:
                     yield from self._kept_elsewhere(kept)
             return
         if (extended := extended_pointer(content.read_at(0, POINTER_SIZE))) is not None:
@@ -222,9 +224,7 @@ class _Look(NamedTuple):
     def _kept(self, content: Content) -> tuple[Kept, ...] | None:
         if not (self.path.endswith(_OF_DVC) or b"annex/objects/" in content.read_at(0, HEAD)):
             return None  # as nearly everywhere, so that nothing more is read or imported
-        from ..core.stores import kept_in
-
-        return kept_in(self.path, content)
+        return self.case.kept_in(self.path, self.entry, content)
 
     def _kept_elsewhere(self, kept: tuple[Kept, ...]) -> Iterator[Seen]:
         """What DVC or git-annex keep for a file: looked at where the local store has it."""
