@@ -1050,6 +1050,24 @@ def test_arrays_of_one_number_are_no_bombs() -> None:
     assert [verdict.kind for verdict in judged(gzip.compress(zeros))] in ([], ["safe"])
 
 
+@pytest.mark.parametrize(
+    ("announced", "expected"),
+    [(1 << 30, [("safe", "npz", False)]), ((1 << 30) + 9, [("opaque", "zip", False)]), (0, [("opaque", "zip", False)])],
+)
+def test_a_long_array_is_not_unpacked_to_its_end(announced: int, expected: list[tuple[str, str, bool]]) -> None:
+    """SciPy's matrices for linear programs: a gigabyte of nearly nothing but zeros, in a megabyte."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    start = npy("<f8", (1 << 27,), b"")
+    first = packer.compress(start) + packer.flush(zlib.Z_FULL_FLUSH)
+    zeros = packer.compress(bytes(MIB)) + packer.flush(zlib.Z_FULL_FLUSH)
+    raw = first + zeros * 1024 + packer.flush()
+    size = (len(start) + announced).to_bytes(4, "little") if announced else bytes(4)
+    data = zip_from([member(b"a.npy", b"", method=8, raw=raw)])
+    data = tampered(tampered(data, LOCAL, 22, size), CENTRAL, 24, size)
+    with within(4):
+        assert kinds(data)[: len(expected)] == expected
+
+
 def test_nesting_ends() -> None:
     for pack in (gzip.compress, lambda data: zipped({"in": data}), lambda data: tarred({"in": data})):
         data = EVIL0

@@ -19,6 +19,7 @@ HEADER_SEARCHED_AT_MOST = 16 * 1024 * 1024  # what describes an array at greater
 ARRAYS_AT_MOST = 1_000
 SEARCHED_FOR_NEXT = 1024 * 1024
 WINDOW = 1024 * 1024
+READ_THROUGH_AT_MOST = 16 * 1024 * 1024
 # The type code of objects in quotes, alone or one of several, with the extents of an array before, or escapes.
 SIGN_OF_OBJECTS = rb"""['",] {0,9}(?:\([\d, ]{1,99}\) {0,9}|\d{1,9} {0,9})?[|<>=]?(?:O[48]?|object_?) {0,9}['",]|\\"""
 # NumPy 2's texts of any length, which are pickled too; a field may well be called T.
@@ -55,11 +56,23 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
             yield Member(None, scene.behind(array.data_at), unpickled=OBJECTS)
             return
         end = array.end
+        if end is not None and _is_all(content, end):
+            end = None
+            break
     if end is not None and walk(content, end) is not None:
         behind = ("numpy-objects", "a pickle behind a NumPy array")
         yield Member(None, scene.behind(end), unpickled=behind)
         return
     yield Said(SAFE, "npy", "a NumPy array of numbers")
+
+
+def _is_all(content: Content, end: int) -> bool:
+    """Whether a long array in a zip is all that NumPy gets, which reads no further than the directory says.
+
+    To unpack a gigabyte, which a sparse matrix packs into one megabyte, only to see that nothing follows takes long.
+    """
+    announced = getattr(content, "announced", None)
+    return announced is not None and READ_THROUGH_AT_MOST < announced <= end
 
 
 def arrays(content: Content) -> Iterator[Array]:

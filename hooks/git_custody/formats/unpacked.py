@@ -19,11 +19,13 @@ class Unpacked:
 
     `start` begins to unpack; `how` names the way. What is read counts against `budget`: where that is used up, the
     content ends and `obstacle` says why, in words that go on from "data that ..."; `hides`: no ordinary file comes
-    to that. `source` is what it comes from. Asking for `size` unpacks everything.
+    to that. `source` is what it comes from. `announced` is how long its container says that it is. Asking for `size`
+    unpacks everything.
     """
 
-    def __init__(self, start: Callable[[], Source], budget: Budget, how: str) -> None:
+    def __init__(self, start: Callable[[], Source], budget: Budget, how: str, *, announced: int | None = None) -> None:
         self.how = how
+        self.announced = announced
         self._start = start
         self._begin(budget)
 

@@ -267,7 +267,7 @@ class _Zip:
             self.kinds.see(entry.name, stored)
             yield Member(entry.name, stored, obstacle)
         else:
-            end = yield from self._unpack(entry.name, codec, data_at, stored, obstacle)
+            end = yield from self._unpack(entry, codec, data_at, stored, obstacle)
         self.handed_out += max(length, end - start if end is not None else 0)
         if self.handed_out > self.size:
             self.budget.overlaps -= 1
@@ -276,10 +276,11 @@ class _Zip:
         return end
 
     def _unpack(
-        self, name: str, codec: Codec, data_at: int, stored: Content, obstacle: str | None
+        self, entry: Entry, codec: Codec, data_at: int, stored: Content, obstacle: str | None
     ) -> Generator[Member, None, int | None]:
-        content = self.content
-        unpacked = Unpacked(lambda: Single(codec, content, data_at), self.budget, codec.name)
+        name, content = entry.name, self.content
+        announced = entry.unpacked or None  # which a local header may leave open
+        unpacked = Unpacked(lambda: Single(codec, content, data_at), self.budget, codec.name, announced=announced)
         try:
             looked_at = unpacked if unpacked.read_at(0, 1) else stored
             self.kinds.see(name, looked_at)
