@@ -9,6 +9,7 @@ import pytest
 from conftest import ROWS, Repo
 from git_custody.core.metadata import parse_yaml
 from git_custody.datasets.source_rules import basis
+from kept_elsewhere import lfs
 
 POLICY = """\
 version: 1
@@ -254,7 +255,8 @@ def test_publishers_that_state_a_digest(strict: Repo, url: str, publisher: str |
 
 
 def test_a_digest_that_is_recorded_is_enough(strict: Repo) -> None:
-    more = ', digest: {md5: d41d8cd98f00b204e9800998ecf8427e, published_at: "https://zenodo.org/records/1"}'
+    md5 = hashlib.md5(ROWS.encode(), usedforsecurity=False).hexdigest()
+    more = f', digest: {{md5: {md5}, published_at: "https://zenodo.org/records/1"}}'
     strict.stage(dataset(download("https://zenodo.org/records/1", more)))
     assert said(strict, "missing-upstream-digest") == said(strict, "upstream-digest-differs") == []
 
@@ -271,6 +273,40 @@ def test_a_digest_that_is_recorded_is_enough(strict: Repo) -> None:
 def test_the_published_digest_is_that_of_the_file(repo: Repo, sha256: str, more: str, differs: bool) -> None:
     stated = f', digest: {{sha256: {sha256}, published_at: "https://example.org/sums"}}'
     repo.stage(dataset(download("https://example.org/rows.csv", stated), *([more] if more else [])))
+    assert bool(said(repo, "upstream-digest-differs")) == differs
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha512"])
+@pytest.mark.parametrize("where", ["git", "Git LFS", "nowhere"])
+def test_other_digests_are_compared_where_the_content_is_here(repo: Repo, algorithm: str, where: str) -> None:
+    right = hashlib.new(algorithm, ROWS.encode(), usedforsecurity=False).hexdigest()
+    for published, differs in ((right, False), (right[::-1], where != "nowhere")):
+        stated = f', digest: {{{algorithm}: {published}, published_at: "https://example.org/sums"}}'
+        files = dataset(download("https://example.org/rows.csv", stated))
+        if where != "git":
+            files["data/rows.csv"] = lfs(repo, ROWS.encode(), here=where == "Git LFS")
+        repo.stage(files)
+        for _ in range(2):  # the second time from what is remembered
+            found = [f for f in repo.check().report["findings"] if f["rule"] == "upstream-digest-differs"]
+            assert [f["found"] for f in found] == [
+                f"{algorithm} {right}, and published: {algorithm} {published}"
+            ] * differs
+        (repo.path / "data/rows.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("hashed", "published", "differs"),
+    [("", "0" * 32, False), ("  hash: md5\n", "0" * 32, True), ("  hash: md5\n", hashlib.md5(b"").hexdigest(), False)],
+)
+def test_an_md5_by_which_dvc_names_the_content_is_compared(
+    repo: Repo, hashed: str, published: str, differs: bool
+) -> None:
+    stated = f', digest: {{md5: {published}, published_at: "https://example.org/sums"}}'
+    files = dataset(download("https://example.org/rows.csv", stated))
+    files.pop("data/rows.csv")
+    text = f"outs:\n- md5: {hashlib.md5(b'').hexdigest()}\n  size: 0\n{hashed}  path: rows.csv\n"
+    repo.stage({**files, "data/rows.csv.dvc": text})
+    repo.stage({CARD: str(files[CARD]).replace(SHA256, hashlib.sha256(text.encode()).hexdigest())})
     assert bool(said(repo, "upstream-digest-differs")) == differs
 
 
