@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clock import within
-from git_custody.core.code_owners import GitHubOwners, GitLabOwners
+from git_custody.core.code_owners import Owners, github_owners, gitlab_owners
 from git_custody.core.findings import CannotJudge
 from git_custody.core.owner_patterns import github_pattern, gitlab_pattern
 
 
-def owned(owners: GitHubOwners | GitLabOwners, *paths: str) -> list[bool]:
+def owned(owners: Owners, *paths: str) -> list[bool]:
     return [owners.fault(path) is None for path in paths]
 
 
@@ -99,7 +99,7 @@ GITLAB_LINES = {
 @pytest.mark.parametrize("line", GITLAB_LINES)
 def test_gitlab_lines(line: str) -> None:
     yes, no = GITLAB_LINES[line]
-    owners = GitLabOwners(f"{line} @owner\n")
+    owners = gitlab_owners(f"{line} @owner\n")
     assert [path for path in yes if owners.fault(path)] == []
     assert [path for path in no if owners.fault(path) is None] == []
 
@@ -168,15 +168,15 @@ def test_hostile_patterns_take_no_time(pattern: str) -> None:
 
 
 def test_the_last_line_that_fits_decides_and_one_without_owners_frees() -> None:
-    owners = GitHubOwners("* @all\n/apps/ @octocat\n/apps/github\n*.js @js # and why\n")
+    owners = github_owners("* @all\n/apps/ @octocat\n/apps/github\n*.js @js # and why\n")
     assert owned(owners, "x", "apps/a", "apps/github/a", "apps/github/a.js") == [True, True, False, True]
     assert "line 3" in str(owners.fault("apps/github/a"))
 
 
 def test_github_passes_over_lines_that_it_cannot_read() -> None:
-    owners = GitHubOwners("/data/ @example/stewards\n!/data/a.csv\n/data/[ab].csv\n# /data/\n\n")
+    owners = github_owners("/data/ @example/stewards\n!/data/a.csv\n/data/[ab].csv\n# /data/\n\n")
     assert owned(owners, "data/a.csv", "data/b.csv") == [True, True]
-    assert owned(GitHubOwners("[Data] @team\n/data/\n"), "data/a.csv") == [False]
+    assert owned(github_owners("[Data] @team\n/data/\n"), "data/a.csv") == [False]
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_github_passes_over_lines_that_it_cannot_read() -> None:
      ("#@a", False)],
 )  # fmt: skip
 def test_owners_of_github(owner: str, good: bool) -> None:
-    assert owned(GitHubOwners(f"/data/ {owner}\n"), "data/x") == [good]
-    assert owned(GitHubOwners(f"/data/ @good {owner}\n"), "data/x") == [good or owner.startswith("#")]
+    assert owned(github_owners(f"/data/ {owner}\n"), "data/x") == [good]
+    assert owned(github_owners(f"/data/ @good {owner}\n"), "data/x") == [good or owner.startswith("#")]
 
 
 @pytest.mark.parametrize(
@@ -196,45 +196,45 @@ def test_owners_of_github(owner: str, good: bool) -> None:
      ("@@developers", True), ("@@guest", False), ("user", False), ("@", False)],
 )  # fmt: skip
 def test_owners_of_gitlab(owner: str, good: bool) -> None:
-    assert owned(GitLabOwners(f"/data/ {owner}\n"), "data/x") == [good]
-    assert owned(GitLabOwners(f"/data/ @good {owner}\n"), "data/x") == [True]
+    assert owned(gitlab_owners(f"/data/ {owner}\n"), "data/x") == [good]
+    assert owned(gitlab_owners(f"/data/ @good {owner}\n"), "data/x") == [True]
 
 
 def test_every_section_of_gitlab_is_judged_by_itself() -> None:
-    owners = GitLabOwners("[Code]\n* @coders\n/data/\n\n[Data]\n/data/ @stewards\n")
+    owners = gitlab_owners("[Code]\n* @coders\n/data/\n\n[Data]\n/data/ @stewards\n")
     assert owned(owners, "x", "data/a") == [True, True]
-    assert owned(GitLabOwners("* @all\n/data/\n"), "x", "data/a") == [True, False]
+    assert owned(gitlab_owners("* @all\n/data/\n"), "x", "data/a") == [True, False]
 
 
 def test_the_owners_of_a_section_stand_for_lines_without() -> None:
-    owners = GitLabOwners("[Data][2] @stewards\n/data/\n/raw/ @raw\n[Docs]\n/docs/\n")
+    owners = gitlab_owners("[Data][2] @stewards\n/data/\n/raw/ @raw\n[Docs]\n/docs/\n")
     assert owned(owners, "data/a", "raw/a", "docs/a") == [True, True, False]
 
 
 def test_an_optional_section_asks_nobody_unless_it_is_required_elsewhere() -> None:
-    optional = GitLabOwners("^[Data] @stewards\n/data/\n")
+    optional = gitlab_owners("^[Data] @stewards\n/data/\n")
     assert owned(optional, "data/a") == [False]
     assert "optional" in str(optional.fault("data/a"))
-    assert owned(GitLabOwners("^[Data] @s\n/data/\n[data]\n/x/ @s\n"), "data/a") == [True]
+    assert owned(gitlab_owners("^[Data] @s\n/data/\n[data]\n/x/ @s\n"), "data/a") == [True]
 
 
 def test_an_exclusion_counts_for_its_section_alone() -> None:
-    owners = GitLabOwners("* @all\n!*.rb\n\n[Ruby]\n*.rb @ruby\n!/config/**/*.rb\n")
+    owners = gitlab_owners("* @all\n!*.rb\n\n[Ruby]\n*.rb @ruby\n!/config/**/*.rb\n")
     assert owned(owners, "a.txt", "app/a.rb", "config/x/routes.rb") == [True, True, False]
-    assert owned(GitLabOwners("!/data/a\n/data/ @x\n/data/a @x\n"), "data/a", "data/b") == [False, True]
+    assert owned(gitlab_owners("!/data/a\n/data/ @x\n/data/a @x\n"), "data/a", "data/b") == [False, True]
 
 
 def test_a_pattern_that_is_written_twice_keeps_its_place() -> None:
-    assert owned(GitLabOwners("/data/ @a\n*.csv\n/data/ @c\n"), "data/x.csv") == [False]
+    assert owned(gitlab_owners("/data/ @a\n*.csv\n/data/ @c\n"), "data/x.csv") == [False]
 
 
 def test_a_line_that_starts_with_a_bracket_is_a_heading() -> None:
-    assert owned(GitLabOwners("[ab].csv @x\n/data/ @y\n"), "a.csv", "data/a") == [False, True]
-    assert owned(GitLabOwners("Before [Data]\n*.md @x\n"), "a.md") == [True]
+    assert owned(gitlab_owners("[ab].csv @x\n/data/ @y\n"), "a.csv", "data/a") == [False, True]
+    assert owned(gitlab_owners("Before [Data]\n*.md @x\n"), "a.md") == [True]
 
 
 def test_nothing_is_owned_by_what_is_not_text() -> None:
-    assert owned(GitLabOwners("* @a\n\0"), "x") == [False]
+    assert owned(gitlab_owners("* @a\n\0"), "x") == [False]
 
 
 _FOLDERS_A = "/".join("a" * 2000) + "/b"
@@ -244,21 +244,69 @@ _NAME_A = "a" * 4000 + "b0123456789"
 @pytest.mark.parametrize(
     ("read", "line", "path"),
     [
-        (GitHubOwners, "**/" + "a/" * 900 + "b/** @a", _FOLDERS_A),
-        (GitLabOwners, "?" * 1900 + "{n}*b @a", _NAME_A),
-        (GitLabOwners, "!" + "?" * 1900 + "{n}*b", _NAME_A),
+        (github_owners, "**/" + "a/" * 900 + "b/** @a", _FOLDERS_A),
+        (gitlab_owners, "?" * 1900 + "{n}*b @a", _NAME_A),
+        (gitlab_owners, "!" + "?" * 1900 + "{n}*b", _NAME_A),
     ],
 )
-def test_matching_that_would_take_minutes_is_refused(
-    read: Callable[[str], GitHubOwners | GitLabOwners], line: str, path: str
-) -> None:
+def test_matching_that_would_take_minutes_is_refused(read: Callable[[str], Owners], line: str, path: str) -> None:
     owners = read("".join(line.replace("{n}", str(n)) + "\n" for n in range(1500)))
-    with within(3), pytest.raises(CannotJudge, match="too long to be matched"):
+    with within(3), pytest.raises(CannotJudge, match="so long patterns"):
         owned(owners, *[path] * 1000)
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "a@" * 100_000, "x " + "\\ " * 100_000, "[a]" + "[" * 100_000])
 def test_hostile_lines_take_no_time(text: str) -> None:
     with within(2):
-        for owners in (GitHubOwners(text), GitLabOwners(text)):
+        for owners in (github_owners(text), gitlab_owners(text)):
             owners.fault("data/a.csv")
+
+
+def sectioned(number: int, line: str) -> str:
+    return "".join(f"[S{n}]\n{line.replace('{n}', str(n))}\n" for n in range(number))
+
+
+def test_many_sections_take_time_once() -> None:
+    paths = [f"data/{n}/rows-{n}.csv" for n in range(300)]
+    with within(1):
+        owners = gitlab_owners(sectioned(30_000, "/data/{n}/ @s") + "[Last]\n/data/7/*.csv\n")
+        assert owned(owners, *paths) == [True] * 300
+        owners = gitlab_owners(sectioned(30_000, "/data/x{n}/ @s"))
+        assert owned(owners, *paths) == [False] * 300
+    with within(4), pytest.raises(CannotJudge, match="so many"):
+        owned(gitlab_owners(sectioned(30_000, "/data/{n}*")), *["data/x.csv"] * 300)
+
+
+def test_many_lines_for_many_files_are_no_reason_to_refuse() -> None:
+    text = "".join(f"*.x{n} @x\n/data/{n}/ @s\n/data/raw/**/{n}/*.csv @r\n" for n in range(200))
+    with within(3):
+        for read in (github_owners, gitlab_owners):
+            assert all(owned(read(text), *(f"data/{n % 200}/{n}.csv" for n in range(20_000))))
+
+
+_LINE = st.builds(
+    "{}{}{}".format,
+    st.sampled_from(["", "!", "/"]),
+    st.lists(
+        st.sampled_from(["a", "b", "ab", "*", "**", "*b", "a*", "[ab]", "?", "\\a", ""]), min_size=1, max_size=4
+    ).map("/".join),
+    st.sampled_from(["", " @x"]),
+)
+_HEADING = st.sampled_from(["[A]", "^[B]", "[a] @y", "[codeowners]", "[CodeOwners] @y", "# nothing"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(_LINE | _HEADING, max_size=12), st.sampled_from(["a", "a/b", "b/ab", "ab/b/a", "a/a/b/b"]))
+def test_files_are_read_as_a_plain_reading_does(lines: list[str], path: str) -> None:
+    plain = [line for line in lines if not line.startswith(("[", "^"))]
+    fitting = [line for line in plain if (found := github_pattern(line.split(" ")[0])) and found.fits(path)]
+    assert owned(github_owners("\n".join(plain)), path) == [bool(fitting) and fitting[-1].endswith("@x")]
+    alone: list[list[str]] = [[]]
+    for line in lines:
+        if line.startswith(("[", "^")):
+            alone.append([])
+        alone[-1].append(line)
+    names = [part[0].strip("^").partition("]")[0].casefold() for part in alone[1:]]
+    if len(set(names)) == len(names) and "[codeowners" not in names:
+        each = [owned(gitlab_owners("\n".join(part)), path) == [True] for part in alone]
+        assert owned(gitlab_owners("\n".join(lines)), path) == [any(each)]

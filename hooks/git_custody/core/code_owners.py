@@ -9,14 +9,15 @@ their settings.
 from __future__ import annotations
 
 import re
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections import Counter
+from heapq import merge
+from typing import TYPE_CHECKING, NamedTuple
 
 from .findings import CannotJudge
-from .owner_patterns import github_pattern, gitlab_pattern, is_github_pattern, plain_part
+from .owner_patterns import github_pattern, gitlab_pattern, is_github_pattern, plain_names, plain_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from .owner_patterns import PathPattern
 
@@ -26,9 +27,12 @@ PLACES = tuple(dict.fromkeys((*GITHUB, *GITLAB)))
 # GitHub does not load a file of this size or above.
 GITHUB_AT_MOST = 3 * 1000 * 1000
 _ROWS = 100_000
-# Patterns and paths up to this length cost nothing that counts; all others together get some seconds of work.
-_SHORT = 500
-_WORK = 1_000_000_000
+# Nanoseconds of work: what all paths may cost together, what each may add to that, and what a line costs that is only
+# passed over, or whose pattern is read.
+_WORK = 2_000_000_000
+_WORK_OF_PATH = 100_000
+_PASSED_OVER = 300
+_READ = 2_000
 
 _GITHUB_OWNER = re.compile(
     r"@[A-Za-z0-9](?:[A-Za-z0-9_-]*)(?:/[A-Za-z0-9_.-]+)?|[^@\s/]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
@@ -47,34 +51,79 @@ def has_headings(text: str) -> bool:
 
 
 class Line(NamedTuple):
-    """A line that decides for the paths that its pattern fits. `fault` says why it names nobody, where it does not."""
+    """A line that decides in its section for the paths that its pattern fits. `fault` says why it names nobody."""
 
     number: int
     pattern: str
     fault: str | None
+    section: int = 0
 
 
-class Owners(Protocol):
-    """What a CODEOWNERS file says."""
+class Owners:
+    """What a CODEOWNERS file says: in each section the last line that fits a path decides, and any may name somebody.
+
+    Lines lie by a name that each path has for which their pattern stands, the one that the fewest lines have, so that
+    most are never looked at.
+    """
+
+    def __init__(self, lines: Sequence[Line], read: Callable[[str], PathPattern | None]) -> None:
+        names = [set(plain_names(line.pattern)) for line in lines]
+        number_of = Counter(name for found in names for name in found)
+        self._by_name: dict[str, list[tuple[int, str, Line]]] = {}
+        for place in reversed(range(len(lines))):
+            name = min(names[place], key=lambda name: (number_of[name], name), default="")
+            self._by_name.setdefault(name, []).append((place, plain_part(lines[place].pattern), lines[place]))
+        self._sections = len({line.section for line in lines})
+        self._read = read
+        self._left = _WORK
 
     def fault(self, path: str) -> str | None:
         """Why nobody has to be asked before a path is changed; None where somebody has to be.
 
         Raises `CannotJudge` where patterns and paths are made so that matching them would take minutes.
         """
+        said = "no line fits it"
+        decided: set[int] = set()
+        for line in self._that_may_fit(path):
+            if line.section not in decided and self._fits(line, path):
+                if line.fault is None:
+                    return None
+                decided.add(line.section)
+                said = line.fault
+                if len(decided) == self._sections:
+                    break
+        return said
+
+    def _that_may_fit(self, path: str) -> Iterator[Line]:
+        """The lines that may fit a path, the last one first."""
+        self._left += _WORK_OF_PATH
+        names = {"", *path.split("/")} & self._by_name.keys()
+        for _, plain, line in merge(*(self._by_name[name] for name in names), reverse=True):
+            self._left -= _PASSED_OVER
+            if self._left < 0:
+                raise _too_much(line)
+            if plain in path:
+                yield line
+
+    def _fits(self, line: Line, path: str) -> bool:
+        pattern = self._read(line.pattern)
+        if pattern is None:
+            return False
+        self._left -= _READ + pattern.cost(path)
+        if self._left < 0:
+            raise _too_much(line)
+        return pattern.fits(path)
 
 
-class GitHubOwners:
+def _too_much(line: Line) -> CannotJudge:
+    said = "so many or so long patterns would have to be matched with the paths here that it would take minutes"
+    return CannotJudge(f"{said} (line {line.number}); write fewer or shorter ones")
+
+
+def github_owners(text: str) -> Owners:
     """A file as GitHub reads it: the last line that fits a path decides, and one without owners frees it."""
-
-    def __init__(self, text: str) -> None:
-        lines = (_github_line(number, row) for number, row in _rows(text))
-        self._lines = _Lines((line for line in lines if line), github_pattern)
-
-    def fault(self, path: str) -> str | None:
-        """See `Owners.fault`."""
-        line = self._lines.deciding(path)
-        return "no line fits it" if line is None else line.fault
+    lines = (_github_line(number, row) for number, row in _rows(text))
+    return Owners([line for line in lines if line], github_pattern)
 
 
 def _rows(text: str) -> Iterator[tuple[int, str]]:
@@ -85,32 +134,6 @@ def _rows(text: str) -> Iterator[tuple[int, str]]:
         stripped = row.strip()
         if stripped and not stripped.startswith("#"):
             yield number, stripped
-
-
-class _Lines:
-    """Lines of which the last one that fits a path decides, with what reads their patterns."""
-
-    def __init__(self, lines: Iterable[Line], read: Callable[[str], PathPattern | None]) -> None:
-        self._lines = [(plain_part(line.pattern), line) for line in lines]
-        self._lines.reverse()
-        self._read = read
-        self._left = _WORK
-
-    def deciding(self, path: str) -> Line | None:
-        """The line that decides for a path.
-
-        Raises `CannotJudge` where patterns and paths are made so that matching them would take minutes.
-        """
-        for plain, line in self._lines:
-            if plain in path and (pattern := self._read(line.pattern)) is not None:
-                if len(path) > _SHORT or pattern.size > _SHORT:
-                    self._left -= pattern.cost(path)
-                    if self._left < 0:
-                        said = f"its pattern in line {line.number} is too long to be matched with so long paths"
-                        raise CannotJudge(said)
-                if pattern.fits(path):
-                    return line
-        return None
 
 
 def _github_line(number: int, row: str) -> Line | None:
@@ -135,52 +158,31 @@ class _Section:
         self.excluded: list[Line] = []
         self.is_optional = True
 
-    def fault(self, path: str) -> str | None:
-        if self._exclusions.deciding(path) is not None:
-            return "a line with ! takes it out"
-        line = self._ordered.deciding(path)
-        if line is None:
-            return "no line fits it"
-        if line.fault is None and self.is_optional:
-            return f"line {line.number} fits it, and its section is optional"
-        return line.fault
-
-    @cached_property
-    def _exclusions(self) -> _Lines:
-        return _Lines(self.excluded, gitlab_pattern)
-
-    @cached_property
-    def _ordered(self) -> _Lines:
-        return _Lines(self.lines.values(), gitlab_pattern)
+    def in_order(self) -> Iterator[Line]:
+        """The lines, such that the last one that fits decides."""
+        for line in self.lines.values():
+            asks_nobody = line.fault is None and self.is_optional
+            yield (
+                line._replace(fault=f"line {line.number} fits it, and its section is optional") if asks_nobody else line
+            )
+        yield from self.excluded
 
 
-class GitLabOwners:
+def gitlab_owners(text: str) -> Owners:
     """A file as GitLab reads it: in each section the last line that fits decides, and any section may name somebody."""
-
-    def __init__(self, text: str) -> None:
-        self._sections = {"codeowners": _Section()}
-        section, optional, default = self._sections["codeowners"], False, ""
-        for number, row in _rows("" if "\0" in text else text):
-            if heading := _GITLAB_HEADING.match(row):
-                section = self._sections.setdefault(self._known(heading[2]), _Section())
-                optional, default = heading[1] is not None, heading[4] or ""
-            else:
-                _gitlab_line(section, number, row, optional, default)
-
-    def _known(self, name: str) -> str:
-        if len(self._sections) == 1:
-            return name
-        return next((known for known in self._sections if known.casefold() == name.casefold()), name)
-
-    def fault(self, path: str) -> str | None:
-        """See `Owners.fault`."""
-        faults = []
-        for section in self._sections.values():
-            found = section.fault(path)
-            if found is None:
-                return None
-            faults.append(found)
-        return max(faults, key=lambda said: said != "no line fits it")
+    sections = {"codeowners": _Section()}
+    spelled = {name: name for name in sections}
+    section, optional, default = sections["codeowners"], False, ""
+    for number, row in _rows("" if "\0" in text else text):
+        if heading := _GITLAB_HEADING.match(row):
+            name = heading[2] if len(sections) == 1 else spelled.get(heading[2].casefold(), heading[2])
+            spelled.setdefault(name.casefold(), name)
+            section = sections.setdefault(name, _Section())
+            optional, default = heading[1] is not None, heading[4] or ""
+        else:
+            _gitlab_line(section, number, row, optional, default)
+    lines = [line._replace(section=at) for at, one in enumerate(sections.values()) for line in one.in_order()]
+    return Owners(lines, gitlab_pattern)
 
 
 def _gitlab_line(section: _Section, number: int, row: str, optional: bool, default: str) -> None:
@@ -190,7 +192,7 @@ def _gitlab_line(section: _Section, number: int, row: str, optional: bool, defau
     section.is_optional = section.is_optional and optional
     if is_exclusion:
         section.lines.pop(normal, None)
-        section.excluded.append(Line(number, normal, None))
+        section.excluded.append(Line(number, normal, "a line with ! takes it out"))
         return
     named = rest[0] if rest else default
     fault = None if _GITLAB_OWNER.search(named) else f"line {number} fits it, and names nobody"

@@ -112,6 +112,13 @@ def plain_part(text: str) -> str:
     return max(re.split(r"[*?/\\]", text.partition("[")[0]), key=len)
 
 
+def plain_names(text: str) -> list[str]:
+    """The names between slashes that every path has for which a pattern stands, as far as that is plain to see."""
+    start, bracket, _ = text.partition("[")
+    names = start.split("/")
+    return [name for name in names[: -1 if bracket else None] if name and not re.search(r"[*?\\]", name)]
+
+
 # Kept for the next path, but not all of a file that was made to fill the memory.
 @lru_cache(maxsize=4096)
 def github_pattern(text: str) -> PathPattern | None:

@@ -161,7 +161,7 @@ def _line(case: Case, subject: str, *, whole: bool) -> str:
 
 
 def _files(case: Case) -> tuple[_File, ...]:
-    from ..core.code_owners import GITHUB, GITLAB, GitHubOwners, GitLabOwners, has_headings
+    from ..core.code_owners import GITHUB, GITLAB, github_owners, gitlab_owners, has_headings
 
     after = case.after
     github = next((path for path in GITHUB if path in after), None)
@@ -174,9 +174,9 @@ def _files(case: Case) -> tuple[_File, ...]:
         github.startswith(".github/") or not for_gitlab or (_is_github(after) and not headings[github])
     )
     if github is not None and for_github:
-        found.append(_read(github, "GitHub", texts[github], GitHubOwners))
+        found.append(_read(github, "GitHub", texts[github], github_owners))
     if gitlab is not None and for_gitlab:
-        found.append(_read(gitlab, "GitLab", texts[gitlab], GitLabOwners))
+        found.append(_read(gitlab, "GitLab", texts[gitlab], gitlab_owners))
     return tuple(found)
 
 
