@@ -98,6 +98,35 @@ def test_taking_a_signature_away_is_seen(repo: Repo, ssh: Keys) -> None:
     assert [rule for rule, _ in said(repo)] == ["missing-signature"]
 
 
+@pytest.mark.parametrize("how", ["deleted", "moved", "left behind", "openpgp", "edited", "kept"])
+def test_taking_away_what_level_2_does_not_ask_for_is_seen(repo: Repo, ssh: Keys, how: str) -> None:
+    base(repo, line(ssh.public), level=2)
+    start = repo.commit({f"{PATH}.sig": ssh_sign(ssh.ours, STATEMENT)})
+    assert said(repo, "--all") == []
+    if how in ("moved", "left behind"):
+        repo.custody("card", "mv", "--reason", "a better name", PATH, "data/lines.csv")
+        repo.git("mv", "-f", "data/lines.csv.sig", f"{PATH}.sig")
+    if how == "openpgp":
+        repo.stage({f"{PATH}.sig": b"-----BEGIN PGP SIGNATURE-----\n"})
+    elif how == "kept":
+        repo.git("mv", f"{PATH}.sig", f"{PATH}.sigstore.json")
+    elif how != "left behind":
+        repo.git("rm", "-q", f"{PATH}.sig")
+    if how == "edited":
+        repo.stage(documented(PATH, ROWS + "21,more\n"))
+    rules = [] if how == "kept" else ["removed-signature"]
+    assert [rule for rule, _ in said(repo)] == rules
+    repo.commit()
+    assert [rule for rule, _ in said(repo, "--range", f"{start}...HEAD")] == rules
+
+
+def test_data_may_leave_with_their_signature(repo: Repo, ssh: Keys) -> None:
+    base(repo, line(ssh.public), level=2)
+    repo.commit({f"{PATH}.sig": ssh_sign(ssh.ours, STATEMENT)})
+    repo.git("rm", "-q", f"{PATH}.sig", PATH, f"{PATH}.datacard.yaml")
+    assert said(repo) == []
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets
 from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath, Rule
+from . import lineage
 from . import survey as surveys
 
 if TYPE_CHECKING:
@@ -35,14 +36,23 @@ INVALID = Rule(
     "invalid-signature", ("2.4",), 2,
     "The signature of a dataset does not hold.",
     "The content is not what was signed, or nobody signed it who may.",
-    "Have one whom `.custody/allowed_signers` lists for `dataset` look at the content and sign it again, or remove the "
-    "signature.",
+    "Have one whom `.custody/allowed_signers` lists for `dataset` look at the content and sign it again. To remove the "
+    "signature instead needs a waiver (removed-signature).",
     "Keys are held against `.custody/allowed_signers`; certificate authorities and transparency logs (Fulcio, Rekor) "
     "are not asked, and what they say in a bundle is not verified. An SSH signature holds no time: a key whose "
     "`valid-before` has passed verifies nothing any more.",
     about_content=True,
 )  # fmt: skip
-RULES = (MISSING, INVALID)
+REMOVED = Rule(
+    "removed-signature", ("2.4",), 2,
+    "A change takes the signature of a dataset away and leaves the data.",
+    "What somebody stood for would then be as easy to change as data that nobody signed.",
+    "Put the signature back. Where the content changed, have it signed again; where nobody can sign it any more, waive "
+    "this with the reason.",
+    "Said with the change that does it, and where its dataset keeps its id; from level 3 on missing-signature says it, "
+    "then and later. OpenPGP signatures count for nothing.",
+)  # fmt: skip
+RULES = (MISSING, INVALID, REMOVED)
 
 ROLE = "dataset"
 NAMESPACE = "git-custody-dataset"
@@ -59,9 +69,13 @@ def statement(dataset_id: str, digest: Digest) -> bytes:
 
 def places(dataset: Dataset) -> tuple[str, ...]:
     """Where signatures of a dataset may lie."""
-    if not dataset.is_folder:
-        return (f"{dataset.path}.sig", f"{dataset.path}.sigstore.json")
-    return (f"{dataset.path}/model.sig" if dataset.path else "model.sig", f"{dataset.card}.sig")
+    return _places(dataset.card, dataset.path, is_folder=dataset.is_folder)
+
+
+def _places(card: str, path: str, *, is_folder: bool) -> tuple[str, str]:
+    if not is_folder:
+        return (f"{path}.sig", f"{path}.sigstore.json")
+    return (f"{path}/model.sig" if path else "model.sig", f"{card}.sig")
 
 
 def check(case: Case) -> Iterator[Said]:
@@ -73,7 +87,7 @@ def check(case: Case) -> Iterator[Said]:
             continue  # said by the rules about cards
         there = [path for path in places(dataset) if path in case.after]
         if not there:
-            yield _missing(case, dataset)
+            yield from _unsigned(case, dataset)
         for path in there:
             yield from _judge(case, dataset, path)
 
@@ -96,6 +110,25 @@ def _cards_of(path: str, case: Case) -> Iterator[str]:
         yield path.removesuffix(".sig")
     elif name.endswith((".sig", ".sigstore.json")):
         yield assets.sidecar(path.removesuffix(".sig").removesuffix(".sigstore.json"))
+
+
+def _unsigned(case: Case, dataset: Dataset) -> Iterator[Finding]:
+    if case.enforces(MISSING):
+        yield _missing(case, dataset)
+    elif lost := _lost(case, dataset):
+        said = f"this change takes away its signature, and leaves the data: {', '.join(lost)}"
+        yield Finding(REMOVED, dataset.shown_path, said)
+
+
+def _lost(case: Case, dataset: Dataset) -> list[str]:
+    """The signatures that a dataset had before the change, perhaps in another place, and has no longer."""
+    had = {path: change.before for path in places(dataset) if (change := case.changed.get(path)) is not None}
+    card = lineage.card_before(case, dataset.id or "")
+    if card is not None and card != dataset.card and (name := assets.card_name(card)) is not None:
+        had.update((path, case.before.get(path)) for path in _places(card, name.subject, is_folder=name.is_folder))
+    entries = {path: entry for path, entry in had.items() if entry is not None}
+    raw = case.read_many(entries.values())
+    return [path for path, entry in entries.items() if not raw.get(entry.oid, b"").startswith(_OPENPGP)]
 
 
 def _missing(case: Case, dataset: Dataset) -> Finding:
@@ -132,7 +165,7 @@ def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
         return
     if raw.startswith(_OPENPGP):
         yield NotJudged(path, "it is an OpenPGP signature; only SSH and OpenSSF model signatures are verified")
-        yield _missing(case, dataset)
+        yield from _unsigned(case, dataset)
         return
     try:
         _verify(case, dataset, raw, allowed, digest)
