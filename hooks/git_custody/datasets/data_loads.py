@@ -77,6 +77,9 @@ LOADERS = {f"{module}.{name}": _FILE for module, names in _FRAMES.items() for na
     "datasets.Dataset.from_csv": _Loader("path", ("path_or_paths",)),
     "datasets.Dataset.from_json": _Loader("path", ("path_or_paths",)),
     "datasets.Dataset.from_parquet": _Loader("path", ("path_or_paths",)),
+    # huggingface.co/docs/huggingface_hub/package_reference/file_download: datasets where `repo_type` says so
+    "huggingface_hub.hf_hub_download": _Loader("hub", ("repo_id",)),
+    "huggingface_hub.snapshot_download": _Loader("hub", ("repo_id",)),
     # numpy.org/doc/stable/reference/routines.io.html
     "numpy.load": _Loader("path", ("file",)),
     "numpy.loadtxt": _Loader("path", ("fname",)),
@@ -283,6 +286,9 @@ def _given(call: ast.Call, full: str, loader: _Loader) -> Iterator[tuple[str, st
     if full == "open" and not _reads(call, keywords):
         return
     names = list(_literals(first)) if first is not None else []
+    if full.startswith("huggingface_hub."):
+        told = keywords.get("repo_type")
+        names = names if told is not None and list(_literals(told)) == ["dataset"] else []
     if loader.kind == "hub":
         yield from _from_hub(names, keywords)
     elif loader.kind == "openml":
