@@ -106,10 +106,13 @@ BUILDERS = frozenset(
      "pdffolder", "webdataset", "generator", "spark", "cache", "hdf5", "lance")
 )  # fmt: skip
 _LAST_NAMES = sorted({name.rpartition(".")[2] for name in LOADERS})
-# A call whose first argument is a literal, or the first keyword's: most files need not be parsed.
-_MAY_LOAD = re.compile(rf"\b(?:{'|'.join(_LAST_NAMES)})\s*\(\s*(?:\w+\s*=\s*)?(?:[rRuU]?\\?[\"']|[\[{{(]|\d)".encode())
+# A call whose first argument is a literal, or the first keyword's, or a name of their own for one of these functions:
+# most files need not be parsed.
+_MAY_LOAD = re.compile(
+    rf"\b(?:{'|'.join(_LAST_NAMES)})(?:\s*\(\s*(?:\w+\s*=\s*)?(?:[rRuU]?\\?[\"']|[\[{{(]|\d)|\s+as\s)".encode()
+)
 # In a notebook, lines are items of a list.
-_MAY_LOAD_IN_CELL = re.compile(rf"\b(?:{'|'.join(_LAST_NAMES)})\s*\(".encode())
+_MAY_LOAD_IN_CELL = re.compile(rf"\b(?:{'|'.join(_LAST_NAMES)})(?:\s*\(|\s+as\s)".encode())
 _OPERATOR = r"[-+*/%&|^@<>]"
 _TOKENS = re.compile(
     r"#[^\n]*|(?P<quote>\"\"\"|'''|\"|')|(?<!\w)\d[\d_]*(?:\.[\d_]*)?(?:[eE][-+]?\d+)?|(?<![\w)\]}])\.\d+"
