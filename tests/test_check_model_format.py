@@ -65,7 +65,10 @@ def test_a_format_is_allowed_by_the_policy(repo: Repo) -> None:
     verdict = repo.check()
     assert verdict.caught("model-format-not-allowed") == ["a.npy"]
     (finding,) = verdict.report["findings"]
-    assert finding["message"] == "this file is a NumPy array (in formats.allow: npy), and the policy allows safetensors"
+    assert finding["message"] == (
+        "this file is a NumPy array (in formats.allow: npy), and the policy allows safetensors; "
+        "that list takes the place of the usual one, which has npy"
+    )
     repo.stage({".custody/policy.yaml": "version: 1\nformats: {allow: [safetensors, npy]}\n"})
     verdict = repo.check()
     assert (verdict.rules, verdict.warned) == ([], ["policy-weakened"])

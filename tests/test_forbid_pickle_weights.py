@@ -404,6 +404,12 @@ def test_the_policy_decides_what_a_waived_pickle_may_look_up(repo: Repo) -> None
     assert repo.check("--all").rules == ["pickle-weights"]
 
 
+def test_a_list_that_leaves_out_what_is_usual_is_named(repo: Repo) -> None:
+    waived(repo, pickle.dumps(collections.OrderedDict(a=1), 4), "version: 1\npickles: {globals: [torch.Size]}\n")
+    (finding,) = (f for f in repo.check().report["findings"] if f["rule"] == "pickle-weights")
+    assert finding["message"].endswith("takes the place of the usual one, which has collections.OrderedDict")
+
+
 @pytest.mark.parametrize("mode", ["--staged", "--all"])
 def test_a_waiver_holds_for_what_a_checkout_makes_of_a_pickle(repo: Repo, mode: str) -> None:
     evil = b"cbuiltins\nprint\n(tR."

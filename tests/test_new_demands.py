@@ -13,6 +13,7 @@ from conftest import Repo
         ("version: 1\nlevel: 2\n", True), ("version: 1\nalso: [check-dataset-audit-log]\n", True),
         ("version: 1\nlicenses: {deny: [MIT]}\n", True), ("version: 1\nregimes: [gdpr]\n", True),
         ("version: 1\nsources: {trusted: [{match: 'https://example.org/**'}]}\n", True),
+        ("version: 1\nformats: {allow: [safetensors]}\n", True), ("version: 1\npickles: {globals: [torch.Size]}\n", True),
         ("version: 1\nmode: warn\n", False), ("version: 1\ndefaults: {license: MIT}\n", False),
     ],
 )  # fmt: skip

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from .core.assets import cards_over
 from .core.case import Hook
 from .core.findings import CannotJudge, Finding, NotJudged, RepoPath, Rule
+from .core.policy import FORMATS
 from .formats.catalog import format_of, promised, usual_suffix
 from .formats.verdicts import CODE, MALFORMED, OPAQUE, PICKLE, SAFE
 from .models.examine import Examined, Unread, examined, placed
@@ -130,6 +131,8 @@ def findings_for(seen: Examined, allowed: Sequence[str]) -> Iterator[Finding]:
     for verdict in whole:
         if (known := format_of(verdict.format)) and known.is_model and known.id not in allowed:
             message = f"this file is {known.title} (in formats.allow: {known.id}), and {_list(allowed)}"
+            if known.id in FORMATS:
+                message += f"; that list takes the place of the usual one, which has {known.id}"
             yield _finding(FORMAT_NOT_ALLOWED, seen, message, verdict)
             return
 

@@ -230,7 +230,9 @@ def _beyond(verdicts: Sequence[Verdict], allowed: Sequence[str]) -> str:
         if foreign:
             shown = ", ".join(foreign[:_NAMES_SHOWN])
             more = f" and {len(foreign) - _NAMES_SHOWN} more names" if len(foreign) > _NAMES_SHOWN else ""
-            return f"no waiver admits it, because it looks up {shown}{more}, which pickles.globals does not allow"
+            said = f"no waiver admits it, because it looks up {shown}{more}, which pickles.globals does not allow"
+            usual = next((name for name in foreign if admits(GLOBALS, name)), None)
+            return f"{said}; that list takes the place of the usual one, which has {usual}" if usual else said
     return ""
 
 

@@ -105,7 +105,7 @@ def read_all_settings(
 
 
 # What is asked of data and models that are there already, as pointers into the policy.
-_DEMANDS = ("/level", "/also", "/licenses", "/sources", "/regimes")
+_DEMANDS = ("/level", "/also", "/licenses", "/sources", "/regimes", "/formats", "/pickles")
 
 
 def _new_demands(case: Case) -> str | None:
