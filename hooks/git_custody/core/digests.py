@@ -36,6 +36,8 @@ _EXTENDED = (
     rb"size (0|[1-9][0-9]{0,18})\n"
 )
 POINTER_SIZE = 1024
+# To git-lfs a size is a signed number of 64 bits; a text with another one is no pointer.
+_SIZE_AT_MOST = 2**63 - 1
 
 
 class Extended(NamedTuple):
@@ -51,13 +53,13 @@ class Extended(NamedTuple):
 def pointer(data: bytes) -> Pointer | None:
     """The Git LFS pointer that these bytes are, None when they are anything else."""
     match = re.fullmatch(_POINTER, data) if len(data) < POINTER_SIZE and data[:8] == b"version " else None
-    return Pointer(match[1].decode("ascii"), int(match[2])) if match else None
+    return Pointer(match[1].decode("ascii"), int(match[2])) if match and int(match[2]) <= _SIZE_AT_MOST else None
 
 
 def extended_pointer(data: bytes) -> Extended | None:
     """The Git LFS pointer with extensions that these bytes are, None when they are anything else."""
     match = re.fullmatch(_EXTENDED, data) if len(data) < POINTER_SIZE and b"\next-" in data else None
-    if match is None:
+    if match is None or int(match[3]) > _SIZE_AT_MOST:
         return None
     lines = [line.split(b" sha256:") for line in match[1].splitlines()]
     orders = [key[:5] for key, _ in lines]
