@@ -308,6 +308,7 @@ def test_templates_of_the_web_are_ordinary(name: str) -> None:
 @pytest.mark.parametrize("name", ["prompt.jinja", "a.jinja2", "a.j2", "a.template"])
 def test_any_jinja_template_that_runs_code_is_code(name: str) -> None:
     assert said(ATTACK, name) == CODE
+    assert said("{{ ''.__class__.__mro__[1].__subclasses__() }}", name) == CODE
     assert said("{# __globals__ #}{% if %}", name) == []
     assert said("Never write {% raw %}{{ x.__globals__ }}{% endraw %}", name) == []
 

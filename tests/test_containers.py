@@ -992,6 +992,17 @@ def test_nemo_configurations_name_what_is_called() -> None:
         assert said_code(tarred(nemo(broken)), "m.nemo") == []
 
 
+def test_nemo_models_stay_in_their_folder() -> None:
+    """NeMo unpacks them with `tarfile.extractall`."""
+    for name in ("../../evil.py", "/etc/cron.d/evil", "a/../../evil.py"):
+        assert kinds(tarred(nemo(GOOD_CONFIG) | {name: b"import os"}), "m.nemo") == [("malformed", "nemo", False)]
+    plain = tarred(nemo(GOOD_CONFIG))
+    for kind in (b"1", b"2"):
+        assert kinds(header(b"a", 0, kind) + plain, "m.nemo") == [("malformed", "nemo", False)]
+    assert kinds(header(b"a/", 0, b"5") + plain, "m.nemo") == [("safe", "nemo", False)]
+    assert judged(tarred({"../a.txt": b"text"})) == ()
+
+
 def test_a_program_with_a_model_at_its_end_is_a_llamafile() -> None:
     for start in (b"MZqFpD='\n", b"\x7fELF\x02\x01\x01", b"jartsr='\n"):
         data = start.ljust(9_000, b"\0") + zipped({"model.gguf": b"GGUF" + bytes(9), ".args": b"-m\nmodel.gguf\n"})

@@ -3,11 +3,14 @@ from __future__ import annotations
 import base64
 import dbm.dumb
 import gzip
+import io
+import json
 import os
 import pickle
 import random
 import sqlite3
 import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -623,3 +626,112 @@ def test_no_bytes_of_sqlite_raise_or_take_long(small_database: bytes, changes: l
         data = data[:at] + new + data[at + len(new) :]
     with within(2):
         judged(data)
+
+
+# ZODB, Zarr, Stable-Baselines3, Blosc2
+
+
+def transaction(*records: bytes, extension: bytes = b"", status: bytes = b" ", length: int | None = None) -> bytes:
+    body = b"user" + b"why" + extension + b"".join(records)
+    size = 23 + len(body)
+    start = struct.pack(">8sQ1sHHH", bytes(8), size if length is None else length, status, 4, 3, len(extension))
+    return start + body + struct.pack(">Q", size)
+
+
+def record(number: int, data: bytes, version: bytes = b"") -> bytes:
+    start = struct.pack(">QQQQHQ", number, 3, 0, 4, len(version), len(data))
+    return start + (bytes(8) + version if version else b"") + (data or bytes(8))
+
+
+@pytest.mark.parametrize("mark", [b"FS21", b"FS30"])
+def test_objects_of_zodb_are_pickles(mark: bytes) -> None:
+    plain, evil = record(0, PLAIN + PLAIN), record(7, EVIL + PLAIN)
+    for data in (
+        transaction(evil), transaction(plain) + transaction(plain, evil), transaction(record(0, b""), evil),
+        transaction(record(1, PLAIN, b"v1"), evil, status=b"p"),
+    ):  # fmt: skip
+        verdicts = judged(mark + data)
+        assert {(verdict.kind, verdict.format) for verdict in verdicts} == {(PICKLE, "zodb")}
+        assert [verdict.calls for verdict in verdicts if verdict.member == "object 7"] == [CALLS]
+    assert [verdict.calls for verdict in judged(mark + transaction(extension=EVIL))] == [CALLS]
+    assert places(mark + transaction(evil, status=b"c")) == []  # never finished
+    assert places(mark + transaction(evil)[:-1]) == places(mark + transaction(evil, length=9)) == []
+    assert places(mark) == places(mark + b"harp, a language, and its sources") == []
+
+
+@QUICK
+@given(st.binary(max_size=200), st.integers(0, 300), st.binary(max_size=9))
+def test_no_zodb_raises(noise: bytes, at: int, change: bytes) -> None:
+    data = b"FS21" + transaction(record(1, PLAIN), record(2, noise), extension=noise)
+    judged(data[:at] + change + data[at + len(change) :])
+
+
+def test_zarr_says_that_its_chunks_are_pickled() -> None:
+    array = {
+        "zarr_format": 2,
+        "dtype": "|O",
+        "shape": [1],
+        "compressor": {"id": "blosc"},
+        "filters": [{"id": "pickle"}],
+    }
+    newer = {"zarr_format": 3, "codecs": [{"name": "bytes"}, {"name": "numcodecs.pickle"}]}
+    for name, value in (
+        ("a/.zarray", array), (".zarray", array | {"filters": None, "compressor": {"id": "pickle"}}),
+        ("store/.zmetadata", {"metadata": {"x/.zarray": array}}), ("zarr.json", newer),
+    ):  # fmt: skip
+        data = json.dumps(value, indent=1).encode()
+        for text in (data, data.replace(b"pickle", b"\\u0070ickle"), b"\n " * 3_000 + data):
+            assert [(verdict.kind, verdict.calls) for verdict in judged(text, name)] == [("code", "pickle.loads")]
+        assert judged(data.replace(b"pickle", b"vlen-utf8"), name) == judged(data, "settings.json") == ()
+    assert (
+        judged(json.dumps({"metadata": {".zattrs": {"id": "pickle", "name": "pickle"}}}).encode(), ".zmetadata") == ()
+    )
+    assert judged(b'{"filters": [', ".zarray") == judged(b"[]", "zarr.json") == ()
+    long = b'{"x": "' + b"x" * (9 * 1024 * 1024) + b'", "filters": ['
+    assert [verdict.kind for verdict in judged(long + b'{"id": "pickle"}]}', ".zmetadata")] == ["opaque"]
+    assert judged(long + b"]}", ".zmetadata") == ()
+
+
+def zipped(name: str, data: bytes) -> bytes:
+    pipe = io.BytesIO()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return pipe.getvalue()
+
+
+def test_settings_of_stable_baselines_are_pickles() -> None:
+    text = base64.b64encode(EVIL).decode()
+    settings = {"n_steps": 5, "policy_class": {":type:": "<class 'abc.ABCMeta'>", ":serialized:": text}}
+    for setting in (settings, {"padding": "x" * 9_000} | settings):
+        verdicts = judged(zipped("data", b"\n" * 5_000 + json.dumps(setting, indent=4).encode()), "model.zip")
+        assert [(v.format, v.member, v.calls) for v in verdicts] == [("stable-baselines3", "data!policy_class", CALLS)]
+    for name, value in (
+        ("notes", settings), ("data", [settings]), ("data", {"a": {":serialized:": 5}, "b": {":serialized:": "x"}}),
+        ("data", {"a": {"text": text}}),
+    ):  # fmt: skip
+        assert judged(zipped(name, json.dumps(value).encode())) == ()
+    assert judged(json.dumps(settings).encode(), "data") == ()
+    long = b'{"x": "' + b"x" * (9 * 1024 * 1024) + b'"}'
+    assert judged(zipped("data", long)) == ()
+    assert [verdict.kind for verdict in judged(zipped("data", b'{"a": {":serialized:": 1}, ' + long[1:]))] == ["opaque"]
+
+
+def frame(*layers: tuple[bytes, bytes]) -> bytes:
+    """The header of a Blosc2 frame with these metalayers."""
+    names, contents = b"", b""
+    begin = 80 + sum(len(name) + 6 for name, _ in layers)
+    for name, value in layers:
+        names += bytes([0xA0 + len(name)]) + name + b"\xd2" + struct.pack(">L", begin + len(contents))
+        contents += b"\xc6" + struct.pack(">L", len(value)) + value
+    start = b"\x9e\xa8b2frame\0\xd2" + struct.pack(">L", begin + len(contents))
+    return start.ljust(80, b"\0") + names + contents + bytes(500)
+
+
+def test_an_array_of_blosc2_may_be_a_program() -> None:
+    array = (b"b2nd", bytes(34))
+    for layer in ((b"LazyArray", b"\1"), (b"LazyArray", b"\2"), (b"b2o", b"\x82\xa4kind\xa7lazyudf\xa7version\1")):
+        verdicts = judged(frame(array, layer))
+        assert [(verdict.kind, verdict.format) for verdict in verdicts] == [("code", "blosc2")]
+    for layer in ((b"LazyArray", b"\0"), (b"b2o", b"\x82\xa4kind\xa8lazyexpr\xa7version\1"), (b"other", b"\1")):
+        assert judged(frame(array, layer)) == ()
+    assert judged(frame(array)) == judged(frame()) == judged(frame()[:20]) == ()

@@ -267,6 +267,30 @@ def test_long_padding_in_front_hides_nothing_in_a_json_file() -> None:
                 assert told(hidden, name) == [("code", "keras", "subprocess.Popen")]
 
 
+def test_models_of_tensorflow_js_are_judged_as_keras_builds_them() -> None:
+    for topology in (
+        {"model_config": model(layer("Lambda", function=LAMBDA))},
+        model(layer("Lambda", function=LAMBDA)),
+    ):
+        data = json.dumps({"format": "layers-model", "modelTopology": topology}).encode()
+        assert told(data, "model.json") == [("code", "keras", "marshal.loads")]
+    ordinary: tuple[Any, ...] = (
+        model(),
+        {"model_config": model()},
+        {"node": [{"op": "Const"}]},
+        {"model_config": "x"},
+        [],
+        None,
+    )
+    for value in ordinary:
+        assert told(json.dumps({"modelTopology": value, "class_name": 1, "config": 1}).encode(), "model.json") == []
+
+
+@pytest.mark.parametrize("value", ["null", "1", "1.5", "true", '"x"', "[null, 1]"])
+def test_a_configuration_may_be_any_value(value: str) -> None:
+    assert list(keras_config.judge(BytesContent(value.encode()), "training_config")) == []
+
+
 YAML = """\
 backend: tensorflow
 class_name: Sequential

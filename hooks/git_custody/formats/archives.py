@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
+from git_custody.formats.paths import leaves_folder
 from git_custody.formats.torch_export import TooLong, odd_expression
-from git_custody.formats.verdicts import CODE, OPAQUE, SAFE, Said, Scene
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Said, Scene
 
 # The start of an Actually Portable Executable, which is a program for every system at once, and of other programs.
 PORTABLE_PROGRAMS = (b"MZqFpD", b"jartsr=")
@@ -44,20 +45,27 @@ _LLAMAFILE = Said(CODE, "llamafile", "a llamafile, a program with a model inside
 
 
 class Kinds:
-    """Sees the members of an archive go by, and says at the end what they make up. Only a zip `may_be_npz`."""
+    """Sees the members of an archive go by, and says at the end what they make up. Only a zip `may_be_npz`.
+
+    `link`: a member of a tar that is a link, through which others may be unpacked anywhere.
+    """
 
     def __init__(self, scene: Scene, may_be_npz: bool = False) -> None:
+        self.link: str | None = None
         self._scene = scene
         self._count = 0
         self._only_arrays = may_be_npz
         self._found: dict[str, str] = {}  # what was found, and under which name
         self._graphs: list[Content] = []
         self._configs: list[bytes] = []
+        self._outside: str | None = None  # a member that unpacking puts elsewhere
         self._manifests: list[bytes] = []
 
     def see(self, name: str, content: Content) -> None:
         """Note a member. It is read from only where its name is a telling one."""
         self._count += 1
+        if self._outside is None and leaves_folder(name):
+            self._outside = name
         if self._only_arrays:
             self._only_arrays = name.endswith(".npy") and content.read_at(0, 6) == ARRAY
         if name.endswith(TELLING) or "/models/" in name:
@@ -147,6 +155,10 @@ class Kinds:
                     what = f"a NeMo model whose configuration calls {target}"
                     yield Said(CODE, "nemo", what, target, f"{key} in model_config.yaml")
                     return
+        for found, how in ((self._outside, "outside of its folder"), (self.link, "that is a link")):
+            if found is not None:  # its loader unpacks it to wherever that leads
+                yield Said(MALFORMED, "nemo", f"a NeMo model with a member {how}", None, found[:200])
+                return
         yield Said(SAFE, "nemo", "a NeMo model whose configuration names only classes of NeMo and PyTorch")
 
 

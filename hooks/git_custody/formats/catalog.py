@@ -141,6 +141,7 @@ FORMATS = (
         ),
         names=(".dat", ".dir"),
     ),
+    Format("zodb", "a ZODB database", "zodb", marks=((0, b"FS21"), (0, b"FS30"))),
     Format(
         "arrow",
         "an Arrow file",
@@ -149,6 +150,8 @@ FORMATS = (
         names=(".arrow", ".arrows", ".feather"),
     ),
     Format("parquet", "a Parquet file", "parquet", marks=((0, b"PAR1"),)),
+    Format("zarr", "a description of Zarr arrays", "zarr_metadata", names=(".zarray", "zarr.json", ".zmetadata")),
+    Format("blosc2", "a frame of Blosc2", "blosc2_frames", marks=((2, b"b2frame\0"),)),
     # Arrays
     Format("npy", "a NumPy array", "arrays", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), is_model=True),
     # Tensors
@@ -240,6 +243,7 @@ FORMATS = (
     Format(
         "skops", "a skops model", "skops_schema", names=(".skops", "schema.json"), suffixes=(".skops",), is_model=True
     ),
+    Format("stable-baselines3", "settings of a Stable-Baselines3 model", "stable_baselines", names=("data",)),
     # Graphs of operators
     Format("onnx", "an ONNX model", "onnx", first=b"\x08", names=(".onnx",), suffixes=(".onnx",), is_model=True),
     Format("onnx-custom-ops", "an ONNX model with custom operators", "onnx", suffixes=(".onnx", ".ort"), is_model=True),

@@ -30,7 +30,7 @@ FINDINGS_AT_MOST = 5
 _WINDOW = 1024 * 1024
 _KEY_AT_MOST = 1024
 # What even templates of web pages and documents never name.
-_NEVER_ORDINARY = rb"__(?:globals|builtins|import)__"
+_NEVER_ORDINARY = rb"__(?:globals|builtins|import|subclasses)__"
 _YAML_KEY = (
     r"^([ \t]{0,64}(?:-[ \t]{1,8}){0,8})([\"']?)[\w-]{0,64}(?:chat|instruction)_template[\w-]{0,64}\2"
     r"[ \t]{0,64}:[ \t]{0,64}"

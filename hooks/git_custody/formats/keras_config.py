@@ -25,6 +25,7 @@ from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, 
 ZIP_START = b"PK\x03\x04"
 BOM = b"\xef"
 CONFIG = "config.json"
+TENSORFLOW_JS = "modelTopology"  # in its model.json, from which `tensorflowjs` builds the Keras model again
 KEYS = ("class_name", "config", "module", "registered_name", "function", "function_type")
 YAML_AT_MOST = 512 * 1024
 EVENTS_AT_MOST = 60_000
@@ -84,6 +85,10 @@ def _alone(scene: Scene, named: bool) -> Iterator[Said]:
     elif isinstance(config, dict) and _is_keras(config):
         findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
         yield from findings or [Said(SAFE, "keras", "the configuration of a Keras model")]
+    elif isinstance(config, dict) and isinstance(topology := config.get(TENSORFLOW_JS), dict):
+        config = topology.get("model_config", topology)
+        if isinstance(config, dict) and _is_keras(config):
+            yield from _findings(config, TENSORFLOW_JS)
 
 
 def _has(content: Content, signs: Iterable[bytes]) -> bool:
@@ -149,7 +154,12 @@ def _objects(config: Any) -> Iterator[Object]:
             pending += [(inner, nested) for inner in value.values() if isinstance(inner, (dict, list, str))]
         elif isinstance(value, list):
             pending += [(inner, nested) for inner in value if isinstance(inner, (dict, list, str))]
-        elif "class_name" in value and value.lstrip()[:1] in ("{", "[") and nested < NESTED_AT_MOST:
+        elif (
+            isinstance(value, str)
+            and "class_name" in value
+            and value.lstrip()[:1] in ("{", "[")
+            and nested < NESTED_AT_MOST
+        ):
             parsed = _read(BytesContent(value.encode("utf-8", "replace")))
             if not isinstance(parsed, Said):
                 pending.append((parsed, nested + 1))

@@ -26,6 +26,7 @@ PIECES_AT_MOST = 10_000
 LARGEST = 1 << 62
 LONG_NAME, LONG_LINK, SPARSE = b"L", b"K", b"S"
 EXTENDED, EXTENDED_SOLARIS, GLOBAL = b"x", b"X", b"g"
+LINKS = (b"1", b"2")
 # Links, devices and folders have no data of their own, though some carry a size.
 WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 
@@ -53,6 +54,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     for member in tar.members():
         kinds.see(member.name or "", member.content)
         yield member
+    kinds.link = tar.link
     if tar.is_endless:
         yield Said(OPAQUE, "tar", f"a tar archive with more than {HEADERS_AT_MOST} headers", forced=True)
     yield from kinds.told()
@@ -72,6 +74,7 @@ class _Tar:
     def __init__(self, content: Content) -> None:
         self.content = content
         self.is_endless = False
+        self.link: str | None = None
         self.steps_back = self.skipped = 0
         self.for_all = _Extended()
 
@@ -128,6 +131,8 @@ class _Tar:
         """A member, if it has data, and where the next header is."""
         kind = block[156:157]
         name = extended.name or self.for_all.name or _name(block)
+        if kind in LINKS and self.link is None:
+            self.link = name
         pieces, real_size = extended.pieces, extended.real_size
         if kind == SPARSE:
             pieces, data_at = self._sparse(block, data_at)
