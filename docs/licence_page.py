@@ -27,12 +27,12 @@ def _renewed(text: str, marks: tuple[str, str], lines: Iterator[str]) -> str:
 
 def _matrix() -> Iterator[str]:
     heads = ("licence", "commercial use", "derived data may be shared", "derived data stay under", "credit asked for",
-             "database right", "forbids uses")  # fmt: skip
+             "database right", "forbids uses", "leaves models free")  # fmt: skip
     yield f"| {' | '.join(heads)} |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|---|---|---|"
     for glob, terms in TABLE:
         answers = (terms.commercial, terms.derivatives, terms.share_alike, terms.attribution, terms.database_right,
-                   terms.use_restrictions)  # fmt: skip
+                   terms.use_restrictions, terms.results_free)  # fmt: skip
         yield f"| `{glob}` | {' | '.join(_cell(answer) for answer in answers)} |"
 
 

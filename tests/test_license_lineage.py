@@ -11,7 +11,13 @@ from license_expression import get_license_index  # type: ignore[import-untyped]
 
 from clock import within
 from git_custody.datasets.huggingface_licenses import HUB_LICENSES
-from git_custody.datasets.license_lineage import Child, asks_for_credit, clash, commercial_against_itself
+from git_custody.datasets.license_lineage import (
+    Child,
+    asks_for_credit,
+    clash,
+    clash_with_model,
+    commercial_against_itself,
+)
 from git_custody.datasets.license_terms import TABLE, terms_of
 from git_custody.datasets.licenses import branches, check_license
 
@@ -185,3 +191,66 @@ def test_branches(expression: str, expected: set[tuple[str, ...]]) -> None:
 @pytest.mark.parametrize("expression", ["", "mit OR", "()", "no-such", "MIT, ISC", "NONE"])
 def test_no_branches(expression: str) -> None:
     assert branches(expression) is None
+
+
+# ---------------------------------------------------------------------- models
+
+
+def model_grade(data: str | None, model: str | None) -> int:
+    found = clash_with_model(data, model)
+    return RANK[found.grade if found else None]
+
+
+models = any_name | st.none()
+
+
+@given(any_name, any_name)
+def test_a_model_is_never_held_to_more_than_derived_data(data: str, model: str) -> None:
+    assert model_grade(data, model) <= grade(data, model, "generate")
+
+
+@given(names, models)
+def test_what_leaves_results_free_asks_nothing_of_models(data: str, model: str | None) -> None:
+    terms = terms_of(data)
+    assert terms is not None
+    if terms.results_free:
+        assert model_grade(data, model) == 0
+        assert not asks_for_credit(data, of_model=True)
+
+
+def test_which_licences_leave_models_free() -> None:
+    """Every row that asks nothing, and those whose texts speak of results."""
+    free = {glob for glob, terms in TABLE if terms.results_free}
+    silent = {glob for glob, terms in TABLE if terms.results_free and not terms.attribution}
+    assert free - silent == {"CDLA-Permissive-1.0", "CDLA-Sharing-1.0", "O-UDA-1.0", "C-UDA-1.0"}
+    assert {"CC0-1.0", "PDDL-1.0", "CDLA-Permissive-2.0"} <= silent
+    assert not any(terms.share_alike or not terms.commercial for glob, terms in TABLE if glob in silent)
+
+
+@given(names, names)
+def test_only_terms_of_use_make_a_conflict_of_a_model(data: str, model: str) -> None:
+    its, mine = terms_of(data), terms_of(model)
+    assert its is not None
+    assert mine is not None
+    sold = not its.commercial and mine.commercial
+    freed = its.use_restrictions and not mine.use_restrictions
+    assert (model_grade(data, model) == 2) == ((sold or freed) and not its.results_free)
+
+
+@given(any_name, any_name, models)
+def test_a_choice_of_data_helps_and_data_more_do_not(data: str, other: str, model: str | None) -> None:
+    alone, second = model_grade(data, model), model_grade(other, model)
+    assert model_grade(f"{data} OR {other}", model) == min(alone, second)
+    assert model_grade(f"{data} AND {other}", model) == max(alone, second)
+
+
+@given(any_name)
+def test_a_model_without_a_licence_that_is_known_is_for_review_at_most(data: str) -> None:
+    assert model_grade(data, None) < 2
+    assert model_grade(None, "MIT") == 1
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_any_text_can_be_asked_of_models(data: str, model: str) -> None:
+    clash_with_model(data, model)
+    asks_for_credit(data, of_model=True)

@@ -4,7 +4,8 @@ What it does
     Looks at the licence that each card states, for each dataset that a change adds, edits or re-describes (in
     CI, at all of them): what the policy's lists say to it, whether the files that prove it are there and are
     the ones that were recorded, whether the review of it is of this content, source and licence, and whether
-    it keeps the terms of the data that these were made of.
+    it keeps the terms of the data that these were made of. The licence of a model is held against those of the
+    data that its card names.
 
 Why
     LLMSVS 2.7 asks that intellectual property and licences be checked in a process that is documented and can
@@ -18,6 +19,9 @@ Good
 Bad
     license: MIT
     derived_from: [{id: lyrics-under-cc-by-nc, relation: clean}]
+
+    license: MIT   # in models/singer/modelcard.yaml
+    training: {data: [{id: lyrics-under-cc-by-nc}]}
 
 How to fix
     `git custody review PATH --kind license --reviewer NAME` records a review of what is there now. What is
@@ -38,6 +42,7 @@ from .core.case import Hook
 from .core.findings import Finding
 from .datasets import license_edges, license_evidence, license_rules, lineage
 from .datasets import survey as surveys
+from .models import training_licenses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +50,7 @@ if TYPE_CHECKING:
     from .core.case import Case, Said
     from .datasets.survey import Dataset
 
-RULES = (*license_rules.RULES, *license_evidence.RULES, *license_edges.RULES)
+RULES = (*license_rules.RULES, *license_evidence.RULES, *license_edges.RULES, *training_licenses.RULES)
 
 # Files that may prove a licence. Before a commit only these are looked up in all cards when they change; a range
 # looks up every file that it edits or removes.
@@ -53,7 +58,9 @@ _PROOFS = "(?i)licen[cs]e|copying|legal|terms|evidence|contract|agreement|consen
 
 
 def check(case: Case) -> Iterator[Said]:
-    """Judge the licence of every dataset in question, of what rests on a file that changes, and of children."""
+    """Judge the licence of every dataset in question, of what rests on a file that changes, of children and
+    of models.
+    """
     cards = {dataset.card: dataset for dataset in surveys.survey(case).datasets}
     if not case.is_whole:
         for card in (*lineage.made_of(case, license_edges.relicensed(case)), *_resting_on_changed_files(case)):
@@ -62,6 +69,7 @@ def check(case: Case) -> Iterator[Said]:
         data = dataset.document.data if dataset.document else None
         if dataset.files and isinstance(data, dict) and isinstance(data.get("license"), str):
             yield from _dataset(case, dataset, data)
+    yield from training_licenses.check(case)
 
 
 def _dataset(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Said]:

@@ -141,7 +141,7 @@ def _told(terms: Terms) -> str:
     answers = {
         "commercial use": terms.commercial, "sharing what is made of the data": terms.derivatives,
         "credit asked for": terms.attribution, "speaks of database rights": terms.database_right,
-        "forbids some uses": terms.use_restrictions,
+        "forbids some uses": terms.use_restrictions, "leaves models free": terms.results_free,
     }  # fmt: skip
     told = [f"{what} {'yes' if answer else 'no'}" for what, answer in answers.items()]
     return ", ".join([*told, f"derived data stay under {terms.share_alike}"] if terms.share_alike else told)

@@ -28,8 +28,8 @@ CONFLICT = Rule(
 )  # fmt: skip
 ATTRIBUTION = Rule(
     "missing-attribution", ("2.7",), 2,
-    "Derived data do not give the credit that the licence of a parent asks for.",
-    "Without it, whoever passes the data on breaks that licence.",
+    "Derived data, or a model, do not give the credit that the licence of their data asks for.",
+    "Without it, whoever passes them on breaks that licence.",
     "Write the credit into the card's `attribution`, in the words that the parent's publisher asks for.",
     "Only that there is a text; whether it names everybody is for a reviewer.",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the licence of a parent asks of the data that are made of it, held against the licence of these.
+"""What the licence of a parent asks of the data, or of the model, made of it, held against the licence of these.
 
 Judged edge by edge: where every step keeps the terms of the one before, the whole lineage does. Of alternatives that a
 parent offers the best counts, of those that the derived data offer the worst. This is no legal advice.
@@ -14,7 +14,7 @@ from .license_terms import Terms, terms_of
 from .licenses import branches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 # What was done with a parent that leaves its parts as they were.
 VERBATIM = ("copy", "subset")
@@ -49,15 +49,33 @@ def clash(parent: str | None, child: Child, relation: str) -> Clash | None:
     `relation` is that of the card's `derived_from`. An unknown licence is for review, and so is what cannot be read.
     """
     offered = branches(child.license)
-    given = branches(parent) if parent is not None else None
-    if given is None:
-        what = "is not stated" if parent is None else f"{_cut(parent)} cannot be told apart into its parts"
-        return Clash("review", f"the licence of the parent {what}")
-    if offered is None:
+    if parent is not None and branches(parent) is not None and offered is None:
         return Clash("review", f"{_cut(child.license)} cannot be told apart into its parts")
-    names = {name for branch in given for name in branch}
-    held = {name: _worst(_one(name, branch, child, relation) for branch in offered) for name in sorted(names)}
-    return min((_worst(held[name] for name in branch) for branch in given), key=_rank)
+    alternatives = offered or ()
+    whose = "the licence of the parent"
+    return _least(parent, lambda name: (_one(name, branch, child, relation) for branch in alternatives), whose)
+
+
+@lru_cache(maxsize=1024)
+def clash_with_model(data: str | None, model: str | None) -> Clash | None:
+    """What the licence of data has against that of a model which was trained on them; None where nothing is known to.
+
+    Terms of use bind whoever trains. Whether a model is derived from its data is disputed, so that what a licence asks
+    of derived data alone is for review.
+    """
+    offered = branches(model) if model is not None else None
+    alternatives = offered if offered is not None else (None,)
+    return _least(data, lambda name: (_one_model(name, branch) for branch in alternatives), "their licence")
+
+
+def _least(given: str | None, against: Callable[[str], Iterable[Clash | None]], whose: str) -> Clash | None:
+    """What is left of what speaks `against` each licence that is given, once the best alternative is taken."""
+    choices = branches(given) if given is not None else None
+    if choices is None:
+        what = "is not stated" if given is None else f"{_cut(given)} cannot be told apart into its parts"
+        return Clash("review", f"{whose} {what}")
+    held = {name: _worst(against(name)) for name in sorted({name for branch in choices for name in branch})}
+    return min((_worst(held[name] for name in branch) for branch in choices), key=_rank)
 
 
 def commercial_against_itself(child: Child) -> Clash | None:
@@ -68,10 +86,12 @@ def commercial_against_itself(child: Child) -> Clash | None:
     return Clash("conflict", f"permitted_use names commercial use, and {_cut(child.license)} does not allow it")
 
 
-def asks_for_credit(parent: str | None) -> bool:
-    """Whether credit has to be given whichever alternative of a parent's licence is taken."""
+def asks_for_credit(parent: str | None, *, of_model: bool = False) -> bool:
+    """Whether derived data, or a model, have to give credit whichever alternative of a parent's licence is taken."""
     given = branches(parent) if parent is not None else None
-    return bool(given) and all(any(t.attribution for t in _known(branch)) for branch in given or ())
+    return bool(given) and all(
+        any(t.attribution and not (of_model and t.results_free) for t in _known(branch)) for branch in given or ()
+    )
 
 
 def _known(ids: Iterable[str]) -> list[Terms]:
@@ -113,6 +133,32 @@ def _one(name: str, branch: Sequence[str], child: Child, relation: str) -> Clash
         found.append(Clash(grade, said))
     if terms.share_alike is not None:
         found.append(_share_alike(name, terms.share_alike, branch, grade, shown))
+    return _worst(found)
+
+
+def _one_model(name: str, branch: Sequence[str] | None) -> Clash | None:
+    """What one licence of data has against one alternative of the model's; None is a licence that is not known."""
+    terms = terms_of(name)
+    if terms is None:
+        return Clash("review", f"what {_cut(name)} asks of models is not known here")
+    if terms.results_free or (terms.commercial and terms.derivatives and not terms.use_restrictions
+                              and terms.share_alike is None):  # fmt: skip
+        return None
+    if branch is None:
+        return Clash("review", f"{name} sets terms, and the licence of the model is not known")
+    mine = _known(branch)
+    shown = _cut(" AND ".join(branch))
+    grade: Grade = "conflict" if len(mine) == len(branch) else "review"
+    found: list[Clash | None] = [None]
+    if not terms.commercial and all(other.commercial for other in mine):
+        found.append(Clash(grade, f"{name} allows no commercial use, and {shown} does"))
+    if terms.use_restrictions and not any(other.use_restrictions for other in mine):
+        found.append(Clash(grade, f"{name} forbids some uses, which {shown} does not pass on"))
+    if not terms.derivatives:
+        said = f"{name} does not allow to share what is made of the data, and whether a model is that is disputed"
+        found.append(Clash("review", said))
+    elif terms.share_alike is not None and (other := _share_alike(name, terms.share_alike, branch, grade, shown)):
+        found.append(Clash("review", f"{other.message}; whether a model is derived data is disputed"))
     return _worst(found)
 
 

@@ -1,4 +1,4 @@
-"""What licences of data ask for, as far as it concerns data that are made of other data. This is no legal advice.
+"""What licences of data ask for, as far as it concerns data and models that are made of them. This is no legal advice.
 
 Read from the licences' own texts and their stewards' summaries; docs/licences.md names each source. A licence that is
 not in the table is unknown, which is never taken for permission.
@@ -27,10 +27,11 @@ class Terms(NamedTuple):
     attribution: bool = True
     database_right: bool = False
     use_restrictions: bool = False
+    results_free: bool = False
 
 
-_FREE = Terms(attribution=False)
-_FREE_DATA = Terms(attribution=False, database_right=True)
+_FREE = Terms(attribution=False, results_free=True)
+_FREE_DATA = _FREE._replace(database_right=True)
 _CREDIT_DATA = Terms(database_right=True)
 
 
@@ -61,11 +62,11 @@ TABLE: tuple[tuple[str, Terms], ...] = (
     ("PDDL-1.0", _FREE_DATA),
     ("ODC-By-1.0", _CREDIT_DATA),
     ("ODbL-1.0", Terms(share_alike="ODbL", database_right=True)),
-    ("CDLA-Permissive-1.0", _CREDIT_DATA),
+    ("CDLA-Permissive-1.0", _CREDIT_DATA._replace(results_free=True)),
     ("CDLA-Permissive-2.0", _FREE),
-    ("CDLA-Sharing-1.0", Terms(share_alike="CDLA-Sharing", database_right=True)),
-    ("O-UDA-1.0", Terms()),
-    ("C-UDA-1.0", Terms(share_alike="C-UDA", use_restrictions=True)),
+    ("CDLA-Sharing-1.0", Terms(share_alike="CDLA-Sharing", database_right=True, results_free=True)),
+    ("O-UDA-1.0", Terms(results_free=True)),
+    ("C-UDA-1.0", Terms(share_alike="C-UDA", use_restrictions=True, results_free=True)),
     ("OGL-UK-[123].0", _CREDIT_DATA),
     ("OGL-Canada-2.0", Terms()),
     ("NLOD-[12].0", _CREDIT_DATA),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STANDARD = "Hugging Face dataset card"
 # What only the card of a dataset has, and what only that of a model or of an app has.
-_OF_DATASETS = (
+OF_DATASETS = (
     "annotations_creators", "language_creators", "language_details", "multilinguality", "size_categories",
     "source_datasets", "task_categories", "task_ids", "pretty_name", "dataset_info", "configs",
     "paperswithcode_id",
@@ -26,7 +26,7 @@ _OF_OTHERS = (
     "sdk", "app_file", "datasets",
 )  # fmt: skip
 _MANY_FILES = 200
-_KEYS = frozenset((*_OF_DATASETS, *_OF_OTHERS, "license", "license_name", "license_link", "language"))
+_KEYS = frozenset((*OF_DATASETS, *_OF_OTHERS, "license", "license_name", "license_link", "language"))
 
 
 def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
@@ -37,12 +37,12 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
         return None
     data: dict[str, Any] = loaded.data
     folder = file.rpartition("/")[0]
-    is_certain = any(key in data for key in _OF_DATASETS)
+    is_certain = any(key in data for key in OF_DATASETS)
     # Beside the code of a project, a licence in the README is that of the project.
     if not is_certain and (not folder or folder != subject.folder):
         return None
     notes = Notes(file, loaded.lines)
-    _license(notes, data)
+    note_license(notes, data)
     patterns = list(_patterns(data))
     is_only = len(patterns) == 1 and subject.files == {beside(file, patterns[0])}
     if is_only or (subject.is_folder and folder == subject.path):
@@ -59,7 +59,8 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     return notes.stated(STANDARD, "near")
 
 
-def _license(notes: Notes, data: dict[str, Any]) -> None:
+def note_license(notes: Notes, data: dict[str, Any]) -> None:
+    """Note the licence that the front matter of a card on the Hub states, of a dataset or of a model."""
     said = only(data.get("license"))
     if isinstance(said, str) and said.lower() not in ("other", "unknown"):
         notes.add("license", exact_license(said), "/license")

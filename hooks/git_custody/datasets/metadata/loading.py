@@ -24,8 +24,8 @@ MAX_DEPTH = 30
 MAX_EVENTS = 50_000
 # A file above many datasets is asked about each of them.
 _KEPT = 16
-_FENCE = re.compile(r"---[ \t]*(?:\r\n|\n|\r)")
-_END = re.compile(r"(?m)^(?:---|\.\.\.)[ \t]*$")
+_FENCE = re.compile(r"\s*---[ \t]*(?:\r\n|\n|\r)")
+_END = re.compile(r"(?m)^(?:---|\.\.\.)[ \t]*\r?$")
 _TOP_KEY = re.compile(r"""["']?([A-Za-z_][A-Za-z0-9_-]*)["']?[ \t]*:(?:[ \t]|$)""")
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\Z")
 
@@ -78,12 +78,20 @@ def load_yaml(raw: bytes, keys: frozenset[str]) -> Loaded | None:
 
 def front_matter(raw: bytes) -> bytes | None:
     """The YAML between the first two fences of a Markdown file, at the lines where it stands; None without it."""
-    if not raw.removeprefix(b"\xef\xbb\xbf").startswith(b"---"):
+    if not has_fence(raw):
         return None
     text = raw[:MAX_BYTES].decode("utf-8-sig", "replace")
     start = _FENCE.match(text)
     end = _END.search(text, start.end()) if start else None
-    return None if start is None or end is None else ("\n" + text[start.end() : end.start()]).encode("utf-8")
+    if start is None or end is None:
+        return None
+    above = "\n" * len(re.findall(LINE_BREAK, start[0]))
+    return (above + text[start.end() : end.start()]).encode("utf-8")
+
+
+def has_fence(raw: bytes) -> bool:
+    """Whether a Markdown file begins as one with front matter does; the Hub's own reader passes over space before."""
+    return raw[:MAX_BYTES].removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"---")
 
 
 def _only(text: str, keys: Container[str]) -> str:
