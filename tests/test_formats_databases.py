@@ -265,6 +265,14 @@ def test_a_value_that_fills_its_blocks_hides_none_behind_it(tmp_path: Path, valu
     assert places((tmp_path / "x.dat").read_bytes(), "x.dat") == ["byte 512"]
 
 
+def test_numbers_in_a_dat_file_are_no_calls_of_extensions() -> None:
+    """Models of dlib are called .dat, and have 100 MB of floats: some look like `EXT2`, a tuple and `REDUCE`."""
+    for numbers in (b"\x83\x30\xce)R.", b"\x82\x07)R", b"\x84\x01\x02\x03\x04K\x05\x85R.", b"(\x83\x30\xceo."):
+        for before in (b"\0", b"\x3e"):
+            assert judged(b"\3" + before * 511 + numbers + b"\xbc" * 900, "model.dat") == ()
+            assert places(b"\3" + before * 511 + b"\x80\2" + numbers + b"\0" * 900, "model.dat") == ["byte 512"]
+
+
 def test_an_index_of_dbm_dumb_points_to_blocks(tmp_path: Path) -> None:
     keys = [b"y" * 9_000, b"a", b"it's", b'"', b"\xff\\\n", b"x" * 70_000, b"z"]
     with dbm.dumb.open(str(tmp_path / "x"), "n") as store:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.pickles import FIRST_BYTES, walk
-from git_custody.formats.stored_values import Sieve, shown
+from git_custody.formats.stored_values import Sieve, calls, shown
 from git_custody.formats.verdicts import MALFORMED, Member, Said, Scene
 
 Order = Literal["little", "big"]
@@ -172,7 +172,7 @@ def _oldest_berkeley(content: Content, head: bytes, order: Order) -> Iterator[Me
 
 def _calls(value: Content) -> bool:
     walked = walk(value)
-    return walked is not None and walked.call is not None
+    return walked is not None and calls(walked)
 
 
 def _index(content: Content) -> Iterator[Said]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from git_custody.core.content import Content, PartContent
-from git_custody.formats.pickles import FIRST_BYTES, walk
+from git_custody.formats.pickles import FIRST_BYTES, Walk, walk
 from git_custody.formats.verdicts import Member
 
 VALUES_AT_MOST = 50_000
@@ -92,11 +92,19 @@ class Sieve:
 def is_pickle(content: Content, at: int = 0) -> bool:
     """Whether a pickle begins there, and no few bytes that happen to be one, as numbers and short texts may."""
     walked = walk(content, at)
-    if walked is None or walked.protocol >= 2 or walked.call is not None:
+    if walked is None or walked.protocol >= 2 or calls(walked):
         return walked is not None
     return walked.opcodes >= OPCODES_OF_PLAIN_DATA or (
         walked.imported is not None and len(walked.imported.dotted) >= LETTERS_OF_AN_IMPORT
     )
+
+
+def calls(walked: Walk) -> bool:
+    """Whether a call was found that is none by chance: numbers are easily read as one of an extension.
+
+    Those are names that a program has registered, which picklers only write from protocol 2 on.
+    """
+    return walked.call is not None and not walked.call.opcode.startswith("EXT")
 
 
 def evenly(items: Sequence[Item], count: int) -> Sequence[Item]:
