@@ -1,4 +1,4 @@
-"""Which data cards the data of a model mean, by their ids or their names on the Hugging Face Hub, and their licences."""
+"""Which data cards the data of a model mean, by their ids or their names on the Hugging Face Hub, and their terms."""
 
 from __future__ import annotations
 
