@@ -251,6 +251,16 @@ def test_add_refuses_an_op_that_does_not_fit(repo: Repo, custody: Commands) -> N
     assert "neither a dataset" in custody.fails(2, "audit", "add", "--reason", "no such data", "nowhere")
 
 
+@pytest.mark.parametrize("op", ["append", "clean", "merge", "revert"])
+def test_the_first_entry_builds_on_none(repo: Repo, custody: Commands, op: str) -> None:
+    logged(repo)
+    repo.write(DATA, ROWS)
+    custody.ok("add", *TOLD, DATA)
+    repo.stage({DATA: ROWS + "x\n"})
+    said = custody.fails(2, "audit", "add", "--op", op, "--reason", "rows of the night", DATA)
+    assert f"{op} needs one before it: leave out --op" in said
+
+
 def test_add_starts_a_log_where_no_policy_asks_for_one(repo: Repo, custody: Commands) -> None:
     repo.write(DATA, ROWS)
     custody.ok("add", *TOLD, DATA)

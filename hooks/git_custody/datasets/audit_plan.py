@@ -174,6 +174,8 @@ def _latest(entries: Mapping[str, Entry], names: list[str]) -> str:
 def _draft(log: Log, op: str, path: str | None, after: Digest | None, origin: str | None) -> Draft:
     parents = heads(log)
     tips = [log.entries[parent] for parent in parents]
+    if not tips and op not in FIRST_OPS and op != "delete":
+        raise EntryError(f"this will be the first entry of {log.dataset}, and {op} needs one before it: leave out --op")
     if path is None or (after is None and path not in {tip.path for tip in tips}):
         if after is not None or not tips:
             raise EntryError(f"no path is given for {log.dataset}")
