@@ -271,6 +271,11 @@ def test_numbers_in_a_dat_file_are_no_calls_of_extensions() -> None:
         for before in (b"\0", b"\x3e"):
             assert judged(b"\3" + before * 511 + numbers + b"\xbc" * 900, "model.dat") == ()
             assert places(b"\3" + before * 511 + b"\x80\2" + numbers + b"\0" * 900, "model.dat") == ["byte 512"]
+    for numbers in (b"\x80\4NN.", b"\x80\2K\5K\6."):
+        assert judged(b"\3" + b"\x3e" * 511 + numbers + b"\xbc" * 900, "noise.dat") == ()
+        assert places(b"\3" + b"\x3e" * 511 + numbers + b"\0" * 900, "noise.dat") == ["byte 512"]
+    data = pickle.dumps(["x" * 30] * 9 + [Payload()])
+    assert places(b"\3" + b"\x3e" * 511 + data + b"\xbc" * 900, "noise.dat") == ["byte 512"]
 
 
 def test_an_index_of_dbm_dumb_points_to_blocks(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.pickles import FIRST_BYTES, walk
-from git_custody.formats.stored_values import Sieve, calls, shown
+from git_custody.formats.stored_values import OPCODES_OF_PLAIN_DATA, Sieve, calls, shown
 from git_custody.formats.verdicts import MALFORMED, Member, Said, Scene
 
 Order = Literal["little", "big"]
@@ -175,6 +175,14 @@ def _calls(value: Content) -> bool:
     return walked is not None and calls(walked)
 
 
+def _is_no_chance(value: Content, block: Content) -> bool:
+    """Whether it does something, or is plain data with nothing but NUL bytes behind in its block."""
+    walked = walk(value)
+    if walked is None or walked.call or walked.imported or walked.opcodes >= OPCODES_OF_PLAIN_DATA:
+        return walked is not None
+    return block.read_at(0, DUMB_BLOCK).rstrip(b"\0").endswith(b".")
+
+
 def _index(content: Content) -> Iterator[Said]:
     """The index of dbm.dumb, on each line a key and where its value lies: at the beginning of a block."""
     first = content.read_at(0, WINDOW).partition(b"\n")[0]
@@ -215,7 +223,8 @@ def _dumb(content: Content) -> Iterator[Member]:
                 padded = window[at - 1] == 0 if at else content.read_at(base - 1, 1) == b"\0"
                 value = PartContent(content, base + at, WINDOW)
                 # A value may fill its blocks to the end. Texts begin with most of these bytes.
-                if padded or window[at] == 0x80 or _calls(PartContent(value, 0, DUMB_BLOCK)):
+                block = PartContent(value, 0, DUMB_BLOCK)
+                if padded or (_is_no_chance(value, block) if window[at] == 0x80 else _calls(block)):
                     if sieve.is_pickle(value, window[at : at + 2]):
                         value = PartContent(content, base + at, content.size - base - at)
                         yield Member(f"byte {base + at}", value)
