@@ -425,16 +425,21 @@ class Case:
     @cached_property
     def settings_after(self) -> Mapping[str, Entry]:
         """The settings files in the judged state."""
-        return self._settings(self.change_set.tree)
+        if "after" not in vars(self):
+            return self._settings(self.change_set.tree)
+        # All is at hand, and git would read the whole index for these few once more.
+        there = (*self.after.below(assets.CUSTODY), *(name for name in _SETTINGS if name in self.after))
+        return {path: self.after[path] for path in there}
 
     def _settings(self, tree: str | None) -> Mapping[str, Entry]:
-        return self._git.entries(tree, [assets.CUSTODY.rstrip("/"), *RUNNER_FILES])
+        return self._git.entries(tree, _SETTINGS)
 
 
 _ENCODING = "working-tree-encoding"
 
 # Where runners look for the hooks to run (prek reads TOML, too).
 RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml")
+_SETTINGS = (assets.CUSTODY.rstrip("/"), *RUNNER_FILES)
 
 
 def _may_say(word: str, start: bytes | None) -> bool:
