@@ -31,9 +31,9 @@ Limits
     A pickle in the middle of another file (a text with a comment before it, an encoded string) is not looked
     for. Encrypted members, RAR files, and what lies behind the first 256 MiB of a compressed stream, are
     listed as not judged; in a file that is named like a model they block. Text that is also a stream of opcodes
-    of protocol 0 is taken for text where it breaks off before its end and calls a module that is not known, or
-    calls without arguments (`(ios\\nabort\\n`), and where it only looks a name up and then goes on as text (a
-    `.gitignore` that begins `cache`, `build`, `.venv` does).
+    of protocol 0 counts where it calls something (`(istranger`, `run` on the first two lines do). It is taken for
+    text where it breaks off and only looks a name up (a `.gitignore` that begins `cache`, `build`, `.venv` does),
+    changes an object of a module that is not known, or calls a name that its module does not have.
 """
 
 from __future__ import annotations
