@@ -164,6 +164,12 @@ def test_the_number_of_files(repo: Repo, said: str, message: str | None, is_fold
     assert found == ([("digest-mismatch", f"its card records {message}")] if message else [])
 
 
+def test_a_card_that_is_too_large_is_not_said_to_have_a_size_that_it_has_not(repo: Repo) -> None:
+    repo.stage({**card(), "data/rows.csv.datacard.yaml": "notes: " + "x" * 3_000_000})
+    said = [f["message"] for f in repo.check().report["findings"] if f["path"] == "data/rows.csv.datacard.yaml"]
+    assert said == ["this file has more than the 262144 bytes that metadata may have"]
+
+
 def test_card_and_data_come_from_the_index(repo: Repo) -> None:
     repo.stage(documented("data/rows.csv"))
     repo.write("data/rows.csv", "dirty\n")

@@ -60,7 +60,7 @@ def line_at(text: str, position: int) -> int:
 def utf8(data: bytes) -> str:
     """Decode a document. Raises `Refused` when it is too large or not UTF-8."""
     if len(data) > MAX_BYTES:
-        raise Refused(f"this file has {len(data)} bytes, and metadata may have {MAX_BYTES} at most")
+        raise Refused(f"this file has more than the {MAX_BYTES} bytes that metadata may have")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise Refused("this file is UTF-16, and metadata have to be saved as UTF-8", 1)
     try:
