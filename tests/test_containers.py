@@ -978,6 +978,15 @@ def test_nemo_configurations_name_what_is_called() -> None:
         ("_target_: ${other}", "${other}"),
         ("_target_: torch.hub.load", "torch.hub.load"),
         ("? _target_\n: os.remove", "os.remove"),
+        *(
+            (f"_target_: {called}", called)
+            for called in (
+                "pytorch_lightning.LightningModule.load_from_checkpoint",
+                "omegaconf.OmegaConf.save",
+                "nemo.collections.asr.models.EncDecCTCModel.restore_from",
+                "nemo.utils.cast_utils.maybe_exec",
+            )
+        ),
     ):
         for pack in (tarred, lambda members: gzip.compress(tarred(members))):
             assert said_code(pack(nemo(GOOD_CONFIG + line + "\n")), "m.nemo") == [("nemo", called)]
@@ -988,7 +997,9 @@ def test_nemo_configurations_name_what_is_called() -> None:
     assert kinds(tarred(crowd), "m.nemo") == [("opaque", "nemo", True)]
     assert kinds(tarred(nemo("# nemo\n" + "x: y\n" * 200_000))) == [("opaque", "nemo", True)]
     assert judged(tarred({"model_config.yaml": b"_target_: my.own.Thing\n"})) == ()  # some other project's Hydra
-    for broken in ("a: [", "a: *nothing", "\x00", "- ]", "? ? ?", "&a [*a, {_target_: nemo.x}]"):
+    renamed = tarred({"model_config.yaml": b"x:\n  _target_: os.system\n"})
+    assert said_code(renamed, "model.jpg") == [("nemo", "os.system")]
+    for broken in ("a: [", "a: *nothing", "\x00", "- ]", "? ? ?", "&a [*a, {_target_: nemo.X}]"):
         assert said_code(tarred(nemo(broken)), "m.nemo") == []
 
 
@@ -1000,7 +1011,9 @@ def test_nemo_models_stay_in_their_folder() -> None:
     for kind in (b"1", b"2"):
         assert kinds(header(b"a", 0, kind) + plain, "m.nemo") == [("malformed", "nemo", False)]
     assert kinds(header(b"a/", 0, b"5") + plain, "m.nemo") == [("safe", "nemo", False)]
-    assert judged(tarred({"../a.txt": b"text"})) == ()
+    hidden = {"configs/../model_config.yaml": b"_target_: os.system\n"}
+    assert kinds(tarred(hidden), "m.nemo") == [("malformed", "nemo", False)]
+    assert judged(tarred({"../a.txt": b"text"})) == judged(header(b"a", 0, b"2") + tarred({"b": b"c"})) == ()
 
 
 def test_a_program_with_a_model_at_its_end_is_a_llamafile() -> None:

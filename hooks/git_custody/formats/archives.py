@@ -8,6 +8,7 @@ documents and other ordinary archives are none of these.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
@@ -27,7 +28,7 @@ TELLING = (
 # Where the classes of NeMo's own models come from; anything else is a name that the file chose.
 NEMO_NAMESPACES = (
     "nemo.", "torch.nn.", "torch.optim.", "torch.utils.data.", "torchaudio.", "pytorch_lightning.", "lightning.",
-    "omegaconf.",
+    "nemo_text_processing.", "omegaconf.",
 )  # fmt: skip
 MANIFEST_AT_MOST = 64 * 1024
 CONFIG_AT_MOST = 512 * 1024
@@ -109,7 +110,7 @@ class Kinds:
             yield self._exported()
         if self._manifests:
             yield from self._served()
-        if self._configs:
+        if self._configs or self._is_nemo():
             yield from self._configured()
         if "gguf" in found and self._scene.head.startswith(PROGRAMS):
             if not self._scene.name.lower().endswith(".llamafile"):
@@ -143,23 +144,35 @@ class Kinds:
             what = "a TorchServe model archive with Python modules, which run when the model is served"
             yield Said(CODE, "mar", what, evidence=program)
 
+    def _is_nemo(self) -> bool:
+        return self._scene.name.lower().endswith(".nemo")
+
     def _configured(self) -> Iterator[Said]:
-        if not (self._scene.name.lower().endswith(".nemo") or any(b"nemo" in config for config in self._configs)):
-            return
-        if len(self._configs) >= TEXTS_AT_MOST or any(len(config) > CONFIG_AT_MOST for config in self._configs):
+        is_nemo = self._is_nemo() or any(b"nemo" in config for config in self._configs)
+        if is_nemo and (
+            len(self._configs) >= TEXTS_AT_MOST or any(len(config) > CONFIG_AT_MOST for config in self._configs)
+        ):
             yield Said(OPAQUE, "nemo", "a NeMo model whose model_config.yaml is too long to look at", forced=True)
             return
         for config in self._configs:
             for key, target in _targets(config):
-                if not target.startswith(NEMO_NAMESPACES):
+                # What other programs configure in a file of this name is not in the standard library.
+                if not _is_of_nemo(target) and (is_nemo or target.partition(".")[0] in sys.stdlib_module_names):
                     what = f"a NeMo model whose configuration calls {target}"
                     yield Said(CODE, "nemo", what, target, f"{key} in model_config.yaml")
                     return
         for found, how in ((self._outside, "outside of its folder"), (self.link, "that is a link")):
-            if found is not None:  # its loader unpacks it to wherever that leads
+            if found is not None and is_nemo:  # its loader unpacks it to wherever that leads
                 yield Said(MALFORMED, "nemo", f"a NeMo model with a member {how}", None, found[:200])
                 return
-        yield Said(SAFE, "nemo", "a NeMo model whose configuration names only classes of NeMo and PyTorch")
+        if is_nemo and self._configs:
+            yield Said(SAFE, "nemo", "a NeMo model whose configuration names only classes of NeMo and PyTorch")
+
+
+def _is_of_nemo(target: str) -> bool:
+    """Whether it is a class of those namespaces; their functions and methods load and save files of any kind."""
+    *modules, name = target.split(".")
+    return target.startswith(NEMO_NAMESPACES) and name[:1].isupper() and not any(part[:1].isupper() for part in modules)
 
 
 def _handler(manifest: bytes) -> str | None:
