@@ -97,7 +97,8 @@ Beyond the schema, `invalid-data-card` reports what cannot be:
 - text with marks that show it in another order than it is read (CVE-2021-42574);
 - answers at odds: `personal_data: none` beside `data_categories: [pii]`, the same use permitted and prohibited.
 
-From level 2 on, `wrong-data-version` wants a new `data_version` for new content, and only for that.
+From level 2 on, `wrong-data-version` wants a new `data_version` for new content, and only for that, and
+`changed-dataset-id` wants the `id` to stay, in its place and over renames.
 
 YAML is read in one way only: `NO`, `1.10` and `2026-03-14` are text, keys stand once, and there are no tabs, anchors,
 aliases, tags or second documents. [tests/cards](../tests/cards/README.md) has hundreds of cards, good and bad, to try

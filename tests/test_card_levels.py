@@ -192,6 +192,54 @@ def test_the_version_of_a_dataset_that_is_moved(repo: Repo) -> None:
     assert "wrong-data-version" in repo.check().rules
 
 
+def named(id: str, path: str = "data/rows.csv", rows: str = "a\n1\n") -> dict[str, str | bytes]:
+    files = documented(path, rows)
+    card = f"{path}.datacard.yaml"
+    return {**files, card: re.sub(r"(?m)^id: .*$", f"id: {id}", str(files[card]))}
+
+
+@pytest.mark.parametrize("path", ["data/rows.csv", "data/moved.csv"])
+@pytest.mark.parametrize(
+    ("id", "rows", "is_wrong"),
+    [("rows", "a\n1\n", False), ("others", "a\n1\n", True), ("others", "a\n2\n", False)],
+)
+def test_an_id_stays_with_its_content(repo: Repo, path: str, id: str, rows: str, is_wrong: bool) -> None:
+    repo.commit({**LEVEL_2, **named("rows")})
+    repo.git("rm", "-q", "data/rows.csv", "data/rows.csv.datacard.yaml")
+    repo.stage(named(id, path, rows))
+    assert ("changed-dataset-id" in repo.check().rules) is is_wrong
+    repo.commit()
+    (found,) = [
+        f for f in repo.check("--range", "HEAD~1...HEAD").report["findings"] if f["rule"] == "changed-dataset-id"
+    ] or [None]
+    assert (found is not None) is is_wrong
+    if found is not None:
+        assert found["fix"] == [f"git custody card update --id rows {path}.datacard.yaml"]
+        repo.commit(named("rows", path))
+        assert "changed-dataset-id" not in repo.check("--range", "HEAD~2...HEAD").rules
+    assert "changed-dataset-id" not in repo.check("--all").rules
+
+
+def test_an_id_that_another_dataset_keeps_may_be_given_up(repo: Repo) -> None:
+    repo.commit({**LEVEL_2, **named("rows"), **named("rows", "data/copy.csv")})
+    repo.stage(named("copy", "data/copy.csv"))
+    assert "changed-dataset-id" not in repo.check().rules
+
+
+def test_where_the_log_is_kept_it_speaks_of_a_changed_id(repo: Repo) -> None:
+    repo.commit({POLICY: "version: 1\nlevel: 2\nalso: [check-dataset-audit-log]\n", **named("rows")})
+    repo.stage(named("others"))
+    rules = repo.check().rules
+    assert "audit-log-rewritten" in rules
+    assert "changed-dataset-id" not in rules
+
+
+def test_an_id_at_level_one_may_be_mended(repo: Repo) -> None:
+    repo.commit(named("rows"))
+    repo.stage(named("others"))
+    assert repo.check().passes
+
+
 def test_a_version_that_comes_or_goes_is_left_alone(repo: Repo) -> None:
     repo.commit({**LEVEL_2, **documented("data/rows.csv", "a\n1\n")})
     repo.stage(versioned("a\n1\n", "v1"))

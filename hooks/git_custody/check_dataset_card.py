@@ -252,6 +252,7 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None, edited: tuple[str,
             yield Finding(INVALID, dataset.card, said, dataset.document.lines.get(pointer), subject=pointer)
         yield from card_rules.incomplete(case, dataset)
         yield from card_rules.version(case, dataset)
+        yield from card_rules.changed_id(case, dataset)
     # A card that lacks a title still binds the content that it records.
     if _says_content(dataset.document):
         yield from _content(case, dataset, dataset.document.data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..core.findings import Finding, Rule
+from ..core.findings import CUSTODY, Finding, RepoPath, Rule
 from . import levels
 from . import survey as surveys
 
@@ -21,7 +21,14 @@ VERSION = Rule(
     "After a change of the content, give `data_version` a new value; without one, leave it. A card need not have it.",
     "Compares the content that a card recorded before the change with the one that it records now.",
 )  # fmt: skip
-RULES = (levels.INCOMPLETE, VERSION)
+CHANGED_ID = Rule(
+    "changed-dataset-id", ("2.5", "2.6"), 2,
+    "A dataset has another id than before.",
+    "By its id, other cards, the audit log and whoever cites a dataset find it again after it was renamed.",
+    "Give it back the id that it had; for other data, make a card with `git custody add`.",
+    "Compares cards that record one and the same content. An id that another card keeps may be given up.",
+)  # fmt: skip
+RULES = (levels.INCOMPLETE, VERSION, CHANGED_ID)
 
 # Where a card names files of the repository: the field, and the key of the path in it or in each item of it.
 _PATHS = (
@@ -129,6 +136,46 @@ def version(case: Case, dataset: Dataset) -> Iterator[Finding]:
     else:
         said = f'data_version has changed from "{before[0][:40]}" to "{now[0][:40]}", and the content has not'
     yield Finding(VERSION, dataset.card, said, document.lines.get("/data_version"), subject=now[0])
+
+
+def changed_id(case: Case, dataset: Dataset) -> Iterator[Finding]:
+    """Whether a dataset whose content stays has lost the id that it had, in its place or on its way to another."""
+    document = dataset.document
+    if document is None or dataset.id is None or dataset.card not in case.changed:
+        return
+    content = _content_of(document.data)
+    entry = case.changed[dataset.card].before
+    if entry is not None:
+        before = _fields(case, entry)
+        ids = {before.get("id")} if _content_of(before) == content else set()
+    else:
+        ids = case.once("ids of removed cards", _removed).get(content or "", set())
+    if content is None or len(ids) != 1 or dataset.id in ids:
+        return
+    (old,) = ids
+    if isinstance(old, str) and surveys.is_id(old) and old not in surveys.ids_of_all_cards(case).values():
+        yield Finding(
+            CHANGED_ID, dataset.card, f'the id of this dataset was "{old}", and now it is "{dataset.id}"',
+            document.lines.get("/id"), fix=((CUSTODY, "card", "update", "--id", old, RepoPath(dataset.card)),),
+            subject=old, unless=("audit-log-rewritten",),
+        )  # fmt: skip
+
+
+def _removed(case: Case) -> dict[str, set[object]]:
+    """The ids of the cards that the change takes away, by the content that they recorded."""
+    found: dict[str, set[object]] = {}
+    for path, change in case.changed.items():
+        if path.endswith("datacard.yaml") and change.before is not None and change.after is None:
+            fields = _fields(case, change.before)
+            if (content := _content_of(fields)) is not None:
+                found.setdefault(content, set()).add(fields.get("id"))
+    return found
+
+
+def _content_of(card: Mapping[str, Any]) -> str | None:
+    content = card.get("content")
+    digest = content.get("digest") if isinstance(content, dict) else None
+    return repr(sorted(digest.items())) if isinstance(digest, dict) and digest else None
 
 
 def _version_and_content(card: Mapping[str, Any]) -> tuple[str, Mapping[str, str]] | None:
