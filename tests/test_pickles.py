@@ -81,6 +81,8 @@ RUN = {
     "word for an unlisted package, instead of a tuple": b"cstranger\nrun\nVls\nRest of the text\n",
     "call of an unlisted package without arguments": b"(istranger\nrun\nand more text\n",
     "call of an unlisted package without arguments, with OBJ": b"(cstranger.of\nrun\nothers\n",
+    "tuple that an object of an unlisted package takes": b"cstranger\nnames\n(Vls\nta and more text\n",
+    "state of what is in an unlisted package": b"cstranger\nenviron\n(VPATH\nV/tmp\ndb some text\n",
     "program for an unlisted package": b"(Vopen('x', 'w')\nisix\nexec_\nand more text\n",
     "program for an unlisted package, with OBJ": b"(csix\nexec_\nVopen('x', 'w')\nothers\n",
     "long program for an unlisted package": b"(V" + b"1" * 200 + b"\nisix\nexec_\nand more text\n",

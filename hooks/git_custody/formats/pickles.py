@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from git_custody.core.content import Content
@@ -610,11 +610,12 @@ class _Walker:
         if len(self.calls) < IMPORTS_KEPT:
             self.calls.append(target)
 
-    def _change(self, target: Item) -> None:
+    def _change(self, target: Item, put: Sequence[Item]) -> None:
         """Note that something is put into an object: what was imported, such as `sys.path`, stays changed."""
-        if isinstance(target, Import) and (
-            (_is_plain(target) and (not self._may_be_prose() or _exists(target))) or self._is_of_the_repository(target)
-        ):
+        if not isinstance(target, Import):
+            return
+        sure = TUPLE in put or CONTAINER in put or not self._may_be_prose() or _exists(target)
+        if (sure and _is_plain(target)) or self._is_of_the_repository(target):
             self._believe()
 
     # Opcodes
@@ -707,10 +708,10 @@ class _Walker:
             return True
         return self._is_of_the_repository(found)
 
-    def _fill(self, target: Item) -> None:
+    def _fill(self, target: Item, put: Sequence[Item]) -> None:
         if not (isinstance(target, Import) or target in (ANYTHING, CONTAINER)):
             raise _Broken
-        self._change(target)
+        self._change(target, put)
 
     def _from_mark(self, opcode: int) -> None:
         items = self._pop_mark()
@@ -729,7 +730,7 @@ class _Walker:
             if opcode == 0x75 and len(items) % 2 and not self.deep:
                 raise _Broken
             if items:
-                self._fill(self._top())
+                self._fill(self._top(), items)
             else:
                 self._top()
             self._settled()
@@ -764,13 +765,12 @@ class _Walker:
         elif opcode in b"hj":  # BINGET, LONG_BINGET
             self._recall(value)
         elif opcode == 0x61:  # APPEND
-            self._pop()
-            self._fill(self._top())
+            item = self._pop()
+            self._fill(self._top(), [item])
             self._settled()
         elif opcode == 0x73:  # SETITEM
-            self._pop()
-            self._pop()
-            self._fill(self._top())
+            item, key = self._pop(), self._pop()
+            self._fill(self._top(), [key, item])
             self._settled()
         elif opcode in b"\x85\x86\x87":  # TUPLE1 to TUPLE3
             for _ in range(opcode - 0x84):
@@ -789,7 +789,7 @@ class _Walker:
             state = self._pop()
             target = self._top()
             if state != NOTHING:
-                self._change(target)
+                self._change(target, [state])
             self._count_evidence()
         elif opcode == 0x93:  # STACK_GLOBAL
             name, module = self._pop(), self._pop()
