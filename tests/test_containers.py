@@ -1012,7 +1012,11 @@ def test_nemo_models_stay_in_their_folder() -> None:
         assert kinds(header(b"a", 0, kind) + plain, "m.nemo") == [("malformed", "nemo", False)]
     assert kinds(header(b"a/", 0, b"5") + plain, "m.nemo") == [("safe", "nemo", False)]
     hidden = {"configs/../model_config.yaml": b"_target_: os.system\n"}
-    assert kinds(tarred(hidden), "m.nemo") == [("malformed", "nemo", False)]
+    assert said_code(tarred(hidden), "m.nemo") == said_code(tarred(hidden), "m.jpg") == [("nemo", "os.system")]
+    linked = (
+        header(b"a", 0, b"2") + header(b"x/../model_config.yaml", 0, b"2") + tarred({"b": b"_target_: os.system\n"})
+    )
+    assert kinds(linked, "m.nemo") == kinds(linked, "m.jpg") == [("malformed", "nemo", False)]
     assert judged(tarred({"../a.txt": b"text"})) == judged(header(b"a", 0, b"2") + tarred({"b": b"c"})) == ()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from posixpath import normpath
 
 from git_custody.core.content import Content
 from git_custody.formats.paths import leaves_folder
@@ -20,10 +21,11 @@ from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Said, Sc
 PORTABLE_PROGRAMS = (b"MZqFpD", b"jartsr=")
 PROGRAMS = (*PORTABLE_PROGRAMS, b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"#!")
 ARRAY = b"\x93NUMPY"
+NEMO_CONFIG = "model_config.yaml"
 MACHINE_CODE = (".so", ".cubin", ".hsaco", ".o", ".dll", ".dylib", ".pyd")
 TELLING = (
     ".py", ".json", ".gguf", *MACHINE_CODE,
-    "constants.pkl", "bytecode.pkl", ".data/extern_modules", "archive_version", "model_config.yaml",
+    "constants.pkl", "bytecode.pkl", ".data/extern_modules", "archive_version", NEMO_CONFIG,
 )  # fmt: skip
 # Where the classes of NeMo's own models come from; anything else is a name that the file chose.
 NEMO_NAMESPACES = (
@@ -70,13 +72,13 @@ class Kinds:
         if self._only_arrays:
             self._only_arrays = name.endswith(".npy") and content.read_at(0, 6) == ARRAY
         if name.endswith(TELLING) or "/models/" in name:
-            self._note("/".join(part for part in name.split("/") if part not in ("", ".")), content)
+            self._note(normpath(f"/{name}").lstrip("/"), content)
 
     def _note(self, name: str, content: Content) -> None:
         below = name.partition("/")[2]  # PyTorch keeps everything in one folder, called anything
         if name == "MAR-INF/MANIFEST.json":
             self._manifests.append(content.read_at(0, MANIFEST_AT_MOST))
-        elif name == "model_config.yaml":
+        elif name == NEMO_CONFIG:
             self._configs.append(content.read_at(0, CONFIG_AT_MOST + 1))
         elif name == "serialized_exported_program.json":  # as PyTorch wrote it up to 2.7
             self._graphs.append(content)
@@ -110,7 +112,7 @@ class Kinds:
             yield self._exported()
         if self._manifests:
             yield from self._served()
-        if self._configs or self._is_nemo():
+        if self._configs or self._is_nemo() or self._has_linked_config():
             yield from self._configured()
         if "gguf" in found and self._scene.head.startswith(PROGRAMS):
             if not self._scene.name.lower().endswith(".llamafile"):
@@ -147,8 +149,11 @@ class Kinds:
     def _is_nemo(self) -> bool:
         return self._scene.name.lower().endswith(".nemo")
 
+    def _has_linked_config(self) -> bool:
+        return normpath(f"/{self.link}") == f"/{NEMO_CONFIG}"
+
     def _configured(self) -> Iterator[Said]:
-        is_nemo = self._is_nemo() or any(b"nemo" in config for config in self._configs)
+        is_nemo = self._is_nemo() or self._has_linked_config() or any(b"nemo" in config for config in self._configs)
         if is_nemo and (
             len(self._configs) >= TEXTS_AT_MOST or any(len(config) > CONFIG_AT_MOST for config in self._configs)
         ):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_custody.core.content import Content, PartContent
-from git_custody.formats.archives import Kinds
+from git_custody.formats.archives import NEMO_CONFIG, Kinds
 from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Member, Said, Scene
 
 BLOCK = 512
@@ -131,7 +131,7 @@ class _Tar:
         """A member, if it has data, and where the next header is."""
         kind = block[156:157]
         name = extended.name or self.for_all.name or _name(block)
-        if kind in LINKS and self.link is None:
+        if kind in LINKS and (self.link is None or name.endswith(NEMO_CONFIG)):
             self.link = name
         pieces, real_size = extended.pieces, extended.real_size
         if kind == SPARSE:
