@@ -198,6 +198,7 @@ def test_untracked_card_does_not_count(repo: Repo) -> None:
         ({"id": "id: Support Tickets"}, "invalid-data-card", 3, "a-z"),
         ({"title": "title: TODO"}, "hollow-data-card", 4, "TODO"),
         ({"title": "title: rows.csv"}, "hollow-data-card", 4, "title"),
+        ({"title": "title: data/rows.csv"}, "hollow-data-card", 4, "title"),
         ({"title": "title: '[More Information Needed]'"}, "hollow-data-card", 4, "title"),
         ({"title": "title: TITLE"}, "hollow-data-card", 4, "title"),
         ({"source": "source: {kind: original, publisher: TBD}"}, "hollow-data-card", 5, "publisher"),

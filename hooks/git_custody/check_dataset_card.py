@@ -287,9 +287,7 @@ def _fields(case: Case, dataset: Dataset, document: Document) -> Iterator[Findin
     faulty = {problem.pointer for problem in document.problems}
     source = data.get("source")
     source = source if isinstance(source, dict) else {}
-    names = tuple(path.rpartition("/")[2] for path in dataset.files) if not dataset.is_folder else (
-        dataset.path.rpartition("/")[2],
-    )  # fmt: skip
+    names = dataset.names
     typed = [
         ("/title", data.get("title"), names),
         ("/description", data.get("description"), names),

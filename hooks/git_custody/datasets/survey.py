@@ -46,9 +46,9 @@ class Dataset(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The bare names of its files, or of its folder: none of them is a title."""
+        """The names of its files, or of its folder, bare and as paths: none of them is a title."""
         paths = (self.path,) if self.is_folder else tuple(self.files)
-        return tuple(path.rpartition("/")[2] for path in paths)
+        return (*(path.rpartition("/")[2] for path in paths), *paths)
 
     @property
     def shown_path(self) -> str:
