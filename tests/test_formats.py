@@ -29,7 +29,7 @@ from corpus import (
     zipped,
 )
 from git_custody.core.content import BytesContent, Content, DescriptorContent, FileContent, PartContent
-from git_custody.formats.pickles import FIRST_BYTES, SPECS
+from git_custody.formats.pickle_opcodes import FIRST_BYTES, SPECS
 from git_custody.formats.recognise import recognise
 from git_custody.formats.verdicts import Verdict
 

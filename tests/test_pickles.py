@@ -606,7 +606,7 @@ def test_importing_the_recogniser_imports_little() -> None:
         "print(*sorted(name for name in sys.modules if name.startswith('git_custody.formats.')))"
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
-    needed = ("catalog", "pickles", "recognise", "verdicts")
+    needed = ("catalog", "pickle_opcodes", "recognise", "verdicts")
     assert done.stdout.split() == [f"git_custody.formats.{name}" for name in needed]
 
 

@@ -10,7 +10,8 @@ from git_custody.convert.places import refuse_foreign
 from git_custody.convert.refused import Refused
 from git_custody.core.content import Content
 from git_custody.core.findings import CannotJudge
-from git_custody.formats.pickles import FIRST_BYTES, walk
+from git_custody.formats.pickle_opcodes import FIRST_BYTES
+from git_custody.formats.pickles import walk
 
 _ZIP = b"PK\x03\x04"
 _TAR_BLOCK = 512

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from git_custody.convert.refused import Refused
 from git_custody.convert.tensors import Tensor
-from git_custody.formats.pickles import FIRST_BYTES
+from git_custody.formats.pickle_opcodes import FIRST_BYTES
 from git_custody.formats.safetensors_header import HEADER_AT_MOST
 
 SUFFIX = ".safetensors"

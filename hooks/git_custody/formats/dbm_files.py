@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
-from git_custody.formats.pickles import FIRST_BYTES, walk
+from git_custody.formats.pickle_opcodes import FIRST_BYTES
+from git_custody.formats.pickles import walk
 from git_custody.formats.stored_values import OPCODES_OF_PLAIN_DATA, Sieve, calls, shown
 from git_custody.formats.verdicts import MALFORMED, Member, Said, Scene
 

@@ -5,8 +5,8 @@ Keras keeps a model's architecture as JSON in the attributes `model_config` and 
 full stop, in files of any origin (``tables/attributeset.py``), and the rows of arrays of objects
 (``tables/vlarray.py``), which pandas writes for columns of objects. Left alone are the lists and dictionaries of
 plain data that describe each table of pandas (``pandas/io/pytables.py``), and the `FILTERS` of PyTables 1.x: they
-are pickles in every such file, and these can run nothing. Pickles that were stored as bytes, as hickle does with
-classes, are found where they lie in one piece.
+are pickles in every such file, and these can run nothing. What hickle unpickles (``hickle/lookup.py``) is told by its
+attributes; other pickles that were stored as bytes are found where they lie in one piece.
 
 What cannot be followed counts only where the file is one of Keras or PyTables, or where its root cannot be read
 although it is called like one: files of instruments and simulations are as large and as odd as they please.
@@ -21,11 +21,13 @@ from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats import hdf5_datasets, keras_config
 from git_custody.formats.hdf5_blocks import BYTES_PER_COST, Lost
 from git_custody.formats.hdf5_objects import INTEGER, OPAQUE, STRING, VARIABLE, Attribute, Datatype, File, Node, find
-from git_custody.formats.pickles import FIRST_BYTES, walk
+from git_custody.formats.pickle_opcodes import FIRST_BYTES
+from git_custody.formats.pickles import walk
 from git_custody.formats.verdicts import MALFORMED, SAFE, Member, Said, Scene
 from git_custody.formats.verdicts import OPAQUE as CANNOT_BE_SEEN
 
 IN_ATTRIBUTE = ("hdf5-objects", "an HDF5 attribute that PyTables unpickles")
+IN_HICKLE = ("hdf5-objects", "an HDF5 dataset that hickle unpickles")
 IN_ARRAY = ("hdf5-objects", "an HDF5 array of Python objects, which PyTables unpickles")
 CONFIGS = ("model_config", "training_config")
 LEGACY_WEIGHTS = frozenset(("layer_names", "backend", "keras_version"))
@@ -40,6 +42,7 @@ ATTRIBUTE_READ = 1024 * 1024
 OPCODES_PER_COST = 16
 COST_OF_A_WALK = 100
 BYTES_WALKED = 65_536
+OF_HICKLE = "hickle_types_table"  # of hickle 5; earlier, and for other objects, an attribute says it
 PLAIN_VLARRAYS = (b"vlstring", b"vlunicode")
 
 # How pandas describes its tables, and what protocol 0 writes of lists, tuples, dictionaries, numbers, texts and None.
@@ -160,7 +163,11 @@ def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Si
     kind = file.datatype(node)
     if kind is None:
         return
-    if kind.kind == VARIABLE and _holds_objects(attributes, signs):
+    if _is_of_hickle(node, attributes):
+        data = next(hdf5_datasets.rows(file, node), None) if kind.kind == VARIABLE else None
+        data = data or hdf5_datasets.stored(file, node) or BytesContent(b"")  # in pieces, it cannot be told what it is
+        yield Member(node.path, data, unpickled=IN_HICKLE)
+    elif kind.kind == VARIABLE and _holds_objects(attributes, signs):
         rows = list(hdf5_datasets.rows(file, node))
         for row, content in enumerate(rows):
             yield Member(f"{node.path}[{row}]", content, unpickled=IN_ARRAY)
@@ -170,6 +177,11 @@ def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Si
         data = hdf5_datasets.stored(file, node)
         if data is not None and _is_pickle(file, data):
             yield Member(node.path, data)
+
+
+def _is_of_hickle(node: Node, attributes: dict[str, bytes]) -> bool:
+    said = (attributes.get("type", b""), attributes.get("base_type", b""))
+    return any(name.rstrip(b"\0") == b"pickle" for name in said) or OF_HICKLE in node.path.split("/")[:-1]
 
 
 def _holds_objects(attributes: dict[str, bytes], signs: _Signs) -> bool:

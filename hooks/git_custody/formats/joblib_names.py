@@ -24,7 +24,7 @@ from git_custody.formats.pickle_names import (
     Reader,
     Untold,
 )
-from git_custody.formats.pickles import FIRST_BYTES
+from git_custody.formats.pickle_opcodes import FIRST_BYTES
 
 if TYPE_CHECKING:
     from git_custody.convert.pickle_files import Stretch

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from git_custody.core.content import Content
-from git_custody.formats.pickles import (
+from git_custody.formats.pickle_opcodes import (
     COUNTED,
     FIRST_BYTES,
     FROM_MARK,

@@ -11,16 +11,45 @@ The opcodes are those of CPython's ``Lib/pickletools.py`` (protocols 0 to 5), re
 
 from __future__ import annotations
 
-import functools
-import os
-import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from git_custody.core.content import Content
-
-if TYPE_CHECKING:
-    import re
+from git_custody.formats.pickle_imports import Import, exists, is_known, is_plain, telling
+from git_custody.formats.pickle_lines import (
+    LINE_STARTS,
+    Broken,
+    check_number,
+    imports_in,
+    length_of_repetition,
+    memo_key,
+    name_in,
+    reads_as_text,
+    text_of,
+)
+from git_custody.formats.pickle_opcodes import (
+    ANYTHING,
+    CONTAINER,
+    COUNTED,
+    FIRST_BYTES,
+    FROM_MARK,
+    LETTERED_LENGTHS,
+    LINE,
+    LONG_TEXT,
+    LONGEST_FIXED_OPCODE,
+    NAME_AT_MOST,
+    NOTHING,
+    NUMBER,
+    PADDING,
+    PUSH_KINDS,
+    PUSH_STEPS,
+    SIGNED_LENGTHS,
+    SPECS,
+    TUPLE,
+    UTF8_TEXTS,
+    WIDTHS,
+    WINDOW,
+)
 
 OPCODES_TO_BELIEVE_A_PROTOCOL = 12
 OPCODES_PER_LOOK = 256
@@ -33,33 +62,8 @@ IMPORTS_KEPT = 64
 LINES_AT_MOST = 250_000
 OPCODES_FOR_THE_REASON = 10_000
 STACK_KEPT = 16_384
-NAME_AT_MOST = 1024
 TEXT_KEPT = 128
 FIRST_WINDOW = 4096
-WINDOW = 65_536
-LONGEST_FIXED_OPCODE = 16
-DIGITS_AT_MOST = 1000
-UNTOLD = "something whose name is only known while it is loaded"
-
-
-class Import(NamedTuple):
-    """A name that the pickle looks up. `opcode` and `offset` (from the content's start) say where."""
-
-    module: str
-    name: str
-    opcode: str
-    offset: int
-
-    @property
-    def dotted(self) -> str:
-        """Module and name, as in a program; in words where the pickle only makes them up while it is loaded."""
-        return UNTOLD if self.module == "?" else f"{self.module}.{self.name}"
-
-    @property
-    def place(self) -> str:
-        """The opcode, what it names, and where it stands."""
-        named = "" if self.module == "?" else f" '{self.module} {self.name}'"
-        return f"{self.opcode}{named} at byte {self.offset}"
 
 
 class Walk(NamedTuple):
@@ -77,110 +81,10 @@ class Walk(NamedTuple):
     to_the_end: bool
 
 
-# Kinds of stack item. Text is kept as `str` (for STACK_GLOBAL) and imports as `Import`.
-ANYTHING, NUMBER, NOTHING, TUPLE, CONTAINER, BYTES, LONG_TEXT = range(7)
-
+# A kind of item; texts are kept, for STACK_GLOBAL, and so are imports.
 Item = int | str | Import
 
-PUSH, COUNTED, LINE, FROM_MARK, OTHER = range(5)
-Spec = tuple[int, int, int]  # group, bytes of argument or of the length before it, kind pushed
-
-
-def _specs() -> list[Spec | None]:
-    table: list[Spec | None] = [None] * 256
-    for opcode, width, kind in (
-        (b"N", 0, NOTHING), (b"\x88", 0, NUMBER), (b"\x89", 0, NUMBER), (b")", 0, TUPLE),
-        (b"]", 0, CONTAINER), (b"}", 0, CONTAINER), (b"\x8f", 0, CONTAINER), (b"J", 4, NUMBER),
-        (b"K", 1, NUMBER), (b"M", 2, NUMBER), (b"G", 8, NUMBER), (b"\x97", 0, ANYTHING),
-    ):  # fmt: skip
-        table[opcode[0]] = (PUSH, width, kind)
-    for opcode, width, kind in (
-        (b"T", 4, LONG_TEXT), (b"U", 1, LONG_TEXT), (b"X", 4, LONG_TEXT), (b"\x8c", 1, LONG_TEXT),
-        (b"\x8d", 8, LONG_TEXT), (b"B", 4, BYTES), (b"C", 1, BYTES), (b"\x8e", 8, BYTES),
-        (b"\x96", 8, CONTAINER), (b"\x8a", 1, NUMBER), (b"\x8b", 4, NUMBER),
-    ):  # fmt: skip
-        table[opcode[0]] = (COUNTED, width, kind)
-    for byte in b"FILSVPcigp":
-        table[byte] = (LINE, 0, ANYTHING)
-    for byte in b"1tldeuo\x90\x91":
-        table[byte] = (FROM_MARK, 0, ANYTHING)
-    for byte in b"(.02QRabhjqrs\x80\x81\x82\x83\x84\x85\x86\x87\x92\x93\x94\x95\x98":
-        table[byte] = (OTHER, 0, ANYTHING)
-    return table
-
-
-SPECS = _specs()
-PUSH_STEPS = bytes(1 + spec[1] if spec and spec[0] == PUSH else 0 for spec in SPECS)
-PUSH_KINDS = bytes(spec[2] if spec else 0 for spec in SPECS)
-WIDTHS = {0x68: 1, 0x71: 1, 0x6A: 4, 0x72: 4, 0x80: 1, 0x82: 1, 0x83: 2, 0x84: 4, 0x95: 8}
-SIGNED_LENGTHS = frozenset(b"T\x8b")
-LETTERED_LENGTHS = frozenset(b"UC")  # a capital letter and any other make one of these
-UTF8_TEXTS = frozenset(b"X\x8c\x8d")
-TEXT_CONTROLS = b"\t\n\r\f\x1b"
-CONTROLS = bytes(range(32)) + b"\x7f"
 NUMPY_MAGIC = b"\x93NUMPY"
-PADDING = b"\0\t\n\r "
-# What takes any line, as the first column of a table may have it on every row; GLOBAL takes two.
-LINES = rb"[VPISFL][^\n]*\n|c[^\n]*\n[^\n]*\n|\("
-LINE_STARTS = b"VPISFLc("
-# The opcodes that an empty stack and memo allow: a file that begins otherwise is no pickle.
-FIRST_BYTES = frozenset(b"(NFILSVPcJKMGTUXBC)]}\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97")
-
-# What the pickles of data and models name anyway: not what a message should lead with.
-USUAL_MODULES = frozenset(
-    {
-        "torch",
-        "numpy",
-        "collections",
-        "copyreg",
-        "copy_reg",
-        "_codecs",
-        "joblib",
-        "sklearn",
-        "scipy",
-        "pandas",
-    }
-    | {
-        "datetime",
-        "decimal",
-        "pathlib",
-        "tensorflow",
-        "keras",
-        "jax",
-        "flax",
-        "xgboost",
-        "lightgbm",
-        "catboost",
-    }
-)
-USUAL_BUILTINS = frozenset(
-    (
-        "set",
-        "frozenset",
-        "list",
-        "dict",
-        "tuple",
-        "bytes",
-        "bytearray",
-        "object",
-        "int",
-        "float",
-        "complex",
-        "slice",
-    )
-)
-# Importable nearly everywhere that pickles are, beside the standard library of this Python.
-KNOWN_PACKAGES = frozenset((
-    "__main__", "nt", "posix", "numpy", "torch", "joblib", "sklearn", "scipy", "pandas", "tensorflow", "keras",
-    "transformers", "cloudpickle", "dill", "lightgbm", "xgboost", "catboost", "pip", "setuptools", "pkg_resources",
-    "wheel", "jax", "flax", "numba", "torchvision", "torchaudio", "datasets", "tokenizers", "huggingface_hub",
-    "accelerate", "diffusers", "peft", "timm", "nltk", "spacy", "gensim", "networkx", "sympy", "statsmodels", "dask",
-    "mlflow", "wandb", "onnx", "onnxruntime", "h5py", "pyarrow", "polars", "fsspec", "psutil", "PIL", "cv2", "yaml",
-    "requests", "matplotlib", "IPython", "pytest", "django", "flask", "jinja2", "paramiko", "pexpect",
-    # No longer in the standard library; dangerous where they still are.
-    "asynchat", "asyncore", "cgi", "cgitb", "crypt", "distutils", "imp", "lib2to3", "msilib", "pipes", "smtpd",
-    "telnetlib",
-))  # fmt: skip
 Owns = Callable[[str], bool]
 
 
@@ -192,10 +96,6 @@ def walk(content: Content, start: int = 0, *, is_own: Owns | None = None) -> Wal
     repository that the content lies in, so that it can be imported there; it is only asked where that decides.
     """
     return _Walker(content, start, is_own).run()
-
-
-class _Broken(Exception):
-    """The unpickler would stop here with an error."""
 
 
 class _Walker:
@@ -244,12 +144,12 @@ class _Walker:
         try:
             while self._stream():
                 pass
-        except _Broken:
+        except Broken:
             to_the_end = False
         if not self.found:
             return None
         return Walk(
-            self.protocol, _telling(self.calls), _telling(self.imports or self.odd_imports), self.opcodes, to_the_end
+            self.protocol, telling(self.calls), telling(self.imports or self.odd_imports), self.opcodes, to_the_end
         )
 
     # Reading
@@ -274,7 +174,7 @@ class _Walker:
         self.at = 0
         self.window = self.content.read_at(self.base, WINDOW)
         # Once it is known what it is, a few more opcodes are walked for the words of the message, wherever they lie.
-        while not self.found and (skipped := _length_of_repetition(self.window)):
+        while not self.found and (skipped := length_of_repetition(self.window)):
             self._note_imports(self.window[:skipped])
             self.deep = True
             self.buried_mark = self.buried_mark or bool(self.marks) or b"(" in self.window[:skipped]
@@ -292,10 +192,8 @@ class _Walker:
             self.has_more_imports = True
             return
         self.windows_searched += 1
-        for line in _pattern(LINES).finditer(lines):
-            if lines[line.start()] == 0x63:
-                module, name, _ = line[0].split(b"\n")
-                self._import(_text(module[1:]), _text(name), "GLOBAL", self.base + line.start())
+        for at, module, name in imports_in(lines):
+            self._import(module, name, "GLOBAL", self.base + at)
 
     def _line(self) -> bytes:
         """Read the rest of the line; only its first 64 KiB where it is longer."""
@@ -314,7 +212,7 @@ class _Walker:
             self.window = self.content.read_at(self.base, 16 * WINDOW)
             if not self.window:
                 if not kept:
-                    raise _Broken
+                    raise Broken
                 # Lib/pickle.py, which joblib and pandas use, takes the last line whole, less its last byte.
                 return kept if len(kept) == WINDOW else kept[:-1]
         line = kept[:end] if kept is self.window else kept
@@ -324,7 +222,7 @@ class _Walker:
     # One stream
 
     def _stream(self) -> bool:
-        """Walk to the next STOP; whether another stream may follow. Raises `_Broken`."""
+        """Walk to the next STOP; whether another stream may follow. Raises `Broken`."""
         specs, steps, kinds = SPECS, PUSH_STEPS, PUSH_KINDS
         while True:
             if len(self.window) - self.at < LONGEST_FIXED_OPCODE and not self.at_end:
@@ -332,7 +230,7 @@ class _Walker:
             window, at, stack = self.window, self.at, self.stack
             end = len(window)
             if at >= end:
-                raise _Broken
+                raise Broken
             opcode = window[at]
             if self.frame_end:
                 self._check_frame(opcode, at)
@@ -347,7 +245,7 @@ class _Walker:
                     stack.append(kinds[opcode])
                     at += step
                 if at > end:
-                    raise _Broken
+                    raise Broken
                 self.at = at
                 self.opcodes += len(stack) - begin
                 self.firm += len(stack) - begin
@@ -362,7 +260,7 @@ class _Walker:
             else:
                 spec = specs[opcode]
                 if spec is None:
-                    raise _Broken
+                    raise Broken
                 group, width, kind = spec
                 self.at = at + 1
                 self.opcodes += 1
@@ -384,7 +282,7 @@ class _Walker:
     def _look(self) -> None:
         """Believe that it is a pickle where that much consistency is no accident."""
         if self.found:
-            raise _Broken
+            raise Broken
         count = self.opcodes - self.stream_began
         if (
             (self.protocol >= 2 and count >= OPCODES_TO_BELIEVE_A_PROTOCOL)
@@ -398,7 +296,7 @@ class _Walker:
                 self.imports and all(map(self._is_importable, self.imports))
             ):
                 self._believe()
-            raise _Broken
+            raise Broken
         else:
             self.look_at = self.opcodes + OPCODES_PER_LOOK
 
@@ -475,7 +373,7 @@ class _Walker:
         imported = self.doubtful or next(iter(self.imports), None)
         if imported is not None:
             # `cache`, `build`, `.venv` on three lines is a list of names, not an import of `ache.build`.
-            if not rest.strip() or (_is_plain(imported) and not self._may_be_prose()):
+            if not rest.strip() or (is_plain(imported) and not self._may_be_prose()):
                 return True
         elif has_value and self.containers and (not rest or (self.memo_opcodes > 1 and not rest.strip(PADDING))):
             return True  # dbm.dumb, for one, fills up with NULs
@@ -491,7 +389,7 @@ class _Walker:
             return self.stack.pop()
         if self.deep and not self.marks:
             return ANYTHING
-        raise _Broken
+        raise Broken
 
     def _top(self) -> Item:
         item = self._pop()
@@ -505,7 +403,7 @@ class _Walker:
             self.stack.clear()
             return [ANYTHING, ANYTHING]
         else:
-            raise _Broken
+            raise Broken
         items = self.stack[mark:]
         del self.stack[mark:]
         return items
@@ -525,7 +423,7 @@ class _Walker:
         item = ANYTHING if key is None else self.memo.get(key, self.old_memo.get(key))
         if item is None:
             if not self.vague:
-                raise _Broken
+                raise Broken
             item = ANYTHING
         self.stack.append(item)
         self._settled()
@@ -550,7 +448,7 @@ class _Walker:
         if self.literals or self.looks_at_prose > LOOKS_AT_PROSE:
             return False
         here = self.base + self.at
-        return _reads_as_text(self.content.read_at(max(0, here - 512), min(here, 512) + 512))
+        return reads_as_text(self.content.read_at(max(0, here - 512), min(here, 512) + 512))
 
     # Imports and calls
 
@@ -558,10 +456,10 @@ class _Walker:
         found = Import(module[:NAME_AT_MOST], name[:NAME_AT_MOST], opcode, offset)
         # Prose may begin with GLOBAL too; a name that could not be written in a program has to be called.
         if len(self.imports) < IMPORTS_KEPT:
-            noted = self.imports if self.protocol >= 2 or _is_plain(found) else self.odd_imports
+            noted = self.imports if self.protocol >= 2 or is_plain(found) else self.odd_imports
             if len(noted) < IMPORTS_KEPT:
                 noted.append(found)
-        elif self.protocol < 2 and _is_known(module) and _is_plain(found):
+        elif self.protocol < 2 and is_known(module) and is_plain(found):
             self.imports[-1] = found
         if self.protocol >= 2:
             self._believe()
@@ -569,7 +467,7 @@ class _Walker:
 
     def _is_importable(self, found: Import) -> bool:
         """Whether a program that loads this is likely to have the module."""
-        return _is_known(found.module) or self._is_of_the_repository(found)
+        return is_known(found.module) or self._is_of_the_repository(found)
 
     def _is_of_the_repository(self, found: Import) -> bool:
         root = found.module.partition(".")[0]
@@ -584,24 +482,24 @@ class _Walker:
     def _call(self, target: Item, arguments: Item) -> None:
         """REDUCE and its kin. Only `Lib/pickle.py`, which dill uses, takes other sequences than a tuple."""
         if not _can_be_called(target) or arguments in (NUMBER, NOTHING):
-            raise _Broken
+            raise Broken
         self.stack.append(ANYTHING)
         if isinstance(target, Import):
             self._note_call(target)
             if self.literals or target.opcode.startswith("EXT"):
                 sure = True
             elif arguments in (TUPLE, CONTAINER):
-                sure = _is_plain(target) or not self._may_be_prose()
+                sure = is_plain(target) or not self._may_be_prose()
             else:
                 is_text = isinstance(arguments, str) or arguments == LONG_TEXT
-                sure = _is_plain(target) and (is_text or _is_known(target.module) or not self._may_be_prose())
+                sure = is_plain(target) and (is_text or is_known(target.module) or not self._may_be_prose())
             if sure or self._is_of_the_repository(target):
                 self._believe()
             else:
                 self.doubtful = target
         elif self.deep and (imports := (*self.imports, *self.odd_imports)):
             # Any of them may be what is called.
-            sure = (arguments == TUPLE or self.buried_mark) and any(map(_is_plain, imports))
+            sure = (arguments == TUPLE or self.buried_mark) and any(map(is_plain, imports))
             if sure or not self._may_be_prose() or self.has_more_imports or any(map(self._is_importable, imports)):
                 self._believe()
         self._count_evidence()
@@ -614,8 +512,8 @@ class _Walker:
         """Note that something is put into an object: what was imported, such as `sys.path`, stays changed."""
         if not isinstance(target, Import):
             return
-        sure = TUPLE in put or CONTAINER in put or not self._may_be_prose() or _exists(target)
-        if (sure and _is_plain(target)) or self._is_of_the_repository(target):
+        sure = TUPLE in put or CONTAINER in put or not self._may_be_prose() or exists(target)
+        if (sure and is_plain(target)) or self._is_of_the_repository(target):
             self._believe()
 
     # Opcodes
@@ -624,10 +522,10 @@ class _Walker:
         window = self.window
         begin = at + width
         if begin > len(window):
-            raise _Broken
+            raise Broken
         length = int.from_bytes(window[at:begin], "little", signed=opcode in SIGNED_LENGTHS)
         if length < 0:
-            raise _Broken
+            raise Broken
         end = begin + length
         item: Item = kind
         if end <= len(window):
@@ -638,11 +536,11 @@ class _Walker:
                         *(("utf-8", "surrogatepass") if opcode in UTF8_TEXTS else ("latin-1", "strict"))
                     )
                 except UnicodeDecodeError:
-                    raise _Broken from None
+                    raise Broken from None
             self.at = end
         else:
             if not self.content.read_at(self.base + end - 1, 1):
-                raise _Broken
+                raise Broken
             self.base += end
             self.window = b""
             self.at = 0
@@ -656,7 +554,7 @@ class _Walker:
         line = self._line()
         stack = self.stack
         if opcode == 0x63 or opcode == 0x69:  # GLOBAL, INST
-            module, name = _name(line), _name(self._line())
+            module, name = name_in(line), name_in(self._line())
             if opcode == 0x63:
                 stack.append(self._import(module, name, "GLOBAL", offset))
             else:
@@ -664,36 +562,36 @@ class _Walker:
         elif opcode == 0x53:  # STRING
             line = line.strip(b" \t\r")
             if len(line) < 65_536 and (len(line) < 2 or line[:1] != line[-1:] or line[:1] not in b"'\""):
-                raise _Broken
-            stack.append(_text(line[1:-1]) if len(line) <= TEXT_KEPT else LONG_TEXT)
+                raise Broken
+            stack.append(text_of(line[1:-1]) if len(line) <= TEXT_KEPT else LONG_TEXT)
             self.literals += 1
             self._count_evidence()
         elif opcode == 0x56:  # UNICODE
-            stack.append(_text(line) if len(line) <= TEXT_KEPT else LONG_TEXT)
+            stack.append(text_of(line) if len(line) <= TEXT_KEPT else LONG_TEXT)
         elif opcode == 0x50:  # PERSID
             stack.append(ANYTHING)
         elif opcode == 0x67:  # GET
-            self._recall(_memo_key(line))
+            self._recall(memo_key(line))
         elif opcode == 0x70:  # PUT
-            self._remember(_memo_key(line))
+            self._remember(memo_key(line))
         else:
-            _check_number(line, opcode)
+            check_number(line, opcode)
             stack.append(NUMBER)
             self.literals += 1
 
     def _inst(self, module: str, name: str, offset: int) -> None:
         """Note a call without tuple."""
         if not (module + name).isascii():
-            raise _Broken
+            raise Broken
         arguments = self._pop_mark()
         found = self._import(module, name, "INST", offset)
         self.stack.append(ANYTHING)
         self._note_call(found)
-        plain = bool(self.literals) or _is_plain(found)
+        plain = bool(self.literals) or is_plain(found)
         if self._could_run(found, bool(arguments)) or (plain and not self._may_be_prose()):
             self._believe()
         elif not plain:
-            raise _Broken
+            raise Broken
         else:
             self.doubtful = found
         self._count_evidence()
@@ -704,13 +602,13 @@ class _Walker:
         No text gets the lines of a call right by accident: of the 94 000 lines with a parenthesis in front, and the
         830 000 with a `c`, in 460 000 files of a machine, one began such a call: a pickle in a test.
         """
-        if found.opcode.startswith("EXT") or (_is_plain(found) and (has_arguments or _exists(found) is not False)):
+        if found.opcode.startswith("EXT") or (is_plain(found) and (has_arguments or exists(found) is not False)):
             return True
         return self._is_of_the_repository(found)
 
     def _fill(self, target: Item, put: Sequence[Item]) -> None:
         if not (isinstance(target, Import) or target in (ANYTHING, CONTAINER)):
-            raise _Broken
+            raise Broken
         self._change(target, put)
 
     def _from_mark(self, opcode: int) -> None:
@@ -722,13 +620,13 @@ class _Walker:
             self._count_evidence()
         elif opcode in b"ld\x91":  # LIST, DICT, FROZENSET
             if opcode == 0x64 and len(items) % 2 and not self.deep:
-                raise _Broken
+                raise Broken
             stack.append(CONTAINER)
             self.containers += 1
             self._count_evidence()
         elif opcode in b"eu\x90":  # APPENDS, SETITEMS, ADDITEMS
             if opcode == 0x75 and len(items) % 2 and not self.deep:
-                raise _Broken
+                raise Broken
             if items:
                 self._fill(self._top(), items)
             else:
@@ -736,7 +634,7 @@ class _Walker:
             self._settled()
         elif opcode == 0x6F:  # OBJ
             if not items:
-                raise _Broken
+                raise Broken
             target = items[0]
             if isinstance(target, Import) and not self._could_run(target, len(items) > 1) and self._may_be_prose():
                 self.stack.append(ANYTHING)
@@ -749,7 +647,7 @@ class _Walker:
         width = WIDTHS.get(opcode, 0)
         argument = self.window[at + 1 : at + 1 + width]
         if len(argument) < width:
-            raise _Broken
+            raise Broken
         self.at = at + 1 + width
         value = int.from_bytes(argument, "little")
         stack = self.stack
@@ -795,19 +693,19 @@ class _Walker:
             name, module = self._pop(), self._pop()
             # What is imported may be a text, too, as `os.name` is.
             if not all(isinstance(item, (str, Import)) or item in (ANYTHING, LONG_TEXT) for item in (name, module)):
-                raise _Broken
+                raise Broken
             known = isinstance(module, str) and isinstance(name, str)
             texts = (str(module), str(name)) if known else ("?", "?")
             stack.append(self._import(*texts, "STACK_GLOBAL", self.base + at))
         elif opcode == 0x80:  # PROTO
             if value > 5:
-                raise _Broken
+                raise Broken
             self.protocol = max(self.protocol, value)
             if value >= 2 and not self.found:
                 self.look_at = max(self.opcodes, self.stream_began + OPCODES_TO_BELIEVE_A_PROTOCOL)
         elif opcode in b"\x82\x83\x84":  # EXT1, EXT2, EXT4: names from the loader's copyreg registry
             if value == 0:
-                raise _Broken
+                raise Broken
             stack.append(Import("copyreg", f"extension {value}", f"EXT{width}", self.base + at))
             if self.protocol >= 2:
                 self._believe()
@@ -822,150 +720,5 @@ class _Walker:
             self._enter_frame(value)
 
 
-def _telling(imports: list[Import]) -> Import | None:
-    imports = _before_arrays(imports)
-    for found in imports:
-        root = found.module.partition(".")[0]
-        if root in ("builtins", "__builtin__") and found.name in USUAL_BUILTINS:
-            continue
-        if root not in USUAL_MODULES:
-            return found
-    named = [found for found in imports if found.module.partition(".")[0] not in ("collections", "copyreg")]
-    return next(iter(named or imports), None)
-
-
-def _before_arrays(imports: list[Import]) -> list[Import]:
-    """Leave out what may only be the numbers of an array that joblib keeps between the opcodes."""
-    wrapper = ("joblib.numpy_pickle", "NumpyArrayWrapper")
-    first = next((at for at, found in enumerate(imports) if found[:2] == wrapper), len(imports))
-    return imports[: first + 1] + [found for found in imports[first + 1 :] if _is_known(found.module)]
-
-
-def _length_of_repetition(window: bytes) -> int:
-    """How many bytes of `window` only push, over and over: raw data and tables may, at any length."""
-    if len(window) < WINDOW:
-        return 0
-    if window[0] in LINE_STARTS:
-        pattern = _pattern(b"(?:%b){1,4096}" % LINES)  # a larger bound would need too much of a stack
-        end = 0
-        while lines := pattern.match(window, end):
-            end = lines.end()
-        return end if end > WINDOW // 2 else 0
-    for period in (1, 2, 3, 4, 5, 8, 9, 16):
-        if window[0] == window[period] and window[:-period] == window[period:]:
-            at = 0
-            while at < period:
-                step = PUSH_STEPS[window[at]] or (window[at] == 0x28)
-                if not step:
-                    return 0
-                at += step
-            return len(window) // period * period if at == period else 0
-    return 0
-
-
-@functools.cache
-def _pattern(expression: bytes) -> re.Pattern[bytes]:
-    import re
-
-    return re.compile(expression)
-
-
-def _text(line: bytes) -> str:
-    return line.decode("utf-8", "surrogateescape")
-
-
-def _name(line: bytes) -> str:
-    try:
-        name = line.decode("utf-8", "strict" if len(line) < WINDOW else "ignore")
-    except UnicodeDecodeError:
-        raise _Broken from None
-    if not name:
-        raise _Broken
-    return name
-
-
-def _is_plain(found: Import) -> bool:
-    """Whether both names could stand in an import statement (or name a nested or local function)."""
-    if found.module == "?" or found.opcode == "STACK_GLOBAL":
-        return True
-    module = all(part.isidentifier() for part in found.module.split("."))
-    name = found.name.replace("<locals>", "x").replace("<lambda>", "x")
-    if len(name) >= NAME_AT_MOST:
-        name = name.rpartition(".")[0]
-    return module and all(part.isidentifier() for part in name.split("."))
-
-
-def _is_known(module: str) -> bool:
-    root = module.partition(".")[0]
-    if root in KNOWN_PACKAGES or _is_standard(module):
-        return True
-    from _compat_pickle import IMPORT_MAPPING  # what unpicklers rename, such as `commands` to `subprocess`
-
-    return root in IMPORT_MAPPING
-
-
-def _is_standard(module: str) -> bool:
-    return module.partition(".")[0] in sys.stdlib_module_names
-
-
-def _exists(found: Import) -> bool | None:
-    """Whether a module has that name, as far as what is loaded and the standard library's sources tell.
-
-    Nothing is imported; `None` for extension modules and for those of others.
-    """
-    if found.module in ("posix", "nt"):
-        return hasattr(os, found.name)
-    if not _is_standard(found.module):
-        return None
-    if found.module in sys.modules:
-        return found.name in vars(sys.modules[found.module])
-    place = os.path.join(os.path.dirname(os.__file__), *found.module.split("."))
-    try:
-        with open(os.path.join(place, "__init__.py") if os.path.isdir(place) else f"{place}.py", "rb") as file:
-            return found.name.encode() in file.read()
-    except OSError:
-        return None
-
-
 def _can_be_called(item: Item) -> bool:
     return isinstance(item, Import) or item == ANYTHING
-
-
-def _reads_as_text(data: bytes) -> bool:
-    if data.translate(None, TEXT_CONTROLS) != data.translate(None, CONTROLS):
-        return False
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        cut = error.start > len(data) - 4 and len(data) >= 512
-        return cut or not any(0x80 <= byte < 0xA0 for byte in data)
-    return True
-
-
-def _memo_key(line: bytes) -> int | None:
-    """The number in a line; `None` where it is one of more digits than are read."""
-    # The C unpickler hands a C string to the number parser: a NUL ends it.
-    digits = line.partition(b"\0")[0].strip()
-    if len(digits) > DIGITS_AT_MOST and not digits.strip(b"+-0123456789_"):
-        return None
-    try:
-        return int(digits)
-    except ValueError:
-        raise _Broken from None
-
-
-def _check_number(line: bytes, opcode: int) -> None:
-    if opcode == 0x49 and line[:1] == b"\0":
-        return  # to strtol() the end of the number, which is then 0
-    digits = line.partition(b"\0")[0].strip()
-    if len(line) >= WINDOW and not digits.strip(b" \t\r\v\f+-.0123456789_"):
-        return
-    if not digits:
-        raise _Broken
-    if opcode == 0x46:  # FLOAT
-        try:
-            float(digits)
-        except ValueError:
-            raise _Broken from None
-    elif digits[:1] not in b"+-0123456789" or digits.strip(b"0123456789abcdefABCDEFxXoO_+-lL"):
-        raise _Broken

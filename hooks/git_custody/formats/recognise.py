@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from time import process_time
+from typing import TYPE_CHECKING
 
 from git_custody.core.content import Content
 from git_custody.formats.catalog import modules_for
-from git_custody.formats.pickles import FIRST_BYTES, Owns, Walk, walk
+from git_custody.formats.pickle_opcodes import FIRST_BYTES
 from git_custody.formats.verdicts import (
     CODE,
     DEPTH_AT_MOST,
@@ -28,6 +29,9 @@ from git_custody.formats.verdicts import (
     Scene,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from git_custody.formats.pickles import Owns, Walk
 
 HEAD = 4096
 PICKLES_AT_MOST = 20
@@ -108,7 +112,7 @@ class _Examination:
         head = content.read_at(0, HEAD)
         if not head:
             return
-        walked = walk(content, is_own=self.is_own) if head[0] in FIRST_BYTES else None
+        walked = self._walk(content) if head[0] in FIRST_BYTES else None
         is_zip = head[:4] == ZIP_START
         if walked is not None and not is_zip:
             self._pickle(content, place, walked, *_name_of(walked, head, wrapping))
@@ -142,7 +146,7 @@ class _Examination:
         wrapping = member.wrapping and f", {member.wrapping}"
         if member.unpickled is not None:
             known, what = member.unpickled
-            walked = walk(member.content, is_own=self.is_own)
+            walked = self._walk(member.content)
             self._pickle(member.content, inside, walked, known, what + how + wrapping)
         elif self._is_late():
             self.budget.members = -1
@@ -184,6 +188,11 @@ class _Examination:
                     said.kind, said.format, where, said.what + how, said.calls, None, said.evidence, forced=said.forced
                 )
             )
+
+    def _walk(self, content: Content) -> Walk | None:
+        from git_custody.formats.pickles import walk  # most files of a repository need none
+
+        return walk(content, is_own=self.is_own)
 
     def _pickle(self, content: Content, place: tuple[str, ...], walked: Walk | None, known: str, what: str) -> None:
         calls = walked.call if walked else None

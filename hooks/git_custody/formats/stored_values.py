@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from git_custody.core.content import Content, PartContent
-from git_custody.formats.pickles import FIRST_BYTES, Walk, walk
+from git_custody.formats.pickle_opcodes import FIRST_BYTES
+from git_custody.formats.pickles import Walk, walk
 from git_custody.formats.verdicts import Member
 
 VALUES_AT_MOST = 50_000

@@ -13,7 +13,8 @@ from ..core.digests import POINTER_SIZE, extended_pointer, sha256_of
 from ..core.findings import CannotJudge, RepoPath
 from ..core.git import GITLINK, IN_MEMORY, SYMLINK
 from ..formats.catalog import is_named, promised
-from ..formats.pickles import FIRST_BYTES, walk
+from ..formats.pickle_opcodes import FIRST_BYTES
+from ..formats.pickles import walk
 from ..formats.pointers import is_pointer
 from ..formats.recognise import HEAD, PICKLES_AT_MOST, recognise
 from ..formats.verdicts import CODE, PICKLE, SAFE
