@@ -395,6 +395,31 @@ def test_a_pickle_that_h5py_stored_as_bytes_is_found() -> None:
     assert told(file.bytes(file.header(*file.links({"d": dataset})))) == []
 
 
+def test_what_hickle_unpickles_is_found_by_what_it_says() -> None:
+    """Of any protocol, and also where it is compressed."""
+    data = pickle.dumps(Payload(), 0)
+
+    def written(name: str, *messages: Body, root: tuple[Body, ...] = (), packed: bool = False) -> list[str | None]:
+        file = Hdf5()
+        plain = (8, struct.pack("<BBQQ", 3, 1, file.put(data), len(data)))
+        chunked = (8, struct.pack("<BBBQII", 3, 2, 2, 2**64 - 1, 1, 1))
+        dataset = file.header((3, unsigned(1)), chunked if packed else plain, *messages)
+        top = {name: dataset} if "/" not in name else {name.split("/")[0]: file.header(*file.links({"x": dataset}))}
+        verdicts = judged(file.bytes(file.header(*file.links(top), *root)))
+        assert all((verdict.kind, verdict.format) == ("pickle", "hdf5-objects") for verdict in verdicts)
+        return [verdict.calls for verdict in verdicts]
+
+    call = f"{Payload().__reduce__()[0].__module__}.{Payload().__reduce__()[0].__name__}"
+    version = (attribute("HICKLE_VERSION", b"5.0.3"),)
+    for packed, expected in ((False, [call]), (True, [None])):
+        assert written("d", attribute("type", b"pickle"), packed=packed) == expected
+        assert written("d", attribute("base_type", b"pickle\0"), packed=packed) == expected
+        assert written("hickle_types_table/x", attribute("base_type", b"list"), packed=packed) == expected
+        assert written("d", root=version, packed=packed) == expected
+    assert written("d") == written("d", attribute("type", b"ndarray"), root=version) == []
+    assert written("hickle_types_table/x") == []
+
+
 def test_loops_and_shared_objects_are_visited_once() -> None:
     for new in (False, True):
         file = Hdf5(new=new)

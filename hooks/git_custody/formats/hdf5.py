@@ -91,6 +91,7 @@ class _Signs:
         self.weights = name.endswith(WEIGHTS_OF_KERAS_3)
         self.pytables = False
         self.old_pytables = False
+        self.hickle = False
         self._layers = False
         self._pandas: set[str] = set()
 
@@ -99,6 +100,7 @@ class _Signs:
         if not node.path:
             self.model = "model_config" in attributes
             self.weights = self.weights or attributes.keys() >= LEGACY_WEIGHTS
+            self.hickle = "HICKLE_VERSION" in attributes
             self.pytables = "PYTABLES_FORMAT_VERSION" in attributes
             self.old_pytables = attributes.get("PYTABLES_FORMAT_VERSION", b"").startswith(b"1")
         elif node.path in ("layers", "_layer_checkpoint_dependencies"):
@@ -163,7 +165,7 @@ def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Si
     kind = file.datatype(node)
     if kind is None:
         return
-    if _is_of_hickle(node, attributes):
+    if _is_of_hickle(node, attributes, kind, signs):
         data = next(hdf5_datasets.rows(file, node), None) if kind.kind == VARIABLE else None
         data = data or hdf5_datasets.stored(file, node) or BytesContent(b"")  # in pieces, it cannot be told what it is
         yield Member(node.path, data, unpickled=IN_HICKLE)
@@ -179,9 +181,13 @@ def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Si
             yield Member(node.path, data)
 
 
-def _is_of_hickle(node: Node, attributes: dict[str, bytes]) -> bool:
+def _is_of_hickle(node: Node, attributes: dict[str, bytes], kind: Datatype, signs: _Signs) -> bool:
     said = (attributes.get("type", b""), attributes.get("base_type", b""))
-    return any(name.rstrip(b"\0") == b"pickle" for name in said) or OF_HICKLE in node.path.split("/")[:-1]
+    if any(name.rstrip(b"\0") == b"pickle" for name in said):
+        return True
+    if OF_HICKLE in node.path.split("/")[:-1]:
+        return "base_type" in attributes  # else it is one of those
+    return signs.hickle and "type" not in attributes and (kind.kind in (OPAQUE, STRING) or _is_bytes(kind))
 
 
 def _holds_objects(attributes: dict[str, bytes], signs: _Signs) -> bool:
