@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..core import assets, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain
+from ..datasets import survey as surveys
 from ..datasets.weak_names import locked
 from . import parser, pickles
 from .answers import Answers, add_options, checked, from_options
@@ -180,10 +181,12 @@ def _papers(desk: Desk, paths: Sequence[str], answers: Answers, as_one: bool, on
             folder_card = f"{subject}/datacard.yaml" if subject else "datacard.yaml"
             if folder_card not in case.after:
                 new[subject] = True
-        elif len(undocumented) > 1 and is_folder:
-            new.update(_together(desk, subject, undocumented))
         else:
-            new.update(dict.fromkeys(undocumented, False))
+            # What was moved has its card already.
+            moved = set(surveys.moved(case, surveys.survey(case)).values()).intersection(undocumented)
+            new.update(dict.fromkeys(sorted(moved), False))
+            rest = [file for file in undocumented if file not in moved]
+            new.update(_together(desk, subject, rest) if len(rest) > 1 and is_folder else dict.fromkeys(rest, False))
         lost.update(dict.fromkeys(_lost(desk, subject)))
     if only_new and cards and not new:
         card = next(iter(cards))

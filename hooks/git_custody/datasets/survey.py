@@ -124,9 +124,17 @@ def is_dataset(case: Case, path: str) -> bool:
 
 def moved(case: Case, found: Survey) -> dict[str, str]:
     """The cards in question whose file is gone, and where a file without a card now has its content."""
+    gone = [d for d in found.datasets if not d.files and not d.is_folder]
+    if not gone or not found.undocumented:
+        return {}
     places = {case.after[path]: path for path in found.undocumented}
-    gone = (d for d in found.datasets if not d.files and not d.is_folder and d.path in case.before)
-    return {d.card: places[case.before[d.path]] for d in gone if case.before[d.path] in places}
+    there = {d.card: places[case.before[d.path]] for d in gone if case.before.get(d.path) in places}
+    rest = [d for d in gone if d.card not in there]
+    if not rest:
+        return there
+    from .moved_by_name import moved_by_name
+
+    return there | moved_by_name(case, rest, set(found.undocumented) - set(there.values()))
 
 
 def renamed(case: Case, found: Dataset) -> str | None:
