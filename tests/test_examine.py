@@ -94,6 +94,19 @@ def test_texts_about_annex_are_texts(repo: Repo, text: str) -> None:
     assert repo.check().passes
 
 
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("a b.bin", "git lfs pull '--include=data/a b.bin'"), ("a.bin", "git lfs pull --include=data/a.bin"),
+        ("a, b.bin", "git lfs pull"), ("[a].bin", "git lfs pull"), ("a ", "git lfs pull"), ("a\nb.bin", "git lfs pull"),
+    ],
+)  # fmt: skip
+def test_what_a_pointer_names_is_fetched_alone_where_git_lfs_can(repo: Repo, name: str, fix: str) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 9\n"
+    repo.stage({f"data/{name}": pointer})
+    assert [one["fix"] for one in repo.check().report["not_judged"]] == [[fix]]
+
+
 def test_what_git_lfs_may_take_for_a_pointer_is_said_once(repo: Repo) -> None:
     repo.stage({"model.npy": f"version https://hawser.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 5\n"})
     (finding,) = repo.check().report["findings"]

@@ -256,7 +256,7 @@ class _Look(NamedTuple):
 
 def _pulling(path: str) -> Command:
     """The command that fetches what a pointer names; a name that is a pattern, or several, means everything."""
-    included = path if re.fullmatch(r"[^-\\*?\[\],!#\s][^\\*?\[\],\s]*", path) else None
+    included = path if re.fullmatch(r"[^-\\*?\[\],!#\s](?:[^\\*?\[\],\s]| (?=\S))*", path) else None
     return ("git", "lfs", "pull", *((f"--include={included}",) if included else ()))
 
 
