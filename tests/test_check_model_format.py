@@ -39,6 +39,7 @@ def rules(path: str, data: bytes, allowed: tuple[str, ...] = FORMATS) -> list[st
         ("model.onnx", b""),
         ("notes.txt", b"GGUF is a format.\n"),
         ("a.bin", bytes(100)),
+        ("potentials/README.nemo", b"Adding potentials in NEMO format\n"),
         ("weights.pt", b"Um texto em portugu\xc3\xaas\n"),
     ],
 )
@@ -51,6 +52,7 @@ def test_good(path: str, data: bytes) -> None:
     [
         ("model.safetensors", safetensors(b"PK"), "malformed-model"),
         ("a.npy", b"1,2\n", "misleading-model-name"),
+        ("notes.nemo", b"Adding potentials in NEMO format\n", "misleading-model-name"),
         ("a.npy", safetensors(), "misleading-model-name"),
         ("model.bin", PICKLE, "model-format-not-allowed"),
     ],

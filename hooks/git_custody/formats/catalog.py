@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from git_custody.formats.paths import file_name
+
 
 class Format(NamedTuple):
     """A format: its id in policies and reports, what a message calls it, and the module that inspects it.
@@ -409,5 +411,7 @@ def promised(name: str) -> tuple[Format, ...]:
     """The formats that a file of this name promises to be one of: empty where any will do."""
     lowered = name.lower()
     if not (_may_tell(lowered) and lowered.endswith(_SUFFIXES)):
+        return ()
+    if file_name(name).startswith("readme."):  # which is about it: README.nemo
         return ()
     return tuple(known for known in FORMATS if known.suffixes and lowered.endswith(known.suffixes))
