@@ -94,6 +94,10 @@ RUN = {
     "item of what was imported": b"cos\nenviron\nVPATH\nV/tmp\nsome text\n",
     "items of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\nu some text\n",
     "state of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\ndb some text\n",
+    "built-in of which something else is made": b"cbuiltins\n__dict__\nV__import__\ncprofile\nrunctx\nscx()\ny\n",
+    "items, of which one is missing": b"cbuiltins\n__dict__\n(Vlen\nVx\nVy\nu",
+    "word for what has a key of more digits than are read": b"cos\nsystem\np%d5\n0g5\n(Vls\ntR, and more\n" % 10**1001,
+    "item of what has a key of more digits than are read": b"csys\nmodules\np%d5\n0g5\nVx\nVy\nsome text\n" % 10**1001,
     "import that leaves nothing": b"cmymodule\nrun\n0.",
     "call with bytes, of a name in escapes": b"V\\u006fs\nVsystem\n\x93C\x01xRThe end.\n",
     "name of a text that is imported": b"cos\nname\nVsystem\n\x93(Vtrue\ntR\xff",
@@ -103,6 +107,7 @@ RUN = {
     "extension behind much else": b"N" * 140_000 + b"(\x82\x4do",
     # an unpickler that is used again keeps its memo
     "memo of the stream before": b"cos\nsystem\np0\n.(g0\nVtrue\nothers\n",
+    "memo of a stream long before": b"cos\nsystem\np0\n.Vx\n.Vx\n.(g0\nVtrue\nothers\n",
     "stream behind many": b"N." * 400_000 + CALL,
     "data that are filled up": b"(lp0\nI1\naI2\na." + bytes(480),
 }
@@ -154,6 +159,7 @@ PADDED = {
     "marked lines": b"(Va\n" * 200_000 + CALL,
     "copies": b"V\n" + b"2" * 400_000 + CALL,
     "protocols": b"V\n" + b"\x80\x01" * 300_000 + CALL,
+    "long integers": b"\x8a\0" * 300_000 + CALL,
     "imports of some package": b"ctqdm\ntqdm\n" * 300_000 + CALL,
     "marked lines behind an import": b"ctqdm\ntqdm\n" + b"(Va\n" * 200_000 + CALL,
     "lines, and few other opcodes": (b"(Va\n" * 200 + b"0") * 1_500 + CALL,
@@ -198,6 +204,7 @@ PADDED = {
     + b"(cyours\nrun\nVls\n("
     + b"cmine\nname\n" * 30_000
     + b"1others and more text",
+    "what is changed lies below": b"csys\nmodules\n" + b"N" * 50_000 + b"0" * 49_999 + b"Vx\nVy\nsome text",
     "a mark below": b"cos\nsystem\n(Vid\nt(" + b"Va\n" * 50_000 + b"1R.",
 }
 

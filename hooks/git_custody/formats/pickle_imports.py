@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import ModuleType
 from typing import NamedTuple
 
 from git_custody.formats.pickle_opcodes import NAME_AT_MOST
@@ -141,6 +142,8 @@ def exists(found: Import) -> bool | None:
         return hasattr(os, found.name)
     if not _is_standard(found.module):
         return None
+    if hasattr(ModuleType, found.name):
+        return True  # as all modules have: `__dict__`
     if found.module in sys.modules:
         return found.name in vars(sys.modules[found.module])
     place = os.path.join(os.path.dirname(os.__file__), *found.module.split("."))

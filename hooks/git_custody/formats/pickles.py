@@ -120,6 +120,7 @@ class _Walker:
         self.looks_at_prose = 0
         self.firm = 0  # opcodes other than those that take any line, as a table may have on every row
         self.vague = False  # the memo may hold what is not known here
+        self.old_memo: dict[int, Item] = {}
         self.memo: dict[int, Item] = {}
         self._new_stream()
 
@@ -127,7 +128,8 @@ class _Walker:
         self.stack: list[Item] = []
         self.marks: list[int] = []
         # An unpickler that is used again keeps its memo; most are not.
-        self.old_memo, self.memo = self.memo, {}
+        self.old_memo.update(self.memo)
+        self.memo = {}
         self.deep = False  # more was pushed than is kept: running out of items proves nothing any more
         self.buried_mark = False  # one of them may be a mark
         self.frame_end = 0  # absolute; 0 outside of frames
@@ -497,7 +499,7 @@ class _Walker:
                 self._believe()
             else:
                 self.doubtful = target
-        elif self.deep and (imports := (*self.imports, *self.odd_imports)):
+        elif (self.deep or self.vague) and (imports := (*self.imports, *self.odd_imports)):
             # Any of them may be what is called.
             sure = (arguments == TUPLE or self.buried_mark) and any(map(is_plain, imports))
             if sure or not self._may_be_prose() or self.has_more_imports or any(map(self._is_importable, imports)):
@@ -510,11 +512,19 @@ class _Walker:
 
     def _change(self, target: Item, put: Sequence[Item]) -> None:
         """Note that something is put into an object: what was imported, such as `sys.path`, stays changed."""
-        if not isinstance(target, Import):
+        if isinstance(target, Import):
+            targets: Sequence[Import] = (target,)
+        elif target == ANYTHING and (self.deep or self.vague):
+            targets = (*self.imports, *self.odd_imports)  # any of them may be what is changed
+        else:
             return
-        sure = TUPLE in put or CONTAINER in put or not self._may_be_prose() or exists(target)
-        if (sure and is_plain(target)) or self._is_of_the_repository(target):
-            self._believe()
+        sure = TUPLE in put or CONTAINER in put
+        for one in targets:
+            if sure or (is_known(one.module) and exists(one) is not False) or not self._may_be_prose():
+                if is_plain(one):
+                    self._believe()
+            if self._is_of_the_repository(one):
+                self._believe()
 
     # Opcodes
 
@@ -549,6 +559,8 @@ class _Walker:
             self.literals += 1
         if kind != NUMBER:
             self._count_evidence()
+        else:
+            self.firm += 1
 
     def _lined(self, opcode: int, offset: int) -> None:
         line = self._line()
@@ -626,6 +638,8 @@ class _Walker:
             self._count_evidence()
         elif opcode in b"eu\x90":  # APPENDS, SETITEMS, ADDITEMS
             if opcode == 0x75 and len(items) % 2 and not self.deep:
+                if len(items) > 1:  # `Lib/pickle.py` has put in the others before it misses the last one
+                    self._fill(self._top(), items[:-1])
                 raise Broken
             if items:
                 self._fill(self._top(), items)
