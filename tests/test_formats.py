@@ -137,13 +137,34 @@ def test_an_object_array_hands_out_its_pickle() -> None:
 
 
 @pytest.mark.parametrize(
-    "descr", ["O", "|O8", "2O", "(1, )O", "1 O", "O,i4", "i4, O", "object_", "i4,(2)O", [("a", "2O")]]
+    "descr",
+    [
+        "O",
+        "|O8",
+        "2O",
+        "(1, )O",
+        "1 O",
+        "O,i4",
+        "i4, O",
+        "object_",
+        "i4,(2)O",
+        [("a", "2O")],
+        "i4," + " " * 20 + "O",
+        "i4,(2)" + " " * 20 + "O ",
+        ["aO"],
+        [("a", "T")],
+    ],
 )
 def test_objects_are_found_behind_a_header_of_any_length(descr: object) -> None:
     for field in ("H2", "CO2", "ORDER"):
         long = npy([(field * 20_000, "<i4"), ("b", descr)], (1,), EVIL0, version=2)
         assert pickles_in(long)[0].calls == "os.system"
         assert pickles_in(npy([(field * 20_000, "<i4"), ("O2", "<U3")], (1,), EVIL0, version=2)) == []
+
+
+@pytest.mark.parametrize("descr", [[["a", "O"]], ["aO"], {"aO"}, {("a", "O"): 1}, ("V", [("a", "O")])], ids=str)
+def test_objects_are_found_in_whatever_numpy_takes_for_fields(descr: object) -> None:
+    assert pickles_in(npy(descr, (1,), EVIL0))[0].calls == "os.system"
 
 
 @pytest.mark.parametrize("first", [b"N.", b"I1\n.", pickle.dumps([1], 0), pickle.dumps("a", 4) + b"N."])

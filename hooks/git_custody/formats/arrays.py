@@ -20,10 +20,10 @@ ARRAYS_AT_MOST = 1_000
 SEARCHED_FOR_NEXT = 1024 * 1024
 WINDOW = 1024 * 1024
 READ_THROUGH_AT_MOST = 16 * 1024 * 1024
-# The type code of objects in quotes, alone or one of several, with the extents of an array before, or escapes.
-SIGN_OF_OBJECTS = rb"""['",] {0,9}(?:\([\d, ]{1,99}\) {0,9}|\d{1,9} {0,9})?[|<>=]?(?:O[48]?|object_?) {0,9}['",]|\\"""
-# NumPy 2's texts of any length, which are pickled too; a field may well be called T.
-SIGN_OF_OBJECTS += rb"""|[,:] {0,9}['"][|<>=]?T['",]|,[|<>=]?T['",]"""
+# The type code of objects, behind a quote, a comma or the extents of an array, or as the second letter of a field that
+# is a text; escapes; and the code of NumPy 2's texts of any length, which are pickled too. A field may well be called T.
+SIGN_OF_OBJECTS = rb"""['",)\s\d<>|=](?:O[48]?|object_?)[\s'",]|['"][^'"\\]O['"]|\\"""
+SIGN_OF_OBJECTS += rb"""|[,:\s]['"][|<>=]?T[\s'",]|[,\s)\d|<>=]T[\s'",]|['"][^'"\\]T['"]"""
 ITEM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2}
 ITEM_SIZES |= {"f": 4, "d": 8, "g": 16, "F": 8, "D": 16, "G": 32, "c": 1, "n": 8, "N": 8, "p": 8, "P": 8}
 NAMED = (
@@ -157,12 +157,18 @@ def _has_objects(kind: object, depth: int = 0) -> bool:
     if isinstance(kind, bytes):
         return _has_objects(kind.decode("latin-1"))
     if isinstance(kind, tuple):
-        return bool(kind) and _has_objects(kind[0], depth + 1)
-    if isinstance(kind, list):
-        return any(len(field) > 1 and _has_objects(field[1], depth + 1) for field in kind if isinstance(field, tuple))
+        return any(_has_objects(part, depth + 1) for part in kind)
     if isinstance(kind, dict):  # {"names": …, "formats": …}, which NumPy took up to 1.13
         formats = kind.get("formats", list(kind.values()))
-        return not isinstance(formats, (list, tuple)) or any(_has_objects(value, depth + 1) for value in formats)
+        if not isinstance(formats, (list, tuple)) or any(_has_objects(value, depth + 1) for value in formats):
+            return True
+    if isinstance(kind, (list, set, dict)):
+        # NumPy unpacks a field from whatever has two or three items, also from the text "aO"
+        return any(
+            len(field) > 1 and _has_objects(field[1], depth + 1)
+            for field in kind
+            if isinstance(field, (tuple, list, str))
+        )
     return False
 
 
