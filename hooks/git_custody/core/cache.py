@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # A file that has grown beyond this is begun anew.
 _BYTES_AT_MOST = 32 * 1024 * 1024
+_FEW = 1000
 
 # The folders of the package whose code has a part in verdicts.
 JUDGING = ("", "core", "datasets", "formats", "models")
@@ -32,6 +33,7 @@ class Cache:
         self._old: dict[str, bytes] = {}
         self._said: dict[str, dict[bytes, bytes]] = {}
         self._new: dict[str, dict[str, str]] = {}
+        self._asked: set[str] = set()
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str]) -> Self:
@@ -56,15 +58,23 @@ class Cache:
 
     def known(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
         """What was said of many objects before."""
-        if kind not in self._said:
-            lines = self._lines(kind).split(b"\n")
-            self._said[kind] = dict(line.split(b"\t", 1) for line in lines[:-1] if b"\t" in line)
-        said, new = self._said[kind], self._new.get(kind, {})
+        asked = {oid: _key(oid) for oid in oids}
+        said, new = self._said.get(kind), self._new.get(kind, {})
+        if said is None:
+            lines = self._lines(kind).split(b"\n")[:-1]
+            if kind not in self._asked and len(asked) < _FEW:
+                # As before a commit: of very many only a few are needed, and once.
+                self._asked.add(kind)
+                wanted = {*asked.values()}
+                found = (line.partition(b"\t") for line in lines)
+                said = {key: text for key, tab, text in found if key in wanted and tab}
+            else:
+                said = self._said[kind] = dict(line.split(b"\t", 1) for line in lines if b"\t" in line)
         known = {}
-        for oid in oids:
+        for oid, key in asked.items():
             if oid in new:
                 known[oid] = new[oid]
-            elif (text := said.get(_key(oid))) is not None:
+            elif (text := said.get(key)) is not None:
                 known[oid] = text.decode("utf-8", "replace")
         return known
 
