@@ -248,6 +248,10 @@ def _repaired(text: str) -> str | None:
     if not text or len(text) > 100:
         return None
     known = _known()
+    if text.lower().startswith(("http://", "https://")):
+        from .metadata.license_names import spdx_of
+
+        return spdx_of(text)
     if "/" in text:
         parts = [part.strip() for part in text.split("/")]
         if all(_is_license(part, known) for part in parts):
