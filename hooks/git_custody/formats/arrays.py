@@ -21,7 +21,7 @@ SEARCHED_FOR_NEXT = 1024 * 1024
 WINDOW = 1024 * 1024
 READ_THROUGH_AT_MOST = 16 * 1024 * 1024
 # The type code of objects, behind a quote, a comma or the extents of an array, or as the second letter of a field that
-# is a text; escapes; and the code of NumPy 2's texts of any length, which are pickled too. A field may well be called T.
+# is a text; escapes; and the code of NumPy 2's texts of any length, which are pickled too. A field may be called T.
 SIGN_OF_OBJECTS = rb"""['",)\s\d<>|=](?:O[48]?|object_?)[\s'",]|['"][^'"\\]O['"]|\\"""
 SIGN_OF_OBJECTS += rb"""|[,:\s]['"][|<>=]?T[\s'",]|[,\s)\d|<>=]T[\s'",]|['"][^'"\\]T['"]"""
 ITEM_SIZES = {"?": 1, "b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "l": 8, "L": 8, "q": 8, "Q": 8, "e": 2}
