@@ -398,7 +398,7 @@ def test_card_that_could_speak_of_two_files(repo: Repo) -> None:
 
 
 def test_model_card_is_no_way_around_the_data_card(repo: Repo) -> None:
-    repo.stage({"data/rows.csv": ROWS, "data/rows.csv.modelcard.yaml": "kind: model-card\n"})
+    repo.stage({"data/rows.csv": ROWS, "data/rows.csv.modelcard.yaml": "kind: model-card\nversion: 1\n"})
     assert repo.check().rules == ["missing-data-card"]
 
 
