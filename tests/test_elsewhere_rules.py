@@ -104,6 +104,29 @@ def test_keys_that_are_no_identity(repo: Repo, custody: Commands, name: str, loc
     assert finding["fix"][1] == "git annex migrate --backend=SHA256E data/x.csv"
 
 
+@pytest.mark.parametrize("backend", ["SHA256E", "MD5E"])
+def test_a_key_that_states_no_size(repo: Repo, custody: Commands, backend: str) -> None:
+    name = key(OLD, backend).replace(f"-s{len(OLD)}", "")
+    repo.stage({"data/x.csv": annex_pointer(repo, name, None)})
+    custody("add", *TOLD, "data/x.csv")
+    place = repo.path / "data/x.csv.datacard.yaml"
+    assert "bytes:" not in place.read_text()
+    before = found(custody)
+    assert "content-absent" in before
+    assert "digest-mismatch" not in before
+    stated = place.read_text() + f"  bytes: {len(OLD)}\n"
+    repo.stage({"data/x.csv.datacard.yaml": stated})
+    assert found(custody) == before
+    custody("card", "update", "data/x.csv")
+    assert place.read_text() == stated
+    other = annex_pointer(repo, key(OTHER, backend).replace(f"-s{len(OTHER)}", ""), None)
+    repo.stage({"data/x.csv": other})
+    assert "digest-mismatch" in found(custody)
+    custody("add", "data/x.csv")
+    assert "bytes:" not in place.read_text()
+    assert "digest-mismatch" not in found(custody)
+
+
 def test_sha1_is_weak(repo: Repo, custody: Commands) -> None:
     documented(custody, "data/x.csv", annex_pointer(repo, key(OLD, "SHA1E"), OLD))
     assert found(custody) == ["weak-content-identity"]

@@ -335,7 +335,7 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
             fix=(add_again(case, path),), digest=actual, subject=actual,
             unless=("missing-audit-entry", "audit-heads-diverged", "pickle-weights"),
         )  # fmt: skip
-    elif data["content"].get("bytes") not in (None, size := surveys.size(case, dataset)):
+    elif data["content"].get("bytes") not in (None, size := surveys.size(case, dataset)) and size is not None:
         yield Finding(
             MISMATCH, path, f"its card records {data['content']['bytes']} bytes, and it has {size}",
             fix=((CUSTODY, "card", "update", RepoPath(path)),),

@@ -110,7 +110,7 @@ def render_card(
     source: Source,
     license: str | None,
     digest: Mapping[str, str],
-    bytes: int,
+    bytes: int | None,
     media_type: str | None,
     md5: str | None = None,
     files: int | None = None,
@@ -170,19 +170,21 @@ def _scalar(value: str) -> str:
 
 
 def _content(
-    digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
+    digest: Mapping[str, str], size: int | None, media: str | None, md5: str | None, files: int | None
 ) -> dict[str, Any]:
-    content: dict[str, Any] = {"digest": dict(digest), "bytes": size}
+    content: dict[str, Any] = {"digest": dict(digest)}
+    content |= {} if size is None else {"bytes": size}
     content |= {} if files is None else {"files": files}
     content |= {} if md5 is None else {"md5": md5}
     return content if media is None else {**content, "media_type": media}
 
 
 def _content_lines(
-    digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
+    digest: Mapping[str, str], size: int | None, media: str | None, md5: str | None, files: int | None
 ) -> list[str]:
     ((algorithm, digits),) = digest.items()
-    lines = ["content:", "  digest:", f"    {algorithm}: {_hexadecimal(digits)}", f"  bytes: {size}"]
+    lines = ["content:", "  digest:", f"    {algorithm}: {_hexadecimal(digits)}"]
+    lines += [] if size is None else [f"  bytes: {size}"]
     lines += [] if files is None else [f"  files: {files}"]
     lines += [] if md5 is None else [f"  md5: {_hexadecimal(md5)}"]
     return lines if media is None else [*lines, f"  media_type: {_scalar(media)}"]
@@ -229,13 +231,14 @@ def with_owed_line_mended(card: bytes) -> bytes:
 def with_content(
     card: bytes,
     digest: Mapping[str, str],
-    bytes: int,
+    bytes: int | None,
     media_type: str | None,
     md5: str | None = None,
     files: int | None = None,
 ) -> bytes:
-    """The card with what the tool knows of the content; without `media_type` the one that is there stays. `md5` is
-    the one by which git names the content, where it does. A card that left the number of files out goes on so.
+    """The card with what the tool knows of the content; without `media_type` the one that is there stays, and without
+    `bytes` that of the same content. `md5` is the one by which git names the content, where it does. A card that left
+    the number of files out goes on so.
 
     Merge conflicts inside of the content are resolved on the way. Raises `CannotJudge`, naming the line, for
     conflicts elsewhere and for cards that cannot be read.
@@ -248,13 +251,16 @@ def with_content(
         media = kept["media_type"]
     if isinstance(kept, dict) and "files" not in kept:
         files = None
-    content = _content(digest, bytes, media, md5, files)
+    size = bytes
+    if size is None and isinstance(kept, dict) and kept.get("digest") == digest and type(kept.get("bytes")) is int:
+        size = kept["bytes"]
+    content = _content(digest, size, media, md5, files)
     if kept == content:
         return card
     wanted = {**before, "content": content}
     text, mark = _decode(card)
     for edit in (_content_in_place, _content_anew):
-        changed = edit(text, digest, bytes, media, md5, files)
+        changed = edit(text, digest, size, media, md5, files)
         if changed is not None and _data(changed) == wanted:
             return (mark + changed).encode("utf-8")
     raise CannotJudge(
@@ -354,11 +360,13 @@ def _line_break(text: str) -> str:
 
 
 def _content_in_place(
-    text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
+    text: str, digest: Mapping[str, str], size: int | None, media: str | None, md5: str | None, files: int | None
 ) -> str | None:
     """Replace the values one by one, which keeps comments and layout; None when the fields are others."""
     ((algorithm, digits),) = digest.items()
-    values = [(["content", "digest", algorithm], digits), (["content", "bytes"], str(size))]
+    values = [(["content", "digest", algorithm], digits)]
+    if size is not None:
+        values.append((["content", "bytes"], str(size)))
     if media is not None:
         values.append((["content", "media_type"], _scalar(media)))
     if md5 is not None:
@@ -377,12 +385,12 @@ def _content_in_place(
 
 
 def _content_anew(
-    text: str, digest: Mapping[str, str], size: int, media: str | None, md5: str | None, files: int | None
+    text: str, digest: Mapping[str, str], size: int | None, media: str | None, md5: str | None, files: int | None
 ) -> str | None:
     """Write the whole content field anew."""
     lines = _content_lines(digest, size, media, md5, files)
-    rest_of_it = ", ".join(line.strip() for line in lines[3:])
-    return _group_anew(text, "content", lines, f"{{digest: {{{lines[2].strip()}}}, {rest_of_it}}}")
+    flow = ", ".join((f"digest: {{{lines[2].strip()}}}", *(line.strip() for line in lines[3:])))
+    return _group_anew(text, "content", lines, f"{{{flow}}}")
 
 
 def _group_anew(text: str, name: str, lines: list[str], flow: str) -> str:

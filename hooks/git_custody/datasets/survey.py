@@ -394,12 +394,14 @@ def _measured(case: Case, found: Dataset) -> Measured | None:
     return weak_names.Measured(plain, size(case, found._replace(document=None)), files=files)
 
 
-def size(case: Case, found: Dataset) -> int:
-    """The bytes of a dataset's content."""
+def size(case: Case, found: Dataset) -> int | None:
+    """The bytes of a dataset's content; None where nobody says, as a key of git-annex may not."""
     if (named := _bound(case, found)) is not None:
         return named.bytes
-    sizes = case.sizes(found.files.values())
-    return sum(sizes.get(entry.oid, 0) for entry in found.files.values())
+    plain = [entry for entry in found.files.values() if entry.mode != 0o160000]
+    sizes = case.sizes(plain)
+    known = [sizes[entry.oid] for entry in plain if entry.oid in sizes]
+    return sum(known) if len(known) == len(plain) else None
 
 
 def count(case: Case, found: Dataset) -> int | None:

@@ -31,12 +31,12 @@ _MD5 = r"[0-9a-f]{32}(\.dir)?"
 
 
 class Measured(NamedTuple):
-    """A content: its digest, its size in bytes, the MD5 by which git names it, None where it does not, and the number
-    of files in a folder, None for a file and where nobody knows.
+    """A content: its digest, its size in bytes, None where nobody knows, the MD5 by which git names it, None where it
+    does not, and the number of files in a folder, None for a file and where nobody knows.
     """
 
     digest: Digest
-    bytes: int
+    bytes: int | None
     md5: str | None = None
     files: int | None = None
 
@@ -114,7 +114,7 @@ def bound(document: Document | None, name: Kept) -> Measured | None:
     if list(digest) != ["dirHash" if name.key.endswith(".dir") else "sha256"]:
         return None
     size = content.get("bytes")
-    stated = name.size if name.size >= 0 else size if isinstance(size, int) else 0
+    stated = name.size if name.size >= 0 else size if isinstance(size, int) else None
     count = content.get("files")
     files = count if isinstance(count, int) else None
     return Measured({str(key): str(value) for key, value in digest.items()}, stated, md5_of(name), files)
