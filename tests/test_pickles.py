@@ -109,6 +109,10 @@ RUN = {
     "memo of the stream before": b"cos\nsystem\np0\n.(g0\nVtrue\nothers\n",
     "memo of a stream long before": b"cos\nsystem\np0\n.Vx\n.Vx\n.(g0\nVtrue\nothers\n",
     "stream behind many": b"N." * 400_000 + CALL,
+    # an unpickler that is used again keeps its memo
+    "stream that begins with what the one before kept": b"\x8c\x02os\x940\x8c\x06system\x940N.h\0h\1\x93X\4\0\0\0true\x85R.",
+    "the same in lines": b"Vos\np0\n0Vsystem\np1\n0N.g0\ng1\n\x93Vtrue\n\x85R.",
+    "call of what the stream before kept": b"cos\nsystem\np0\n0N.g0\n(Vtrue\ntR.",
     "data that are filled up": b"(lp0\nI1\naI2\na." + bytes(480),
 }
 
@@ -613,7 +617,7 @@ def test_importing_the_recogniser_imports_little() -> None:
         "print(*sorted(name for name in sys.modules if name.startswith('git_custody.formats.')))"
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
-    needed = ("catalog", "pickle_opcodes", "recognise", "verdicts")
+    needed = ("catalog", "paths", "pickle_opcodes", "recognise", "verdicts")
     assert done.stdout.split() == [f"git_custody.formats.{name}" for name in needed]
 
 

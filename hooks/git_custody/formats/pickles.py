@@ -360,7 +360,8 @@ class _Walker:
         has_value = self._has_items() or self.deep
         if self._counts_when_stopped(rest, has_value):
             self._believe()
-        if not has_value or not rest or rest[0] not in FIRST_BYTES:
+        # GET and its kin recall what the stream before them kept.
+        if not has_value or not rest or not (rest[0] in FIRST_BYTES or (self.memo and rest[0] in b"ghj")):
             return False
         self._new_stream()
         return True
