@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE
@@ -63,6 +63,12 @@ CHANGING = _words(
 # Filters whose first argument is the name of a filter, and of an attribute.
 APPLYING = _words("map select reject")
 TAKING_ATTRIBUTES = _words("selectattr rejectattr groupby")
+# Of other filters, which positional argument is the path of an attribute.
+ATTRIBUTES = dict.fromkeys((*TAKING_ATTRIBUTES, "sum"), 0) | {"join": 1, "unique": 1, "min": 1, "max": 1, "sort": 2}
+# What dictionaries have themselves, so that no item of that name is called in its place.
+OF_DICTIONARIES = _words("clear copy fromkeys get items keys pop popitem setdefault update values")
+# Methods that keep what they are handed, where no reading of the tree finds it again.
+KEEPING = _words("append extend insert setdefault update")
 
 
 class Judged(NamedTuple):
@@ -164,6 +170,8 @@ class _Reading:
         # What is assigned to each name, or to "name.attribute" of a namespace, anywhere.
         self.bound: dict[str, list[nodes.Node]] = {}
         self.attributes_set: set[str] = set()
+        self.macros: set[str] = set()
+        self.is_lost = False  # a text that the template puts together is somewhere, and may come back by any name
         self.has_text: set[str] = set()
         self.assembled: set[str] = set()
         self._seen_in_sums: set[int] = set()
@@ -178,6 +186,7 @@ class _Reading:
                 look(node)
         self._spread(self.has_text, self._holds_text)
         self._spread(self.assembled, self._is_assembled)
+        self.is_lost = any(map(self._loses_what_it_assembled, self.nodes))
         for node in filter(self._looks_up_what_it_assembled, self.nodes):
             if any(map(self._calls_anything, self.nodes)):
                 raise _Found(node, "looks up names that it assembles, and calls what it finds")
@@ -297,6 +306,7 @@ class _Reading:
                     self._assign(target, value)
             elif isinstance(node, n.Call) and isinstance(node.node, n.Name):
                 calls.append((node.node.name, node))
+        self.macros.update(macros)
         for name, call in calls:
             for macro in macros.get(name, ())[:10]:
                 for target, value in zip(macro.args, call.args, strict=False):
@@ -334,10 +344,18 @@ class _Reading:
         """The name that `bound` has for what stands here."""
         if isinstance(node, self.n.Name):
             return node.name
-        if isinstance(node, self.n.Getattr) and isinstance(node.node, self.n.Name):
-            key = f"{node.node.name}.{node.attr}"
-            return key if key in self.bound else None
-        return None
+        if not isinstance(node, (self.n.Getattr, self.n.Getitem)) or not isinstance(node.node, self.n.Name):
+            return None
+        if isinstance(node, self.n.Getattr):
+            name = node.attr
+        elif isinstance(node.arg, self.n.Const):
+            name = node.arg.value
+        else:
+            return None
+        key = f"{node.node.name}.{name}"
+        if key not in self.bound and name in self.attributes_set:  # of a namespace, by another name
+            return next((other for other in self.assembled if other.endswith(f".{name}")), None)
+        return key if key in self.bound else None
 
     def _holds_text(self, value: nodes.Node) -> bool:
         """Whether the value may have text that stands in the template."""
@@ -425,12 +443,63 @@ class _Reading:
     def _looks_up_what_it_assembled(self, node: nodes.Node) -> bool:
         n = self.n
         if isinstance(node, n.Getitem):
-            return not isinstance(node.arg, n.Slice) and self._is_assembled(node.arg)
+            if isinstance(node.arg, (n.Slice, n.Const)):
+                return False
+            return self._is_assembled(node.arg) or (self.is_lost and not self._counts(node.arg))
         if not isinstance(node, (n.Filter, n.Test)):
             return False
-        takes = node.name in APPLYING or node.name in TAKING_ATTRIBUTES
-        names = [*node.args[: int(takes)], *(keyword.value for keyword in node.kwargs if keyword.key == "attribute")]
-        return any(map(self._is_assembled, names))
+        name, args = node.name, node.args
+        while name in APPLYING and args and isinstance(args[0], n.Const):
+            name, args = args[0].value, args[1:]
+        if name != "attr" and name not in APPLYING and name not in ATTRIBUTES:
+            return False
+        at = ATTRIBUTES.get(name, 0)
+        paths = [*args[at : at + 1], *(keyword.value for keyword in node.kwargs if keyword.key == "attribute")]
+        return bool(node.dyn_args or node.dyn_kwargs) or any(not isinstance(path, n.Const) for path in paths)
+
+    def _loses_what_it_assembled(self, node: nodes.Node) -> bool:
+        """Whether a text that it puts together goes where it is not followed: into a container, or by another name."""
+        n = self.n
+        if not isinstance(node, n.Call):
+            return False
+        called, values = node.node, [node.dyn_args, node.dyn_kwargs]
+        if isinstance(called, n.Name) and called.name not in self.macros:
+            if called.name in self.bound:
+                values += (*node.args, *(keyword.value for keyword in node.kwargs))
+            elif called.name in ("namespace", "dict"):
+                values += node.args
+        elif isinstance(called, n.Getattr) and called.attr in KEEPING:
+            values += (*node.args, *(keyword.value for keyword in node.kwargs))
+        return any(value is not None and self._is_assembled(value) for value in values)
+
+    def _counts(self, node: nodes.Node) -> bool:
+        """Whether a value is a number, which no text can take the place of."""
+        n = self.n
+        left, seen = [node], set()
+        while left:
+            node = left.pop()
+            key = self._key(node)
+            if key is not None:
+                if key in seen:
+                    continue
+                seen.add(key)
+                if not self.bound.get(key):
+                    return False
+                left += self.bound[key]
+            elif isinstance(node, n.Const):
+                if isinstance(node.value, str):
+                    return False
+            elif isinstance(node, (n.Add, n.Sub, n.Mul, n.FloorDiv, n.Neg)):
+                left += node.iter_child_nodes()
+            elif isinstance(node, n.Getattr):
+                if not (_is_name(node.node, "loop") and node.attr.startswith(("index", "revindex", "length"))):
+                    return False
+            elif isinstance(node, n.Filter):
+                if node.name not in ("length", "count", "int", "abs"):
+                    return False
+            elif not (isinstance(node, n.Call) and _is_name(node.node, "range")):
+                return False
+        return True
 
     def _calls_anything(self, node: nodes.Node) -> bool:
         """Whether a call is of something else than a macro, a function that is given, or a common method."""
@@ -440,8 +509,19 @@ class _Reading:
         if isinstance(node.node, n.Name):
             return node.node.name in self.bound
         if isinstance(node.node, n.Getattr):
-            return node.node.attr not in METHODS or node.node.attr in self.attributes_set
+            name = node.node.attr
+            return name not in METHODS or name in self.attributes_set or self._may_be_an_item(name)
         return True
+
+    def _may_be_an_item(self, name: str) -> bool:
+        """Whether a method may be one that the template itself has put into a dictionary under that name."""
+        return name in self._keys and name not in OF_DICTIONARIES
+
+    @cached_property
+    def _keys(self) -> set[object]:
+        n = self.n
+        texts = {node.value for node in self.nodes if isinstance(node, n.Const) and isinstance(node.value, str)}
+        return texts | {node.key for node in self.nodes if isinstance(node, n.Keyword)}
 
 
 def _refuse_others(node: nodes.Node) -> None:
