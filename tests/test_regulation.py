@@ -351,6 +351,41 @@ def test_a_required_review_has_to_name_the_content() -> None:
     assert f"digest: {{sha256: {SHA256}}}" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("gdrp", 'did you mean "gdpr"?'),
+        ("dsgvo", 'did you mean "gdpr"?'),
+        ("house-rule", 'did you mean "house-rules"?'),
+        ("kvkk", "an own regime is described in the policy, under regimes"),
+    ],
+)
+def test_a_review_under_a_regime_that_nobody_knows_is_a_warning(name: str, hint: str) -> None:
+    own = OwnRegime("house-rules", "our rules", (("personal_data", ("personal",)),), ("dpia",))
+    document = card({"regulatory_reviews": [REVIEW, {**REVIEW, "regime": "house-rules"}, {**REVIEW, "regime": name}]})
+    assert document.problems == ()
+    (finding,) = said(document, "gdpr", own)
+    assert (finding.rule.name, finding.warns) == ("stale-regulatory-review", True)
+    assert finding.message == (
+        f'regulatory_reviews[2] is under "{name}", which neither git-custody nor the policy knows, so that the review '
+        f"counts for nothing; {hint}"
+    )
+    assert finding.line == document.lines["/regulatory_reviews/2"]
+    assert said(document) == []  # a policy without regimes asks nothing
+
+
+def test_a_review_under_a_regime_that_the_policy_does_not_name_is_fine() -> None:
+    reviews = [{**REVIEW, "regime": regime} for regime in BY_ID]
+    assert said(card({"regulatory_reviews": reviews}), "gdpr") == []
+
+
+def test_unknown_regimes_of_reviews_are_said_once_and_not_without_end() -> None:
+    reviews = [{**REVIEW, "regime": f"x{number // 2}", "reviewer": f"Ada {number}"} for number in range(1000)]
+    with within(2):
+        found = said(card({"regulatory_reviews": reviews}), "gdpr")
+    assert len({finding.subject for finding in found}) == len(found) == 20
+
+
 def test_one_byte_more_makes_a_review_stale(repo: Repo) -> None:
     import hashlib
 

@@ -1,4 +1,6 @@
-"""What is wrong with the regimes of a policy: ids that nobody knows, own ones that speak of no field of a data card."""
+"""What is wrong with the regimes of a policy, and with those that reviews name: ids that nobody knows, own ones that
+speak of no field of a data card.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from ..core.metadata import read_schema
 from .regimes import BY_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 # What a regime is called by people who do not look its id up.
 _MEANT = {
@@ -31,9 +33,26 @@ def faults(items: object) -> Iterator[tuple[str, str]]:
 
 
 def _unknown(name: str) -> str:
-    meant = _MEANT.get(name) or _transposed(name) or nearest(name, BY_ID)
+    meant = _meant(name, BY_ID)
     said = f'regimes names "{name[:40]}", and nothing is known of it'
     return f'{said}; did you mean "{meant}"?' if meant else f"{said}: there are {', '.join(BY_ID)}"
+
+
+def unknown_reviews(reviews: object, named: Collection[str]) -> Iterator[tuple[int, str, str]]:
+    """The reviews under regimes that are neither ours nor `named`, each regime once: place, regime and a sentence."""
+    known = {*BY_ID, *named}
+    for index, review in enumerate(reviews if isinstance(reviews, list) else ()):
+        name = review.get("regime") if isinstance(review, dict) else None
+        if isinstance(name, str) and name not in known:
+            known.add(name)
+            meant = _meant(name, [*BY_ID, *named])
+            said = f'regulatory_reviews[{index}] is under "{name[:40]}", which neither git-custody nor the policy knows'
+            hint = f'did you mean "{meant}"?' if meant else "an own regime is described in the policy, under regimes"
+            yield index, name, f"{said}, so that the review counts for nothing; {hint}"
+
+
+def _meant(name: str, ids: Iterable[str]) -> str | None:
+    return _MEANT.get(name) or _transposed(name) or nearest(name, ids)
 
 
 def _transposed(name: str) -> str | None:

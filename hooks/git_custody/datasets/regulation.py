@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.findings import CannotJudge, Finding, Rule
@@ -37,11 +38,11 @@ CONTRADICTION = Rule(
 )  # fmt: skip
 STALE_REVIEW = Rule(
     "stale-regulatory-review", ("2.12",), 2,
-    "A review of what the law asks no longer counts.",
-    "It was of other data, or has passed its date.",
+    "A review of what the law asks does not count, or no longer.",
+    "It was of other data, has passed its date, or is under a regime that nobody knows.",
     "Have the data reviewed again, and write reviewer, date and digest into `regulatory_reviews`.",
-    "Only reviews under regimes that the policy names. A review without a digest counts by its dates alone, unless the "
-    "regime requires one of the content.",
+    "Only reviews under regimes that the policy names; one that nobody knows only warns. A review without a digest "
+    "counts by its dates alone, unless the regime requires one of the content.",
 )  # fmt: skip
 RULES = (MISSING_ANSWER, CONTRADICTION, STALE_REVIEW)
 
@@ -77,6 +78,7 @@ def check(case: Case, dataset: Dataset) -> Iterator[Finding]:
             yield finding._replace(unless=(levels.INCOMPLETE.name, "invalid-data-card"), subject=f"{regime.id} basics")
         yield from _stale(dataset, document, regime, digest, case.today)
     yield from _contradictions(dataset, document, found, case.today)
+    yield from _unknown(dataset, document, [regime.id for regime in found])
 
 
 def _asked_anyway(document: Document, level: int) -> set[str]:
@@ -279,6 +281,17 @@ def _stale(
     )
     line = _line(document, [f"{_REVIEWS}.{document.data[_REVIEWS].index(held[newest])}"])
     yield Finding(STALE_REVIEW, dataset.card, said, line, subject=regime.id)
+
+
+def _unknown(dataset: Dataset, document: Document, named: Sequence[str]) -> Iterator[Finding]:
+    if not document.data.get(_REVIEWS):
+        return
+    from ..core.documents import MAX_PROBLEMS
+    from .regime_names import unknown_reviews
+
+    for index, name, said in islice(unknown_reviews(document.data[_REVIEWS], named), MAX_PROBLEMS):
+        line = _line(document, [f"{_REVIEWS}.{index}"])
+        yield Finding(STALE_REVIEW, dataset.card, said, line, subject=f"unknown {name}", warns=True)
 
 
 def _of(card: Mapping[str, object], regime: str) -> list[Mapping[str, object]]:
