@@ -170,6 +170,7 @@ class _Reading:
         # What is assigned to each name, or to "name.attribute" of a namespace, anywhere.
         self.bound: dict[str, list[nodes.Node]] = {}
         self.attributes_set: set[str] = set()
+        self.uncounted: set[str] = set()  # names of what may be something else than a number
         self.macros: set[str] = set()
         self.is_lost = False  # a text that the template puts together is somewhere, and may come back by any name
         self.has_text: set[str] = set()
@@ -187,6 +188,8 @@ class _Reading:
         self._spread(self.has_text, self._holds_text)
         self._spread(self.assembled, self._is_assembled)
         self.is_lost = any(map(self._loses_what_it_assembled, self.nodes))
+        if self.is_lost:
+            self._spread(self.uncounted, lambda value: not self._counts(value))
         for node in filter(self._looks_up_what_it_assembled, self.nodes):
             if any(map(self._calls_anything, self.nodes)):
                 raise _Found(node, "looks up names that it assembles, and calls what it finds")
@@ -475,17 +478,13 @@ class _Reading:
     def _counts(self, node: nodes.Node) -> bool:
         """Whether a value is a number, which no text can take the place of."""
         n = self.n
-        left, seen = [node], set()
+        left: list[nodes.Node] = [node]
         while left:
             node = left.pop()
             key = self._key(node)
             if key is not None:
-                if key in seen:
-                    continue
-                seen.add(key)
-                if not self.bound.get(key):
+                if key in self.uncounted or not self.bound.get(key):
                     return False
-                left += self.bound[key]
             elif isinstance(node, n.Const):
                 if isinstance(node.value, str):
                     return False
