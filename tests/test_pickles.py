@@ -164,6 +164,8 @@ PADDED = {
     "copies": b"V\n" + b"2" * 400_000 + CALL,
     "protocols": b"V\n" + b"\x80\x01" * 300_000 + CALL,
     "long integers": b"\x8a\0" * 300_000 + CALL,
+    "marks": b"(1" * 300_000 + CALL,
+    "streams of lines": b"V\n." * 300_000 + CALL,
     "imports of some package": b"ctqdm\ntqdm\n" * 300_000 + CALL,
     "marked lines behind an import": b"ctqdm\ntqdm\n" + b"(Va\n" * 200_000 + CALL,
     "lines, and few other opcodes": (b"(Va\n" * 200 + b"0") * 1_500 + CALL,

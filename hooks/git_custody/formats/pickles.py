@@ -354,6 +354,7 @@ class _Walker:
 
     def _stopped(self) -> bool:
         end = self.base + self.at
+        self.firm += 1
         if self.frame_end > end and self._is_there(self.frame_end):
             self._believe()
         rest = self.content.read_at(end, 512)
@@ -626,6 +627,7 @@ class _Walker:
 
     def _from_mark(self, opcode: int) -> None:
         items = self._pop_mark()
+        self.firm += 1
         stack = self.stack
         if opcode == 0x74:  # TUPLE
             stack.append(TUPLE)
