@@ -501,6 +501,14 @@ def test_credit(repo: Repo) -> None:
     assert "missing-attribution" not in repo.check().rules
 
 
+def test_who_asks_for_credit_is_named_once(repo: Repo) -> None:
+    repo.commit({**policy("level: 2\n"), **card("raw", extra="personal_data: none\n")})
+    twice = ("id: raw, relation: clean", "id: raw, relation: filter")
+    repo.stage(child("CC-BY-4.0", *twice, extra="personal_data: none\n"))
+    (finding,) = [f for f in repo.check().report["findings"] if f["rule"] == "missing-attribution"]
+    assert '("raw")' in finding["message"]
+
+
 def test_a_card_that_contradicts_itself(repo: Repo) -> None:
     repo.stage(card(license="CC-BY-NC-4.0", extra="permitted_use: [train, commercial]\n"))
     assert repo.check().rules == ["license-conflict"]

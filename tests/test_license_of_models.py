@@ -141,6 +141,9 @@ def test_credit_is_asked_for_from_level_two(repo: Repo) -> None:
     assert found(repo) == []
     repo.commit({".custody/policy.yaml": "version: 1\nlevel: 2\n"})
     assert found(repo, "--all") == [("missing-attribution", FOLDER)]
+    repo.stage(model("MIT", "songs", "{id: songs, role: evaluate}"))
+    (message,) = [f["message"] for f in repo.check().report["findings"] if f["rule"] == "missing-attribution"]
+    assert '("songs")' in message
     repo.stage(model(extra="attribution: Songs by Example Lab\n"))
     assert everywhere(repo) == []
 
@@ -337,7 +340,7 @@ HEAD = "kind: model-card\nversion: 1\n"
         (f"{HEAD}training: {{data: [songs]}}\n", "needs the id of a dataset here"),
         (f"{HEAD}training: {{data: [{{id: 7}}]}}\n", "id in training.data has to be text, and is 7"),
         (f"{HEAD}training: {{data: [{{url: 'https://example.org', license: free}}]}}\n", "free"),
-        ("\x00" * 300_000, "at most"),
+        ("\x00" * 300_000, "more than the 262144 bytes"),
     ],
 )
 def test_cards_that_cannot_be_read(repo: Repo, text: str, said: str) -> None:

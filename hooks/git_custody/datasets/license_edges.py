@@ -50,7 +50,7 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
     child = Child(data["license"], bool(prohibited), commercial)
     if (found := commercial_against_itself(child)) is not None:
         yield Finding(CONFLICT, dataset.card, found.message, lines.get("/permitted_use"), subject="permitted_use")
-    creditors = []
+    creditors: dict[str, None] = {}  # a card may name a parent twice, for two relations
     for parent in parents:
         # What a change deletes binds in it by its own card, whatever the child's card then says of it.
         state = case.before if parent.id is not None and parent.card is None else case.after
@@ -63,9 +63,9 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Fin
         elif found is not None and asks(case):
             yield f'its parent "{_cut(name)}": {found.message}'
         if asks_for_credit(terms):
-            creditors.append(name)
+            creditors[name] = None
     if creditors and not data.get("attribution"):
-        names = ", ".join(f'"{_cut(name)}"' for name in creditors[:3]) + (", …" if len(creditors) > 3 else "")
+        names = ", ".join(f'"{_cut(name)}"' for name in list(creditors)[:3]) + (", …" if len(creditors) > 3 else "")
         said = f"the licences of its parents ask for credit ({names}), and the card has no attribution"
         yield Finding(ATTRIBUTION, dataset.card, said, lines.get("/derived_from"))
 

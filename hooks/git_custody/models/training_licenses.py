@@ -114,7 +114,7 @@ def _of_card(case: Case, path: str, found: Statement) -> Iterator[Said]:
     from ..datasets.license_lineage import asks_for_credit
     from ..datasets.license_subject import terms_of_parent
 
-    creditors = []
+    creditors: dict[str, None] = {}
     for parent in lineage.parents_in(case, {"derived_from": list(found.data or ())}):
         name, line = parent.id or parent.url or "", found.lines[parent.place]
         if (said := _unresolved(case, parent)) is not None:
@@ -124,9 +124,9 @@ def _of_card(case: Case, path: str, found: Statement) -> Iterator[Said]:
         terms = terms_of_parent(case, parent, state)
         yield from _clash(case, path, found, name, terms, line, is_known=said is None)
         if asks_for_credit(terms, of_model=True):
-            creditors.append(name)
+            creditors[name] = None
     if creditors and not found.credits:
-        names = ", ".join(f'"{_cut(name)}"' for name in creditors[:3]) + (", …" if len(creditors) > 3 else "")
+        names = ", ".join(f'"{_cut(name)}"' for name in list(creditors)[:3]) + (", …" if len(creditors) > 3 else "")
         said = f"the licences of its training data ask for credit ({names}), and the card has no attribution"
         yield Finding(ATTRIBUTION, path, said, found.lines[0])
 
