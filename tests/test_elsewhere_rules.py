@@ -250,7 +250,7 @@ def test_level_1_asks_for_none_of_it(repo: Repo, custody: Commands) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../../out.csv", "/etc/out.csv", "C:/out.csv", "a\\\\b.csv", "s3://bucket/x", "../link/x.csv", "../.git/hooks/pre-push"],
+    [".", "..", "../data", "sub/..", "x.csv.dvc", "../../out.csv", "/etc/out.csv", "C:/out.csv", "a\\\\b.csv", "s3://bucket/x", "../link/x.csv", "../.git/hooks/pre-push"],
 )  # fmt: skip
 def test_paths_that_lead_away(repo: Repo, custody: Commands, path: str) -> None:
     stage_link(repo, "link", "/tmp")
@@ -263,6 +263,13 @@ def test_a_working_directory_that_leads_away(repo: Repo, custody: Commands) -> N
     documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD) + b"wdir: ../..\n")
     assert found(custody) == ["pointer-leads-outside"]
     documented(custody, "data/x.csv.dvc", dvc(repo, "data/x.csv", OLD) + b"wdir: deeper/..\n")
+    assert found(custody) == []
+
+
+@pytest.mark.parametrize("path", ["other.csv", "./x.csv", "../x.csv", "../dat", "x.csv.d"])
+def test_an_output_need_not_be_called_as_its_dvc_file(repo: Repo, custody: Commands, path: str) -> None:
+    text = dvc(repo, "data/x.csv", OLD).decode().replace("path: x.csv", f"path: {path}")
+    documented(custody, "data/x.csv.dvc", text.encode())
     assert found(custody) == []
 
 

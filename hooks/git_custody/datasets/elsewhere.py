@@ -62,7 +62,7 @@ WEAK = Rule(
 )  # fmt: skip
 OUTSIDE = Rule(
     "pointer-leads-outside", ("2.4",), 2,
-    "A .dvc file names a path outside of the repository, or behind a link.",
+    "A .dvc file names a path outside of the repository, behind a link, or above itself.",
     "DVC writes to the path that is named, wherever that is",
     "Name a path below the folder of the .dvc file, with / and without `..`; `dvc move` does.",
     "Looks at the paths of outputs. Links count as they are tracked.",
@@ -220,6 +220,8 @@ def _leads(case: Case, path: str, name: Kept) -> str | None:
         return "the path of its output leads out of the repository"
     if full == ".git" or full.startswith((".git/", ".dvc/", ".custody/")):
         return "the path of its output leads to where git, DVC or git-custody keep their own files"
+    if full == "." or path == full or path.startswith(full + "/"):
+        return "the path of its output is the file itself or a folder that holds it, which DVC refuses"
     parts = full.split("/")
     for depth in range(1, len(parts) + 1):
         there = case.after.get("/".join(parts[:depth]))
