@@ -33,6 +33,12 @@ HF = "https://huggingface.co/datasets/stanfordnlp/**"
         ("https://zenodo.org/**", "https://zenodo.org"),
         ("https://zenodo.org/**", "https://zenodo.org/"),
         ("https://zenodo.org/**", "https://zenodo.org?x=1"),
+        ("https://zenodo.org/*", "https://zenodo.org/"),
+        ("https://zenodo.org/**", "https://zenodo.org/records/"),
+        (ZENODO, "https://zenodo.org/records/1/"),
+        (ZENODO, "https://zenodo.org/records/1//?x=1"),
+        ("https://e.org/**/a/**", "https://e.org/a/b/"),
+        ("https://e.org/a*", "https://e.org/a"),
         ("https://github.com/*/data/**", "https://github.com/org/data/raw/main/x.csv"),
         ("https://e.org/**/x.csv", "https://e.org/x.csv"),
         ("https://e.org/**/x.csv", "https://e.org/a/b/x.csv"),
@@ -149,6 +155,12 @@ def test_what_a_pattern_does_not_take_in_is_told(address: str, why: str) -> None
         ("https://e.org/*", "https://e.org/a/b"),
         ("https://e.org/*", "https://e.org/get?x=1"),
         ("https://e.org/a/**", "https://e.org/a"),
+        (ZENODO, "https://zenodo.org/records/"),
+        (ZENODO, "https://zenodo.org/records//"),
+        (ZENODO, "https://zenodo.org/records/?q=x"),
+        (ZENODO, "https://zenodo.org/records/1/.."),
+        ("https://e.org/a/*", "https://e.org/a/"),
+        ("s3://bucket/raw/**", "s3://bucket/raw/"),
         ("https://e.org/a/**/b", "https://e.org/ab"),
         ("https://e.org/a*a", "https://e.org/a"),
         ("https://e.org/a*b*b", "https://e.org/ab"),
@@ -265,7 +277,7 @@ def test_what_stays_below_a_folder_is_decided_as_a_browser_resolves_dots(parts: 
     address = "https://e.org/top/" + "/".join(parts)
     plain = urljoin("https://e.org/", "/top/" + "/".join(parts).replace("%2e", "."))
     if "//" not in address[8:]:  # urljoin merges empty parts
-        below = plain.startswith("https://e.org/top/") and plain != "https://e.org/top"
+        below = plain.startswith("https://e.org/top/") and plain != "https://e.org/top/"
         assert judge(["https://e.org/top/**"], address).trusted == below
 
 

@@ -112,6 +112,12 @@ def matches(pattern: Pattern, address: Address) -> bool:
     if address.has_query and pattern.segments[-1:] != ((),):
         return False
     wanted, parts = pattern.segments, address.segments
+    # A page that ends in a slash lists what lies below it, and is none of that.
+    if len(wanted) > 1 and wanted[-1] == ():
+        while parts[-1:] == ("",):
+            parts = parts[:-1]
+    elif len(wanted) > 1 and parts[-1:] == ("",) and not any(wanted[-1]):
+        return False
     # After each part of the address: how much of the pattern it can have used up.
     reached = {0}
     for number, part in enumerate(parts):
