@@ -46,6 +46,33 @@ def test_a_croissant_file_answers_every_question(repo: Repo, custody: Commands) 
     assert custody("check", "--staged").code == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "inner", "title"),
+    [
+        ("rows.csv", [{"type": "dataset", "name": "Penguins of the south"}], "Penguins of the south"),
+        (DATA, [{"type": "dataset", "name": "Penguins of the south"}], "Penguins of the south"),
+        ("Penguins of the north", [{"type": "dataset", "name": "Penguins of the south"}], "Penguins of the north"),
+        ("rows.csv", [{"name": "Adelie only"}, {"name": "Gentoo only"}], "asked"),
+        ("rows.csv", [{"type": "dataset", "name": "rows.csv"}], "asked"),
+        ("rows.csv", [{"name": ["Adelie"]}], "asked"),
+        ("rows.csv", "Adelie", "asked"),
+        ("rows.csv", None, "asked"),
+    ],
+)
+def test_the_name_of_a_file_is_no_title_in_a_bill_of_materials(
+    repo: Repo, custody: Commands, name: str, inner: object, title: str
+) -> None:
+    component = {"type": "data", "name": name, "data": inner}
+    bom = {"bomFormat": "CycloneDX", "specVersion": "1.6", "metadata": {"component": component}}
+    repo.stage({f"{DATA}.cdx.json": json.dumps(bom, indent=1), DATA: ROWS})
+    words = ("--source-kind", "original", "--publisher", "Example Lab", "--license", "MIT", DATA)
+    if title == "asked":
+        assert "--title" in custody("add", *words).err
+    else:
+        assert "title (line" in custody.ok("add", *words)
+        assert custody.card(CARD)["title"] == title
+
+
 def test_an_option_wins(repo: Repo, custody: Commands) -> None:
     repo.stage({"data/croissant.json": json.dumps(CROISSANT), DATA: ROWS})
     said = custody.ok("add", "--title", "Birds of the south", "--license", "MIT", DATA)

@@ -30,6 +30,9 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
         return None
     pointer, component = mine[0]
     notes = Notes(file, loaded.lines)
+    if component.get("name") in (subject.path, subject.name):  # no title
+        inner = only(component.get("data"))
+        notes.add("title", inner.get("name") if isinstance(inner, dict) else None, f"{pointer}/data/0/name")
     _facts(notes, component, pointer)
     if not subject.is_folder and len(subject.files) == 1:
         for index, one in enumerate(listed(component.get("hashes"))):
