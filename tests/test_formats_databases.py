@@ -727,6 +727,8 @@ def test_settings_of_stable_baselines_are_pickles() -> None:
     long = b'{"x": "' + b"x" * (9 * 1024 * 1024) + b'"}'
     assert judged(zipped("data", long)) == ()
     assert [verdict.kind for verdict in judged(zipped("data", b'{"a": {":serialized:": 1}, ' + long[1:]))] == ["opaque"]
+    wide = b'{"a": "%b", "b": {":serialized:": 1}}' % (b"ab" * 5_000_000)
+    assert [verdict.kind for verdict in judged(zipped("data", wide))] == ["opaque"]
 
 
 def frame(*layers: tuple[bytes, bytes]) -> bytes:

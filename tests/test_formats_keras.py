@@ -474,6 +474,13 @@ def test_other_schemas_and_broken_ones() -> None:
     assert told(zipped({"schema.json": schema}), "a.zip") == []
     assert told(zipped({"a": b""}), "model.skops") == [("malformed", "skops", None)]
     assert told(b'{"__loader__": ', "schema.json") == [("malformed", "skops", None)]
+    far, long = b'{"a": "%b", ' % (b"b" * (1 << 21)), b'{"a": "%b", ' % (b"b" * (9 << 20))
+    for key in (b'"__loader__": ', rb'"\u005f_loader_\u005F": '):
+        assert told(far + key, "schema.json") == [("malformed", "skops", None)]
+        assert told(long + key + b'"TypeNode"}', "schema.json") == [("opaque", "skops", None)]
+    assert told(long + b'"b": 1}', "schema.json") == told(rb'{"a": "\u003c", // b', "schema.json") == []
+    wide = (long + b'"__loader__": "TypeNode"}').decode().encode("utf-16")
+    assert told(wide, "schema.json") == [("opaque", "skops", None)]
     long = b'{"__loader__": "ListNode", "content": [' + b"[]," * 200_000 + b"[]]}"
     assert [(v.kind, v.forced) for v in judged(long, "schema.json")] == [("opaque", True)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,8 @@ BYTES_AT_MOST = 8 * 1024 * 1024
 # A file of 8 MiB that is nothing but short lists, or short texts, would take twenty times as much.
 BRACKETS_AT_MOST = 150_000
 COMMAS_AT_MOST = 600_000
+SEARCHED_AT_MOST = 64 * 1024 * 1024
+WINDOW = 1024 * 1024
 
 
 class TooLong(Exception):
@@ -51,6 +54,18 @@ def parse(data: bytes, single: Iterable[str] = ()) -> Any:
         return json.loads(data, parse_int=_zero, parse_float=_zero, object_pairs_hook=once)
     except (ValueError, RecursionError):
         raise Broken from None
+
+
+def may_hold(content: Content, word: bytes) -> bool:
+    """Whether a document, also one that is `TooLong` or `Broken`, may have a word in a text, escaped or not."""
+    sign = re.compile(b"".join(rb"(?:%b|\\u00(?i:%02x))" % (re.escape(b"%c" % byte), byte) for byte in word))
+    for at in range(0, SEARCHED_AT_MOST, WINDOW):
+        window = content.read_at(at, WINDOW + 6 * len(word))
+        if sign.search(window.replace(b"\0", b"")):  # UTF-16 and UTF-32
+            return True
+        if len(window) < WINDOW:
+            return False
+    return True
 
 
 def _zero(_: str) -> int:

@@ -85,11 +85,11 @@ def _findings(content: Content) -> Iterator[Said]:
     try:
         schema = bounded_json.read(content, KEYS)
     except bounded_json.TooLong:
-        if b'"__loader__"' in content.read_at(0, 1024 * 1024):
+        if bounded_json.may_hold(content, b"__loader__"):
             yield Said(OPAQUE, "skops", "a skops model whose schema is too long to be looked into", forced=True)
         return
     except bounded_json.Broken:
-        if b'"__loader__"' in content.read_at(0, 1024 * 1024):
+        if bounded_json.may_hold(content, b"__loader__"):
             yield Said(MALFORMED, "skops", "a skops model whose schema is not valid JSON, or has a key twice")
         return
     if not isinstance(schema, dict) or "__loader__" not in schema:

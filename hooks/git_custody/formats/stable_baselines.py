@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 
 from git_custody.core.content import BytesContent
@@ -17,7 +16,6 @@ from git_custody.formats.verdicts import OPAQUE, Member, Said, Scene
 NAME = "data"
 KEY = ":serialized:"
 UNPICKLED = ("stable-baselines3", "a setting of a Stable-Baselines3 model, which is a pickle")
-SIGN = re.compile(rb":serialized:|\\u00[2-7]")  # no writer of JSON escapes letters
 NAME_SHOWN = 100
 
 
@@ -28,7 +26,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     try:
         settings = bounded_json.read(scene.content)
     except bounded_json.TooLong:
-        if SIGN.search(scene.content.read_at(0, bounded_json.BYTES_AT_MOST)):
+        if bounded_json.may_hold(scene.content, KEY.encode()):
             what = "settings of a Stable-Baselines3 model that are too long to be looked into"
             yield Said(OPAQUE, "stable-baselines3", what, forced=True)
         return

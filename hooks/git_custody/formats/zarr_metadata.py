@@ -6,19 +6,14 @@ them) names. The chunks themselves are compressed in ways that nothing but the d
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
-from git_custody.core.content import Content
 from git_custody.formats import bounded_json
 from git_custody.formats.verdicts import CODE, OPAQUE, Said, Scene
 
 CODECS = ("filters", "compressor", "codecs")
 PICKLE = ("pickle", "numcodecs.pickle")
-SIGN = re.compile(rb"pickle|\\u00[2-7]")  # no writer of JSON escapes letters
-WINDOW = 1024 * 1024
-SEARCHED_AT_MOST = 64 * 1024 * 1024
 
 
 def inspect(scene: Scene) -> Iterator[Said]:
@@ -28,7 +23,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
     try:
         found = _unpickled(bounded_json.read(scene.content))
     except bounded_json.TooLong:
-        if _has_sign(scene.content):
+        if bounded_json.may_hold(scene.content, b"pickle"):
             yield Said(OPAQUE, "zarr", "a description of Zarr arrays that is too long to be looked into", forced=True)
         return
     except bounded_json.Broken:
@@ -54,13 +49,3 @@ def _unpickled(value: Any) -> str | None:
         elif isinstance(value, list):
             pending += [inner for inner in value if isinstance(inner, (dict, list))]
     return None
-
-
-def _has_sign(content: Content) -> bool:
-    for at in range(0, SEARCHED_AT_MOST, WINDOW):
-        window = content.read_at(at, WINDOW + 8)
-        if SIGN.search(window):
-            return True
-        if len(window) < WINDOW:
-            return False
-    return True
