@@ -75,6 +75,19 @@ def test_a_pointer_that_git_lfs_would_not_write(repo: Repo, custody: Commands, o
     assert found(custody) == ["noncanonical-pointer"]
 
 
+@pytest.mark.parametrize("behind", [" " * 1100, "\n" * 60_000, " " * 2000 + ROWS])
+def test_a_pointer_with_more_behind_it_than_git_lfs_reads(repo: Repo, custody: Commands, behind: str) -> None:
+    repo.stage({".gitattributes": ATTRIBUTES})
+    documented(custody, "data/x.csv", lfs(repo, OLD) + behind.encode())
+    assert found(custody) == found(custody, "--all") == ["noncanonical-pointer"]
+
+
+def test_words_of_a_pointer_in_a_longer_text_are_data(repo: Repo, custody: Commands) -> None:
+    documented(custody, "data/x.csv", lfs(repo, OLD) + b"a,b\n" * 500)
+    documented(custody, "data/y.csv", b"name\n" + lfs(repo, OLD) + b" " * 2000)
+    assert found(custody) == found(custody, "--all") == []
+
+
 def test_extensions_of_git_lfs(repo: Repo, custody: Commands) -> None:
     repo.stage({".gitattributes": ATTRIBUTES})
     repo.git("config", "filter.lfs.clean", "cat")

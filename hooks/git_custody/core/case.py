@@ -289,16 +289,18 @@ class Case:
 
     def pointers(self, entries: Iterable[Entry]) -> dict[str, bytes]:
         """The bytes of those files and links that may stand for other content, by object id: short ones with the
-        words of Git LFS or git-annex in them. What is none of them is not read again.
+        words of Git LFS or git-annex in them, and the start of longer ones of which git-lfs reads no more than a
+        pointer. What is none of them is not read again.
         """
         oids = {entry.oid for entry in entries if entry.mode != GITLINK}
         asked = sorted(oids - self._pointers.keys())
         known = self._cache.known("no-pointer", asked)
         asked = [oid for oid in asked if oid not in known]
         sizes = self._git.sizes(asked) if asked else {}
-        for blob in self._git.blobs((oid, False) for oid, size in sizes.items() if size < POINTER_SIZE):
+        for blob in self._git.blobs((oid, False) for oid, size in sizes.items() if size <= _PADDED_AT_MOST):
             data = blob.content.read_at(0, POINTER_SIZE) if blob.content is not None else b""
-            if b"annex/objects/" in data or b"oid sha256:" in data:
+            is_short = len(data) < POINTER_SIZE and (b"annex/objects/" in data or b"oid sha256:" in data)
+            if is_short or digests.may_be_pointer(data):
                 self._pointers[blob.oid] = data
         for oid in sizes.keys() - self._pointers.keys():
             self._cache.put("no-pointer", oid, "")
@@ -439,6 +441,8 @@ _ENCODING = "working-tree-encoding"
 
 # Where runners look for the hooks to run (prek reads TOML, too).
 RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml")
+# What is looked at for a pointer with more behind it: git-lfs takes no notice of that, whatever its length.
+_PADDED_AT_MOST = 64 * 1024
 _SETTINGS = (assets.CUSTODY.rstrip("/"), *RUNNER_FILES)
 
 

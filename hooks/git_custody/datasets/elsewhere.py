@@ -35,7 +35,8 @@ NONCANONICAL = Rule(
     "a checkout would put other content here than the text whose digest was recorded",
     "Check the file out, so that its content is there, and add it again: `git add --renormalize PATH`; for git-annex "
     "`git annex add PATH`.",
-    "Git LFS reads older names of the format, other line ends and spaces; only what it writes today is recorded.",
+    "Git LFS reads older names of the format, other line ends and spaces, and of a longer text the first 1024 bytes; "
+    "only what it writes today is recorded. Of texts beyond 64 KiB content-absent tells.",
 )  # fmt: skip
 RAW = Rule(
     "raw-content-on-lfs-path", ("2.4",), 2,
