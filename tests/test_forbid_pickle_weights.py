@@ -14,6 +14,7 @@ from corpus import EVIL0, Payload, npy, torch_zip, zipped
 from git_custody.core.content import BytesContent
 from git_custody.core.findings import Finding, RepoPath
 from git_custody.forbid_pickle_weights import PICKLE_WEIGHTS, RULES, findings_for
+from git_custody.formats.encodings import WINDOW, WithCrLf
 from git_custody.models.examine import Examined, examine
 
 if TYPE_CHECKING:
@@ -263,6 +264,29 @@ def test_a_pickle_that_a_checkout_makes_by_its_line_ends(repo: Repo) -> None:
     repo.git("checkout-index", "-f", "models/w.bin")
     written = (repo.path / "models/w.bin").read_bytes()
     assert "REDUCE" in {opcode.name for opcode, _, _ in pickletools.genops(written)}
+
+
+@pytest.mark.parametrize("length", [1 << 20, 5 << 20])
+def test_a_long_pickle_that_a_checkout_makes_by_its_line_ends(repo: Repo, length: int) -> None:
+    tail = b"\x8c\x08builtins\x8c\x05print\x93\x8c\x06loaded\x85R."
+    filling = b"ab\r\n" * (length // 4)
+    stored = b"B" + (len(filling) + 2 * len(tail)).to_bytes(4, "little") + filling + b"\n" * len(tail) + tail
+    repo.commit({".gitattributes": "*.bin text eol=crlf\n"})
+    blob = repo.git("hash-object", "-w", "--stdin", input=stored)
+    repo.git("update-index", "--add", "--cacheinfo", f"100644,{blob},models/w.bin")
+    for mode in ("--staged", "--all"):
+        assert repo.check(mode).caught() == ["models/w.bin"]
+
+
+def test_line_ends_are_converted_as_git_does_it() -> None:
+    split = b"a" * (WINDOW - 1) + b"\r\n"
+    for stored in (b"a\nb\r\n\r\r\n\n\r", b"\n" * 3_000_000, split * 3, b"", b"\r" * WINDOW + b"\n"):
+        written = stored.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        content = WithCrLf(BytesContent(stored))
+        for at in (0, 1, WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW + 7, len(written) - 1):
+            assert content.read_at(at, 70_000) == written[at : at + 70_000]
+        assert content.size == len(written)
+        assert content.read_at(0, len(written) + 5) == written
 
 
 def test_an_encoding_that_is_not_known_cannot_be_passed(repo: Repo) -> None:

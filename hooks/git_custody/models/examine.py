@@ -371,12 +371,13 @@ def _with_other_line_ends(content: Content, owned: Callable[[str], bool]) -> Con
 
     Each line break grows by a byte, so that what a stored pickle has inside of a string comes after its end.
     """
-    if content.size > _TEXT_AT_MOST or (content.read_at(0, 1) or b"#")[0] not in FIRST_BYTES:
+    if (content.read_at(0, 1) or b"#")[0] not in FIRST_BYTES:
         return None
-    stored = content.read_at(0, content.size)
-    data = stored.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-    walked = walk(BytesContent(data), is_own=owned) if data != stored else None
-    return BytesContent(data) if walked is not None and walked.call is not None else None
+    from ..formats.encodings import WithCrLf
+
+    written = WithCrLf(content)
+    walked = walk(written, is_own=owned)
+    return written if walked is not None and walked.call is not None else None
 
 
 def placed(case: Case, seen: Examined, finding: Finding) -> Finding:
