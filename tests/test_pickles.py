@@ -96,8 +96,15 @@ RUN = {
     "state of what was imported": b"cos\nenviron\n(VPATH\nV/tmp\ndb some text\n",
     "built-in of which something else is made": b"cbuiltins\n__dict__\nV__import__\ncprofile\nrunctx\nscx()\ny\n",
     "items, of which one is missing": b"cbuiltins\n__dict__\n(Vlen\nVx\nVy\nu",
-    "word for what has a key of more digits than are read": b"cos\nsystem\np%d5\n0g5\n(Vls\ntR, and more\n" % 10**1001,
-    "item of what has a key of more digits than are read": b"csys\nmodules\np%d5\n0g5\nVx\nVy\nsome text\n" % 10**1001,
+    "word for what has a key of more digits than are read": b"cos\nsystem\np%b5\n0g5\n(Vls\ntR, and more\n"
+    % (b"0" * 1001),
+    "word for what is taken by a key of more digits than are read": b"cos\nsystem\np5\n0g"
+    + b"0" * 1001
+    + b"5\n(Vls\ntR, and more\n",
+    "name that MEMOIZE has given a number that cannot be told": b"Vx\np%b9\ncos\nsystem\n\x94Vy\n\x94(h\1Vls\no"
+    % (b"0" * 1001),
+    "item of what has a key of more digits than are read": b"csys\nmodules\np%b5\n0g5\nVx\nVy\nsome text\n"
+    % (b"0" * 1001),
     "import that leaves nothing": b"cmymodule\nrun\n0.",
     "call with bytes, of a name in escapes": b"V\\u006fs\nVsystem\n\x93C\x01xRThe end.\n",
     "name of a text that is imported": b"cos\nname\nVsystem\n\x93(Vtrue\ntR\xff",

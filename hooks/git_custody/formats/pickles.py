@@ -415,7 +415,6 @@ class _Walker:
     def _remember(self, key: int | None) -> None:
         item = self._top()
         if key is None:
-            self.memo.clear()
             self.vague = True
         elif len(self.memo) < STACK_KEPT or key in self.memo:
             self.memo[key] = item
@@ -424,11 +423,11 @@ class _Walker:
         self._settled()
 
     def _recall(self, key: int | None) -> None:
-        item = ANYTHING if key is None else self.memo.get(key, self.old_memo.get(key))
+        self.vague = self.vague or key is None
+        # What MEMOIZE numbers cannot be told any more, either, where one key cannot.
+        item = ANYTHING if self.vague or key is None else self.memo.get(key, self.old_memo.get(key))
         if item is None:
-            if not self.vague:
-                raise Broken
-            item = ANYTHING
+            raise Broken
         self.stack.append(item)
         self._settled()
 
