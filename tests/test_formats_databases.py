@@ -491,6 +491,13 @@ def test_pickled_types_of_arrow_are_found(kind: str) -> None:
     assert places(arrow_file(schema(about=EVIL))) == ["about"]
 
 
+def test_a_pickled_type_behind_more_fields_than_are_read_is_not_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("git_custody.formats.arrow.FIELDS_AT_MOST", 1)
+    for told in (judged(message(FIELDS["nested"])), judged(arrow_file(FINE, FIELDS["nested"]))):
+        assert [(verdict.kind, verdict.forced) for verdict in told] == [("opaque", True)]
+    assert judged(message(FINE)) == ()
+
+
 def test_ordinary_arrow_is_silent() -> None:
     for data in (arrow_file(FINE), message(FINE), b"ARROW1", b"ARROW1\0\0" + bytes(100), b"\xff" * 100_000):
         assert judged(data) == judged(data, "x.arrow") == ()

@@ -15,7 +15,7 @@ from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.flatbuffers import Reader, Table
 from git_custody.formats.reading import BrokenError, TooMuchError
 from git_custody.formats.stored_values import is_pickle, shown
-from git_custody.formats.verdicts import Member, Said, Scene
+from git_custody.formats.verdicts import OPAQUE, Member, Said, Scene
 
 MAGIC = b"ARROW1"
 CONTINUES = b"\xff\xff\xff\xff"
@@ -29,6 +29,8 @@ DEPTH_AT_MOST = 64
 FIELDS_AT_MOST = 100_000
 PICKLES_AT_MOST = 200
 COMPARED = 16_384
+SEARCHED_AT_MOST = 256 * 1024 * 1024
+WINDOW = 1024 * 1024
 READS_AT_MOST = 800_000
 NAMES = (".arrow", ".arrows", ".feather")  # streams before Arrow 0.15 have no mark
 
@@ -45,7 +47,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     yield from distinct(_of_schemas(scene))
 
 
-def _of_schemas(scene: Scene) -> Iterator[Member]:
+def _of_schemas(scene: Scene) -> Iterator[Said | Member]:
     content, head = scene.content, scene.head
     if head.startswith(MAGIC):
         yield from schema_members(_message(content, 8))
@@ -58,17 +60,17 @@ def _of_schemas(scene: Scene) -> Iterator[Member]:
         yield from schema_members(_message(content, 0))
 
 
-def distinct(members: Iterator[Member]) -> Iterator[Member]:
-    """The members without repetitions: a file has its schema and metadata in two places."""
-    seen = set()
-    for member in islice(members, PICKLES_AT_MOST):
-        known = (member.content.size, member.content.read_at(0, COMPARED))
+def distinct(found: Iterator[Said | Member]) -> Iterator[Said | Member]:
+    """What was found without repetitions: a file has its schema and metadata in two places."""
+    seen: set[object] = set()
+    for one in islice(found, PICKLES_AT_MOST):
+        known = one if isinstance(one, Said) else (one.content.size, one.content.read_at(0, COMPARED))
         if known not in seen:
             seen.add(known)
-            yield member
+            yield one
 
 
-def schema_members(message: Content) -> Iterator[Member]:
+def schema_members(message: Content) -> Iterator[Said | Member]:
     """The pickles in an encapsulated message's metadata, if it is a schema."""
     yield from _members(message, is_footer=False)
 
@@ -86,7 +88,7 @@ def _message(content: Content, at: int) -> Content:
     return PartContent(content, at + 4, int.from_bytes(start[:4], "little"))
 
 
-def _members(content: Content, is_footer: bool) -> Iterator[Member]:
+def _members(content: Content, is_footer: bool) -> Iterator[Said | Member]:
     reader = Reader(content)
     reader.left = READS_AT_MOST
     try:
@@ -96,20 +98,34 @@ def _members(content: Content, is_footer: bool) -> Iterator[Member]:
         else:
             schema = root.table(MESSAGE_HEADER) if root.number(MESSAGE_TYPE, 1) == SCHEMA_MESSAGE else None
         if schema is not None:
-            for name, at, length in _pickled(reader, schema):
-                pickle = PartContent(content, at, length)
-                yield Member(f"{name}, {TYPE_METADATA.decode()}", pickle, unpickled=UNPICKLED)
             for table, field in ((schema, SCHEMA_METADATA), *([(root, FOOTER_METADATA)] if is_footer else [])):
                 for key, at, length in _metadata(reader, table, field):
                     value = PartContent(content, at, length)
                     if is_pickle(value):
                         yield Member(shown(key), value)
-    except (BrokenError, TooMuchError):
+            for name, at, length in _pickled(reader, schema):
+                pickle = PartContent(content, at, length)
+                yield Member(f"{name}, {TYPE_METADATA.decode()}", pickle, unpickled=UNPICKLED)
+    except BrokenError:
         return
+    except TooMuchError:
+        if _names_pickles(content):
+            yield Said(OPAQUE, "arrow", "an Arrow schema with more fields than are looked at", forced=True)
+
+
+def _names_pickles(content: Content) -> bool:
+    """Whether a schema may have a type that is unpickled: words stand in it as they are."""
+    for at in range(0, SEARCHED_AT_MOST, WINDOW):
+        window = content.read_at(at, WINDOW + len(PICKLING_TYPE))
+        if PICKLING_TYPE in window:
+            return True
+        if len(window) < WINDOW:
+            return False
+    return True
 
 
 def _pickled(reader: Reader, schema: Table) -> Iterator[tuple[str, int, int]]:
-    """The names of fields whose type pyarrow unpickles, and where the pickles are."""
+    """The names of fields whose type pyarrow unpickles, and where the pickles are. Raises `TooMuchError`."""
     todo = [(schema.tables(SCHEMA_FIELDS), 0)]
     for _ in range(FIELDS_AT_MOST):
         if not todo:
@@ -127,6 +143,7 @@ def _pickled(reader: Reader, schema: Table) -> Iterator[tuple[str, int, int]]:
                     yield field.text(FIELD_NAME) or "field", at, length
         if depth < DEPTH_AT_MOST:
             todo.append((field.tables(FIELD_CHILDREN), depth + 1))
+    raise TooMuchError
 
 
 def _metadata(reader: Reader, table: Table, field: int) -> Iterator[tuple[bytes, int, int]]:

@@ -34,7 +34,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     yield from distinct(_of_footer(scene))
 
 
-def _of_footer(scene: Scene) -> Iterator[Member]:
+def _of_footer(scene: Scene) -> Iterator[Said | Member]:
     if not scene.head.startswith(MAGIC):
         return
     content = scene.content
