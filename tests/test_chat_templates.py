@@ -327,6 +327,13 @@ YAMLS = (
     'chat_template: "\\\n  ' + ATTACKS["items-hex"].replace("\\", "\\\\") + '"\n',
     "instruction_template: |-\n  {% for m in messages %}\n\n  " + ATTACK + "\n  {% endfor %}\nother: 1\n",
     "x: 1\nchat_template: >\n    " + ATTACK + "\n",
+    "{a: b, chat_template: " + json.dumps(ATTACK) + "}\n",
+    "x: &a " + json.dumps(ATTACK) + "\nchat_template: *a\n",
+    "x: &a [" + json.dumps(ATTACK) + "]\nchat_template: {b: *a}\n",
+    "? chat_template\n: " + json.dumps(ATTACK) + "\n",
+    '"chat\\x5ftemplate": ' + json.dumps(ATTACK) + "\n",
+    "chat_template: " + json.dumps(ATTACK).replace("_", "\\u005F") + "\n",
+    "chat_template: a\n" * 100 + "chat_template: " + json.dumps(ATTACK) + "\n",
     '"chat_template_jinja": ' + ATTACK.replace("{{", "a {{") + "\n",
 )
 
@@ -335,7 +342,8 @@ YAMLS = (
 def test_templates_in_yaml_are_judged(text: str) -> None:
     assert said(text, "config.yaml") == CODE
     assert said(text, "config.YML") == CODE
-    assert said(text.replace("__", "").replace("\\\\x5f", ""), "config.yaml") == []
+    harmless = text.replace("__", "").replace("\\\\x5f", "").replace("\\u005F", "")
+    assert said(harmless, "config.yaml") == []
 
 
 @pytest.mark.parametrize(
@@ -431,6 +439,8 @@ def test_many_keys_are_bounded() -> None:
         (b"chat_template: '" + b"''" * 500_000, "a.yaml"),
         (b'chat_template: "' + b"\\n" * 500_000, "a.yaml"),
         (b"_template" + b"-" * 1_000_000, "a.yaml"),
+        (b"a_template: [" + b"a," * 500_000 + b"]", "a.yaml"),
+        (b"a: ['{{x}}', &a 1]\nchat_template: [" + b"*a," * 300_000 + b"]", "a.yaml"),
         (b"_template" + b"- " * 500_000, "a.yaml"),
         (b"_template" + b"a" * 1_000_000, "a.yaml"),
         (b"_template\n" + b" " * 1_000_000, "a.yaml"),

@@ -17,6 +17,7 @@ from typing import Any
 from git_custody.core.content import Content
 from git_custody.formats.jinja_tree import DUNDERS, Judged, judged
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, Member, Said, Scene
+from git_custody.formats.yaml_values import yaml_values
 
 ID = "chat-template"
 JINJA = (".jinja", ".jinja2", ".j2", ".template")
@@ -31,6 +32,7 @@ _WINDOW = 1024 * 1024
 _KEY_AT_MOST = 1024
 # What even templates of web pages and documents never name.
 _NEVER_ORDINARY = rb"__(?:globals|builtins|import|subclasses)__"
+_YAML_HINT = rb"(?i)_template|\\(?:x|u00|u000000)(?:5f|[67][0-9a-f])"
 _YAML_KEY = (
     r"^([ \t]{0,64}(?:-[ \t]{1,8}){0,8})([\"']?)[\w-]{0,64}(?:chat|instruction)_template[\w-]{0,64}\2"
     r"[ \t]{0,64}:[ \t]{0,64}"
@@ -90,17 +92,22 @@ def _of_file(content: Content, is_chat_template: bool) -> Iterator[Said]:
 
 
 def _of_yaml(content: Content) -> Iterator[Said]:
-    """Judge what stands behind keys such as "chat_template", told by lines and quotes: YAML is slow to parse."""
+    """Judge what stands behind keys such as "chat_template": as libyaml reads it, and by lines and quotes, because what
+    has templates of another kind around it does not parse.
+    """
     raw = content.read_at(0, VALUE_AT_MOST)
-    if b"_template" not in raw:
+    if not re.search(_YAML_HINT, raw.replace(b"\0", b"")):
         return
     text = raw.decode("utf-8", "replace")
-    judge = Judge()
-    for match in islice(re.finditer(_YAML_KEY, text, re.MULTILINE), TEMPLATES_AT_MOST):
-        found = judge(_yaml_scalar(text, match.end(), len(match[1])))
-        if found is not None and found.kind == CODE:
-            yield Said(CODE, ID, f"a YAML file with a chat template that {found.says}", found.calls, found.evidence)
-            return
+    values = yaml_values(raw)
+    by_lines = islice(re.finditer(_YAML_KEY, text, re.MULTILINE), TEMPLATES_AT_MOST)
+    for templates, is_sure in ((values, True), ((_yaml_scalar(text, m.end(), len(m[1])) for m in by_lines), False)):
+        judge = Judge()
+        for found in map(judge, templates):
+            if found is not None and (found.kind == CODE or (found.forced and is_sure)):
+                what = f"a YAML file with a chat template that {found.says}"
+                yield Said(found.kind, ID, what, found.calls, found.evidence, found.forced)
+                return
 
 
 def _yaml_scalar(text: str, at: int, indentation: int) -> str:
