@@ -592,6 +592,26 @@ def page(bench: Bench, parts: Mapping[str, list[str]]) -> str:
     return "\n".join(lines)
 
 
+def _speed(bench: Bench) -> dict[str, list[str]]:
+    found = speed(bench)
+    said = "Medians of whole processes; a peer runs once on each large input. `exit` is the code it ends with."
+    return {"Bars": bars(found), "Speed and memory": [said, "", *speed_table(found)]}
+
+
+def _detection(bench: Bench) -> dict[str, list[str]]:
+    counted, left_out, made = detection(bench)
+    return {
+        "Detection and false alarms": [
+            "Flagged / clean / other, for the files that `benchmarks/corpus.py` writes: carriers are or hold a",
+            "pickle, code runs code of its own when it is loaded, opaque cannot be told, negatives are ordinary.",
+            f"Other is an error, more than {FILE_SECONDS} s, a file passed over, or one not looked into.",
+            *([f"Kinds that could not be made here: {', '.join(left_out)}."] if left_out else []),
+            "",
+            *detection_table(counted, made),
+        ]
+    }
+
+
 def main() -> int:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -606,24 +626,9 @@ def main() -> int:
         os.makedirs(place, exist_ok=True)
         bench = Bench(place, quick=options.quick)
         parts: dict[str, list[str]] = {}
-        if "speed" in options.only:
-            found = speed(bench)
-            parts["Bars"] = bars(found)
-            parts["Speed and memory"] = [
-                "Medians of whole processes; a peer runs once on each large input. `exit` is the code it ends with.",
-                "",
-                *speed_table(found),
-            ]
-        if "detection" in options.only:
-            counted, left_out, made = detection(bench)
-            parts["Detection and false alarms"] = [
-                "Flagged / clean / other, for the files that `benchmarks/corpus.py` writes: carriers are or hold a",
-                "pickle, code runs code of its own when it is loaded, opaque cannot be told, negatives are ordinary.",
-                f"Other is an error, more than {FILE_SECONDS} s, a file passed over, or one not looked into.",
-                *([f"Kinds that could not be made here: {', '.join(left_out)}."] if left_out else []),
-                "",
-                *detection_table(counted, made),
-            ]
+        # Last, when the machine has rested from the making of files.
+        for part in (name for name in ("detection", "speed") if name in options.only):
+            parts |= _detection(bench) if part == "detection" else _speed(bench)
         text = page(bench, parts)
     print(text)
     if not options.quick and set(options.only) == set(PARTS):
