@@ -257,6 +257,19 @@ def test_json_of_others_is_left_alone() -> None:
     assert told(b'{"class_name": "Layer" } function () { "config" }', "a.js") == []
 
 
+@pytest.mark.parametrize("padding", [b" " * 10_000_000 + b"{", b'{"padding": "' + b"x" * 10_000_000 + b'", '])
+def test_padding_of_more_than_is_read_hides_nothing_in_a_json_file(padding: bytes) -> None:
+    for word in (b"class_name", b"\\u0063lass_name"):
+        data = json.dumps({"class_name": "Sequential", "config": [layer("Lambda", None)]}).encode()
+        found = told(padding + data[1:].replace(b"class_name", word), "model.json")
+        assert [kind for kind, *_ in found] == ["opaque"]
+
+
+def test_a_long_list_of_classes_is_no_configuration() -> None:
+    rows = b", ".join([b'{"class_name": "truck", "config": "large"}'] * 250_000)
+    assert told(b"[" + rows + b"]", "labels.json") == []
+
+
 def test_long_padding_in_front_hides_nothing_in_a_json_file() -> None:
     data = b'{"padding": "' + b"x" * 100_000 + b'", ' + json.dumps(model(layer("Popen", "subprocess"))).encode()[1:]
     assert told(data, "model.json") == [("code", "keras", "subprocess.Popen")]

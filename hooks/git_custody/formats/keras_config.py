@@ -34,7 +34,8 @@ FINDINGS_AT_MOST = 20
 NESTED_AT_MOST = 4
 MODELS = frozenset(("Model", "Functional", "Sequential"))
 OF_KERAS = frozenset(("module", "registered_name", "keras_version", "backend", "build_config", "compile_config"))
-SIGNS = (b'"class_name"', b'"config"', b'"module"')
+SIGNS = (b'"class_name"', b'"config"')
+SIGNS_OF_KERAS = tuple(b'"%b"' % word.encode() for word in sorted(MODELS | OF_KERAS))
 LONGEST_SIGN = 6 * len(b'"class_name"')
 ESCAPED_LETTER = re.compile(rb"\\u00([46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 PROGRAMS = (".py", ".pyc", ".so", ".dll", ".pyd", ".dylib", ".sh")
@@ -76,11 +77,12 @@ def judge(content: Content, where: str) -> Iterator[Said]:
 
 def _alone(scene: Scene, named: bool) -> Iterator[Said]:
     """A JSON file; only where it is `named` like a configuration, it may be in another encoding than UTF-8."""
-    if not named and not _has(scene.content, SIGNS[:2]):
+    if not named and not _has(scene.content, SIGNS):
         return
     config = _read(scene.content)
     if isinstance(config, Said):
-        if _has(scene.content, SIGNS):
+        others = SIGNS_OF_KERAS if config.kind == OPAQUE else (b'"module"',)
+        if any(_has(scene.content, (*SIGNS, sign)) for sign in others):
             yield config
     elif isinstance(config, dict) and _is_keras(config):
         findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
@@ -94,7 +96,7 @@ def _alone(scene: Scene, named: bool) -> Iterator[Said]:
 def _has(content: Content, signs: Iterable[bytes]) -> bool:
     """Whether all of these words stand in what may be a configuration, also with letters that are escaped."""
     missing = list(signs)
-    for at in range(0, bounded_json.BYTES_AT_MOST, WINDOW):
+    for at in range(0, bounded_json.SEARCHED_AT_MOST, WINDOW):
         window = content.read_at(at, WINDOW + LONGEST_SIGN)
         if b"\\u00" in window:  # which no writer of JSON makes of letters
             window = ESCAPED_LETTER.sub(lambda found: bytes([int(found[1], 16)]), window)
