@@ -516,6 +516,48 @@ def test_a_yaml_tag_that_runs_something_is_code(text: str, target: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("model:\n  _target_: os.system\n  _args_: [id]\n", "os.system"),
+        ("a: {b: [{_target_: subprocess.run, args: [id]}]}", "subprocess.run"),
+        ("? _target_\n: builtins.eval\n", "builtins.eval"),
+        ("_target_: builtins.exec", "builtins.exec"),
+        ("x: &a os.popen\n_target_: *a\n", "os.popen"),
+        ('"_tar\\x67et_": "os.s\\x79stem"', "os.system"),
+        ('? "_tar\\\n  get_"\n: os.system\n', "os.system"),
+        ("a: {_target_: pickle.load}\nb: [", "pickle.load"),
+        ("_target_: importlib.import_module", "importlib.import_module"),
+        ("_target_: operator.methodcaller", "operator.methodcaller"),
+    ],
+)
+def test_a_configuration_that_calls_the_standard_library_is_code(text: str, target: str) -> None:
+    for data in (text.encode(), text.encode("utf-16")):
+        verdict = only(data, "conf/config.yaml")
+        assert (verdict.kind, verdict.format, verdict.calls) == (CODE, "hydra", target)
+    assert judged(text.encode(), "config.txt") == ()
+
+
+def test_a_long_configuration_is_not_passed_unread() -> None:
+    verdict = only(b"# x\n" * 300_000 + b"_target_: os.system\n", "config.yaml")
+    assert (verdict.kind, verdict.format) == ("opaque", "hydra")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "optimizer:\n  _target_: torch.optim.Adam\n  lr: 0.1\n", "_target_: src.models.MNISTLitModule",
+        "_target_: functools.partial\n_args_: [1]", "_target_: collections.OrderedDict", "_target_: builtins.dict",
+        "_target_: ${model.name}", "_target_: pathlib.Path", "_target_: os.path.join", "_target_: os.getenv",
+        "_target_: concurrent.futures.ThreadPoolExecutor", "_target_: time.time", "_target_: systems.Popen",
+        "# _target_: os.system", "a: '_target_: os.system'", "target: os.system", "_target_: [os.system]",
+        "_target_:", "_target_: null", "a: b\n" * 300_000,
+    ],
+)  # fmt: skip
+def test_a_configuration_that_names_classes_is_left_alone(text: str) -> None:
+    assert judged(text.encode(), "config.yaml") == ()
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "# !!python/object/apply:os.system",

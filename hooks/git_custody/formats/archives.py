@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from posixpath import normpath
 
 from git_custody.core.content import Content
+from git_custody.formats.hydra import targets
 from git_custody.formats.paths import leaves_folder
 from git_custody.formats.torch_export import TooLong, odd_expression
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Said, Scene
@@ -160,7 +161,7 @@ class Kinds:
             yield Said(OPAQUE, "nemo", "a NeMo model whose model_config.yaml is too long to look at", forced=True)
             return
         for config in self._configs:
-            for key, target in _targets(config):
+            for key, target in targets(config):
                 # What other programs configure in a file of this name is not in the standard library.
                 if not _is_of_nemo(target) and (is_nemo or target.partition(".")[0] in sys.stdlib_module_names):
                     what = f"a NeMo model whose configuration calls {target}"
@@ -188,39 +189,3 @@ def _handler(manifest: bytes) -> str | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return handler if isinstance(handler, str) else None
-
-
-def _targets(config: bytes) -> Iterator[tuple[str, str]]:
-    """What a configuration would have called: the value of every `_target_` (Hydra) and of `target` at the top."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    anchors: dict[str, str] = {}
-    keys: list[str | None] = []  # per open mapping or list: the key whose value comes next, "" where a key is next
-    try:
-        for event in yaml.parse(config, Loader=loader):
-            if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
-                keys.pop()
-                continue
-            if isinstance(event, yaml.ScalarEvent):
-                text = event.value
-                if event.anchor:
-                    anchors[event.anchor] = text
-            elif isinstance(event, yaml.AliasEvent):
-                text = anchors.get(event.anchor or "", "")
-            else:
-                text = None
-            opens = isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent))
-            if not (opens or text is not None):
-                continue
-            key = keys[-1] if keys else None
-            if key == "" and text is not None:
-                keys[-1] = text or " "
-            elif key:
-                if text is not None and (key == "_target_" or (key == "target" and len(keys) == 1)):
-                    yield key, text
-                keys[-1] = ""
-            if opens:
-                keys.append("" if isinstance(event, yaml.MappingStartEvent) else None)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return

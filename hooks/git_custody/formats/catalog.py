@@ -114,6 +114,7 @@ FORMATS = (
         is_model=True,
     ),
     Format("yaml-python", "YAML with tags for Python", "yaml_tags", names=(".yaml", ".yml")),
+    Format("hydra", "a Hydra configuration", "hydra", names=(".yaml", ".yml")),
     # Databases and tables whose readers unpickle
     Format(
         "lmdb",

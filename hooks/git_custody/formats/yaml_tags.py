@@ -87,7 +87,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         return
     try:
         for tag, line in _tags(content.read_at(0, PARSED_AT_MOST)):
-            if (known := _python_tag(tag)) is not None and _runs(known):
+            if (known := _python_tag(tag)) is not None and runs(known.target):
                 yield _said(known, tag, f"in line {line + 1}")
                 return
         is_parsed = size <= PARSED_AT_MOST
@@ -136,7 +136,7 @@ def _searched(content: Content, size: int, encoding: str | None) -> Iterator[Sai
             tags += 1
             for tag in _resolved(found[0], prefixes):
                 known = _python_tag(tag)
-                if known is not None and _runs(known):
+                if known is not None and runs(known.target):
                     if not _is_hidden(window, found.start()):
                         yield _said(known, tag, f"at byte {at + found.start()}")
                         return
@@ -201,8 +201,8 @@ def _qualified(name: str) -> str:
     return name if "." in name else f"builtins.{name}"
 
 
-def _runs(tag: Tag) -> bool:
-    name = tag.target
+def runs(name: str) -> bool:
+    """Whether a call of a dotted name runs, opens or loads something of Python's own."""
     module, _, attribute = name.rpartition(".")
     if module in BUILTINS:
         return attribute in RUNNING_BUILTINS
