@@ -163,6 +163,38 @@ def test_a_folder_is_exported_file_by_file(repo: Repo, custody: Commands) -> Non
     assert [resource["path"] for resource in inside["resources"]] == ["data/d/a.txt", "data/d/e/b.txt"]
 
 
+@pytest.mark.parametrize("name", ["croissant.json", "datapackage.json"])
+def test_an_export_in_the_folder_lists_the_data_alone(repo: Repo, custody: Commands, name: str) -> None:
+    held = {"data/d/a.txt": "a", "data/d/a.txt.license": "SPDX-License-Identifier: MIT\n", "data/d/e/README.md": "b",
+            "data/d/datapackage.json": '{"name": "d", "resources": []}', "data/d/croissant.json": "{}"}  # fmt: skip
+    repo.stage({".custody/policy.yaml": "version: 1\nlevel: 2\n", **held})
+    custody("add", *TOLD, "--as-one", "data/d")
+    repo.commit()
+    words = ("card", "export", "data/d", "--to", name.removesuffix(".json"), "--output", f"data/d/{name}")
+    for title in ("Letters", "More letters", "All letters"):
+        assert custody(*words).code == 0
+        document = json.loads((repo.path / f"data/d/{name}").read_text())
+        listed = [one["contentUrl"] for one in document.get("distribution", ())] or [
+            one["path"] for one in document["resources"]
+        ]
+        assert listed == ["a.txt", "e/README.md"]
+        custody("add", "data/d")
+        assert "metadata-disagrees" not in custody("check", "--all", "--format", "json").rules
+        custody("card", "update", "--title", title, "data/d")
+        repo.commit()
+    assert "says so already" not in custody(*words).err
+    assert "says so already" in custody(*words).err
+
+
+def test_an_export_of_any_name_leaves_itself_out(repo: Repo, custody: Commands) -> None:
+    repo.commit({"data/d/a.txt": "a", "data/d/rows.json": "{}"})
+    custody("add", *TOLD, "--as-one", "data/d")
+    words = ("card", "export", "data/d", "--to", "datapackage")
+    assert custody(*words, "--output", "data/d/rows.json").code == 0
+    document = json.loads((repo.path / "data/d/rows.json").read_text())
+    assert [one["path"] for one in document["resources"]] == ["a.txt"]
+
+
 def test_a_file_that_becomes_content_of_its_folder_is_told(repo: Repo, custody: Commands) -> None:
     repo.stage({"data/d/a.txt": "a", "data/d/b.txt": "b", ".custody/policy.yaml": LOGGED})
     custody("add", *TOLD, "--as-one", "--reason", "first import", "data/d")

@@ -174,6 +174,16 @@ def test_a_folder_is_compared_with_the_files_inside(repo: Repo) -> None:
     assert "data/d/datacard.yaml" in repo.check("--all").caught(RULE)
 
 
+def test_no_file_has_to_know_its_own_digest(repo: Repo) -> None:
+    listed = [{"path": name, "hash": f"sha256:{'0' * 64}"} for name in ("datapackage.json", "a.txt")]
+    words = ("--title", "Letters", "--source-kind", "original", "--publisher", "Lab", "--license", "CC0-1.0")
+    for resources, rules in ((listed[:1], []), (listed, ["data/d/datacard.yaml"])):
+        package_file = json.dumps({"name": "d", "resources": resources})
+        repo.stage({".custody/policy.yaml": POLICY, "data/d/a.txt": "a", "data/d/datapackage.json": package_file})
+        repo.custody("add", "--as-one", *words, "data/d")
+        assert repo.check("--all").caught(RULE) == rules
+
+
 @pytest.mark.parametrize("name", ["data/croissant.json", f"{DATA}.license", "REUSE.toml", "README.md"])
 def test_a_change_of_the_other_file_alone_is_judged(repo: Repo, name: str) -> None:
     texts = {

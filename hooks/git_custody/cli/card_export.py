@@ -100,14 +100,16 @@ def _exported(desk: Desk, found: Dataset, output: str | None) -> Exported:
     folder = path if found.is_folder else path.rpartition("/")[0]
     base = folder if output is None else output.rpartition("/")[0]
     data, texts = found.document.data, texts_of(found.document.data, desk.case.after)
-    return Exported(data, path, found.is_folder, _files(desk, found), base, _now(desk.git), texts)
+    return Exported(data, path, found.is_folder, _files(desk, found, output), base, _now(desk.git), texts)
 
 
-def _files(desk: Desk, found: Dataset) -> list[File]:
+def _files(desk: Desk, found: Dataset, output: str | None) -> list[File]:
+    """The data: not the export itself, whose digest it cannot hold, nor other files that only speak of them."""
     from ..datasets.exports.exported import File
+    from ..datasets.metadata import nearby
 
-    case = desk.case
-    plain_files = {path: entry for path, entry in sorted(found.files.items()) if entry.is_file}
+    case, others = desk.case, {*nearby.inside(found), output}
+    plain_files = {path: entry for path, entry in sorted(found.files.items()) if entry.is_file and path not in others}
     known, sizes = case.sha256(plain_files.values()), case.sizes(plain_files.values())
     files = []
     for path, entry in plain_files.items():

@@ -176,7 +176,8 @@ def identity(url: str) -> tuple[str, str] | None:
 
 
 def _digests(case: Case, dataset: Dataset, one: Stated) -> Iterator[Finding]:
-    stated = {path: facts["sha256"] for path, facts in one.digests.items() if "sha256" in facts}
+    # No file can hold a digest of itself.
+    stated = {path: facts["sha256"] for path, facts in one.digests.items() if "sha256" in facts and path != one.file}
     entries = {path: dataset.files[path] for path in stated if path in dataset.files and dataset.files[path].is_file}
     known = case.sha256(entries.values()) if entries else {}
     for path, entry in entries.items():

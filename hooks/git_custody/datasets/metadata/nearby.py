@@ -52,6 +52,21 @@ def spoken_of_by(path: str) -> tuple[str, bool]:
     return folder, True
 
 
+def inside(dataset: Dataset) -> set[str]:
+    """The files of a folder dataset that only speak of it, or of another file of it. Deeper in, a `README.md` may be
+    content like any other.
+    """
+    return {path for path in dataset.files if is_metadata(path) and _speaks_of(path, dataset)}
+
+
+def _speaks_of(path: str, dataset: Dataset) -> bool:
+    place, is_folder = spoken_of_by(path)
+    if is_folder:
+        return dataset.is_folder and place == dataset.path
+    # A `.dvc` file stands for the data themselves.
+    return not path.endswith(".dvc") and place in dataset.files
+
+
 def subject_of(dataset: Dataset) -> Subject:
     """The dataset in the terms of the readers."""
     files = frozenset(path.removesuffix(".dvc") for path in dataset.files)
