@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from builders import safetensors
 from clock import within
 from commands import Commands
 from conftest import ROWS, Repo
 from git_custody.core import stores
 from git_custody.core.content import BytesContent, Content
+from git_custody.core.git import Git
 from git_custody.core.stores import kept_in
 from git_custody.datasets.weak_names import is_plain
 from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, extended, key, lfs, md5, sha256, stage_link
-from kept_matrix import POLICY, TOLD, found
+from kept_matrix import POLICY, TOLD, everywhere, found
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 OLD = ROWS.encode()
 OTHER = OLD.replace(b"row 1\n", b"row 9\n")
+RAW = "raw-content-on-lfs-path"
 ATTRIBUTES = "*.csv filter=lfs diff=lfs merge=lfs -text\n"
 
 
@@ -56,6 +60,43 @@ def test_an_empty_file_is_its_own_pointer(repo: Repo, custody: Commands) -> None
     repo.stage({".gitattributes": ATTRIBUTES})
     documented(custody, "data/x.csv", b"")
     assert "raw-content-on-lfs-path" not in found(custody)
+
+
+def test_raw_content_of_a_model_on_a_path_of_git_lfs(repo: Repo, custody: Commands) -> None:
+    repo.commit({"models/lfs/.gitattributes": "* filter=lfs diff=lfs merge=lfs -text\n", "models/old.onnx": b"x"})
+    path = "models/lfs/raw.safetensors"
+    repo.stage(
+        {path: safetensors(), "models/lfs/kept.safetensors": lfs(repo, safetensors(data=b"else")), "src/a.c": b"x"}
+    )
+    said = [finding for finding in custody("check", "--format", "json").report["findings"] if finding["rule"] == RAW]
+    assert [(finding["path"], finding["fix"]) for finding in said] == [(path, [f"git add --renormalize {path}"])]
+    assert everywhere(custody) == [RAW]
+    repo.stage({"README.md": "Nothing of models.\n"})
+    assert found(custody) == []
+    assert found(custody, "--all") == [RAW]
+
+
+def test_a_model_card_says_that_a_file_is_a_model(repo: Repo, custody: Commands) -> None:
+    repo.commit({".gitattributes": "*.bin filter=lfs\n"})
+    repo.stage({"weights/w.bin": b"\0" * 9, "weights/w.bin.modelcard.yaml": "kind: model-card\n"})
+    assert found(custody) == [RAW]
+
+
+def test_attributes_that_do_not_speak_of_git_lfs_are_not_asked_about_each_path(
+    repo: Repo, custody: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo.commit({".gitattributes": "* text=auto\n"})
+    documented(custody, "data/x.csv", OLD)
+    asked: list[tuple[str, ...]] = []
+    real = Git.attributes
+
+    def attributes(git: Git, tree: str | None, paths: Sequence[str], names: Sequence[str]) -> object:
+        asked.append(tuple(names))
+        return real(git, tree, paths, names)
+
+    monkeypatch.setattr(Git, "attributes", attributes)
+    assert found(custody, "--all") == []
+    assert ("filter",) not in asked
 
 
 def test_attributes_that_change_concern_datasets_that_do_not(repo: Repo, custody: Commands) -> None:

@@ -14,6 +14,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core import assets, digests
+from ..core.case import READ_AT_MOST
 from ..core.content import BytesContent
 from ..core.findings import CUSTODY, Finding, NotJudged, RepoPath, Rule
 from ..core.git import GITLINK, SYMLINK
@@ -235,19 +236,34 @@ def _leads(case: Case, path: str, name: Kept) -> str | None:
 
 
 def _of_lfs(case: Case, entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """The files that Git LFS keeps, by the attributes in the judged state: those in question and, where attributes
-    change, all datasets and models.
+    """The files that Git LFS keeps, by the attributes in the judged state: the datasets in question, the models that
+    the change brings and, where attributes change or everything is judged, all datasets and models.
     """
-    if not case.after.ending(".gitattributes"):
+    if not _may_name_lfs(case):
         return {}
     paths = {path for path, entry in entries.items() if entry.is_file}
-    if any(path.rpartition("/")[2] == ".gitattributes" for path in case.changed):
-        for path, entry in case.after.items():
-            is_named = assets.classify(path, case.policy.datasets, case.policy.models) is not None
-            if entry.is_file and (is_named or (not assets.is_paperwork(path) and assets.cards_over(path, case.after))):
-                paths.add(path)
+    change = any(path.rpartition("/")[2] == ".gitattributes" for path in case.changed)
+    among = case.after if change or case.is_whole else (path for path in case.changed if path in case.after)
+    paths.update(path for path in among if case.after[path].is_file and _is_asset(case, path))
     covered = case.attributes(sorted(paths), ("filter",)) if paths else {}
     return {path: case.after[path] for path, values in covered.items() if values.get("filter") == "lfs"}
+
+
+def _may_name_lfs(case: Case) -> bool:
+    """Whether any attributes can speak of Git LFS: where none do, git need not be asked about each path."""
+    names = (path for path in case.after.ending(".gitattributes") if path.rpartition("/")[2] == ".gitattributes")
+    files = [entry for path in names if (entry := case.after[path]).is_file]
+    texts = case.read_many(files) if files else {}
+    starts = (texts.get(entry.oid) for entry in files)
+    return any(start is None or len(start) == READ_AT_MOST or b"lfs" in start for start in starts)
+
+
+def _is_asset(case: Case, path: str) -> bool:
+    if assets.classify(path, case.policy.datasets, case.policy.models) is not None:
+        return True
+    if assets.is_paperwork(path):
+        return False
+    return any(assets.cards_over(path, case.after, kind) for kind in ("data", "model"))
 
 
 def _raw(case: Case, covered: Mapping[str, Entry]) -> Iterator[Finding]:
