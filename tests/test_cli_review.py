@@ -191,3 +191,61 @@ def test_only_the_review_that_a_change_concerns_becomes_stale(repo: Repo) -> Non
     repo.write("data/rows.csv", ROWS.replace("row 3", "row 4"))
     repo.custody("add", "data/rows.csv")
     assert repo.check().rules == ["stale-source-review"]
+
+
+KEPT = ("--condition", "Not for resale", "--condition", "It's ours", "--expires", "2999-11-30", "--scope", "source")
+
+
+def test_the_fix_of_a_stale_review_keeps_what_it_asks_for(ready: Repo) -> None:
+    command = ("review", "--kind", "license", "--reviewer", "A. Counsel", *KEPT, "--ticket", "LEGAL-7", "data/rows.csv")
+    assert ready.custody(*command).code == 0
+    ready.commit()
+    ready.stage({CARD: (ready.path / CARD).read_text().replace("Example Lab", "Another Lab")})
+    (finding,) = ready.check().report["findings"]
+    assert finding["rule"] == "stale-license-review"
+    (line,) = finding["fix"]
+    words = shlex.split(line)
+    done = ready.custody(*(word.replace("NAME", "A. Counsel") for word in words[words.index("review") :]))
+    assert done.code == 0, done.out + done.err
+    review = said(ready)["ip_review"]
+    assert (review["status"], review["conditions"]) == ("conditional", ["Not for resale", "It's ours"])
+    assert (str(review["expires"]), review["scope"]) == ("2999-11-30", "source")
+    assert "dropped: ticket LEGAL-7." in done.out
+    assert ready.check().passes
+
+
+def test_what_a_new_review_does_not_keep_is_told(ready: Repo) -> None:
+    command = ("review", "--kind", "license", "--reviewer", "A. Counsel")
+    assert ready.custody(*command, *KEPT, "data/rows.csv").code == 0
+    assert "dropped" not in ready.custody(*command, *KEPT, "data/rows.csv").out
+    kept = ("--condition", "It's ours", "--expires", "2999-12-31")
+    told = ready.custody(*command, *kept, "data/rows.csv").out
+    assert 'dropped: condition "Not for resale", scope source.' in told
+    told = ready.custody(*command, "data/rows.csv").out
+    assert 'dropped: condition "It\'s ours", expiry 2999-12-31.' in told
+    ready.custody(*command, "--status", "rejected", "data/rows.csv")
+    assert "dropped: rejection." in ready.custody(*command, "data/rows.csv").out
+
+
+def test_a_day_that_is_over_is_asked_for_again(ready: Repo) -> None:
+    command = ("review", "--kind", "license", "--reviewer", "A. Counsel", "--expires", "2999-11-30", "data/rows.csv")
+    assert ready.custody(*command).code == 0
+    text = (ready.path / CARD).read_text().replace("2999-11-30", YESTERDAY)
+    ready.stage({CARD: text.replace(date.today().isoformat(), YESTERDAY)})
+    (finding,) = ready.check().report["findings"]
+    assert finding["fix"][0].endswith("review --kind license --reviewer NAME --expires YYYY-MM-DD data/rows.csv")
+
+
+def test_a_review_of_the_source_keeps_its_last_day(repo: Repo) -> None:
+    repo.commit(
+        {".custody/policy.yaml": "version: 1\nsources: {trusted: [{match: 'https://e.org/**', reason: Ours}]}\n"}
+    )
+    files = documented("data/rows.csv")
+    fetched = "kind: public-download, url: 'https://example.org/x', retrieved: '2026-01-02'"
+    repo.stage({**files, CARD: str(files[CARD]).replace("kind: original", fetched)})
+    command = ("review", "--kind", "source", "--reviewer", "A. Steward", "--reason", "Known for years")
+    assert repo.custody(*command, "--expires", "2999-11-30", "data/rows.csv").code == 0
+    repo.stage({CARD: (repo.path / CARD).read_text().replace("Example Lab", "Another Lab")})
+    (finding,) = (f for f in repo.check().report["findings"] if f["rule"] == "stale-source-review")
+    assert "--reason REASON --expires 2999-11-30 data/rows.csv" in finding["fix"][0]
+    assert "dropped: expiry 2999-11-30." in repo.custody(*command, "data/rows.csv").out

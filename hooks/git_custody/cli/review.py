@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..datasets import cards as card_texts
 from ..datasets import survey as surveys
+from ..datasets.reviews import dropped
 from ..datasets.wrong_answers import wrong_text
 from . import parser
 from .bench import Change, opened, report
@@ -109,9 +110,19 @@ def _review(desk: Desk, card: str, kind: str, answers: Mapping[str, Any]) -> Non
         raise CannotJudge(f"it records other content than is staged, so first run: {add}", card)
     bound = _license_review(desk, card, data, digest) if kind == "license" else _source_review(data, digest)
     edited = card_texts.with_group(text, _FIELD[kind], {**answers, **bound})
+    if lost := dropped(data.get(_FIELD[kind]), answers):
+        desk.notes.append(
+            f"the new {kind} review of {found.shown_path} takes the place of the former one; dropped: "
+            f"{', '.join(_few(lost))}. To keep any of it, give it again as an option"
+        )
     if edited != desk._staged(card):
         desk.changes[card] = Change(card, edited, f"{kind} review by {answers['reviewer']}: {answers['status']}")
     desk.concerned += [card, found.path]
+
+
+def _few(texts: Sequence[str]) -> list[str]:
+    shown = [text if len(text) <= 100 else f"{text[:100]}…" for text in texts[:10]]
+    return [*shown, f"and {len(texts) - 10} more"] if len(texts) > 10 else shown
 
 
 def _source_review(data: Mapping[str, Any], digest: Digest) -> dict[str, Any]:

@@ -34,16 +34,20 @@ STALE = Rule(
     "stale-license-review", ("2.7",), 1,
     "The licence review of a dataset no longer holds.",
     "What was approved is not what is there: another content, licence or source, or its time is over.",
-    "Let the reviewer look at what changed, then run `git custody review --kind license --reviewer NAME PATH`.",
+    "Let the reviewer look at what changed, then run `git custody review --kind license --reviewer NAME PATH`, with "
+    "the conditions, the expiry and the scope that are to stay: the new review takes the place of the old one.",
     "Only warns where the policy asks for no review of this licence. A review with `--scope source` also holds over "
     "appends and cleanings of data from the same source.",
 )  # fmt: skip
 RULES = (DENIED, NOT_REVIEWED, STALE)
 
 
-def review_command(path: str) -> Command:
-    """The command that records a licence review."""
-    return (CUSTODY, "review", "--kind", "license", "--reviewer", Slot("NAME"), RepoPath(path))
+def _review_command(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Command:
+    """The command that records a licence review, with what the card's own one asks for."""
+    from .reviews import to_keep
+
+    kept = to_keep(data.get("ip_review"), case.today)
+    return (CUSTODY, "review", "--kind", "license", "--reviewer", Slot("NAME"), *kept, RepoPath(dataset.shown_path))
 
 
 def verdict_of(case: Case, expression: str) -> LicenseVerdict:
@@ -106,7 +110,7 @@ def check(
         if wanted is not None:
             yield error
         return
-    fix: tuple[Command, ...] = (review_command(dataset.shown_path),)
+    fix: tuple[Command, ...] = (_review_command(case, dataset, data),)
     if review is None:
         if wanted is not None:
             said = f"{wanted}; its card has no ip_review"

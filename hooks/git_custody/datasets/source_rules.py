@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
 from . import survey as surveys
-from .reviews import fault
+from .reviews import fault, to_keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -114,7 +114,7 @@ def _reviewed(
     case: Case, dataset: Dataset, review: object, digest: Digest, pointer: str, why: str
 ) -> Iterator[Finding]:
     lines = dataset.document.lines if dataset.document else {}
-    fix = (review_again(dataset),)
+    fix = (_review_again(case, dataset, review),)
     actual = next(iter(digest.values()))
     asked = bool(case.policy.trusted_sources)
     if isinstance(review, dict) and review.get("status") == "approved":
@@ -144,10 +144,10 @@ def _other_source(dataset: Dataset, review: Mapping[str, object]) -> str | None:
     return None if of == basis(dataset.document.data) else "is of another source than the card states now"
 
 
-def review_again(dataset: Dataset) -> Command:
-    """The command that records a review of a source."""
+def _review_again(case: Case, dataset: Dataset, review: object) -> Command:
+    """The command that records a review of a source, with the last day of the one before."""
     words = ("--kind", "source", "--reviewer", Slot("REVIEWER"), "--reason", Slot("REASON"))
-    return (CUSTODY, "review", *words, RepoPath(dataset.shown_path))
+    return (CUSTODY, "review", *words, *to_keep(review, case.today), RepoPath(dataset.shown_path))
 
 
 def _changed(case: Case, dataset: Dataset) -> str | None:
