@@ -293,6 +293,7 @@ def test_a_waiver_that_is_only_staged_is_no_trouble(custody: Commands, repo: Rep
     waiver += f"reason: Old.\nowner: Ada\nexpires: '{soon}'\n"
     repo.stage({".custody/waivers/a.yaml": waiver, "data/a.csv": "a\n"})
     assert checks(custody, code=0) == {}
+    assert "level 1; 1 waiver\n" in custody("doctor").out
 
 
 def test_a_folder_of_the_same_name_is_no_trouble(custody: Commands, repo: Repo) -> None:

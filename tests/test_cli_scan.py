@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from builders import zipped
 from conftest import HOOKS, Payload
 from corpus import npy, tarred, torch_zip
 from git_custody.core.metadata import load
+from git_custody.formats.catalog import FORMATS
 
 ARRAY = npy("<f4", (2,), bytes(8))
 
@@ -224,3 +226,46 @@ def test_what_only_points_to_content_is_not_judged(folder: Path) -> None:
         ("w.dvc", "its content is kept by DVC, elsewhere"),
     ]
     assert "w.bin: not judged: it is a Git LFS pointer" in scan(folder, "w.bin").stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'a' * 64}\nsize 30000000\n",
+        f"version https://git-lfs.github.com/spec/v1\r\noid sha256:{'a' * 64}\r\nsize 30000000\r\n",
+        f"version https://git-lfs.github.com/spec/v1\next-0-x sha256:{'b' * 64}\noid sha256:{'a' * 64}\nsize 30\n",
+        f"/annex/objects/SHA256E-s30000000--{'a' * 64}.safetensors\n",
+    ],
+)
+def test_what_a_pointer_is_named_like_is_no_finding(folder: Path, text: str) -> None:
+    names = sorted({f"w{suffix}" for known in FORMATS for suffix in known.suffixes})
+    (folder / "lfs").mkdir()
+    for name in names:
+        (folder / "lfs" / name).write_text(text, newline="")
+    found = report(folder, "lfs")
+    assert (found["exit_code"], found["findings"]) == (0, [])
+    assert [one["path"] for one in found["not_judged"]] == [f"lfs/{name}" for name in names]
+    said = scan(folder, "lfs").stdout.splitlines()
+    assert said[0].startswith(f"{len(names)} files not judged: it")
+
+
+def test_what_would_run_is_found_in_what_looks_like_a_pointer(folder: Path) -> None:
+    pointer = b"/annex/objects/SHA256-s1--" + b"a" * 64 + b"\n"
+    (folder / "w.safetensors").write_bytes(pointer + zipped({"a.pkl": pickle.dumps(Payload(), 2)}))
+    found = report(folder, "w.safetensors")
+    assert [one["rule"] for one in found["findings"]] == ["pickle-weights"]
+    assert found["not_judged"] == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symlinks")
+def test_a_link_of_git_annex_whose_content_is_elsewhere_is_not_judged(folder: Path) -> None:
+    key = f"SHA256E-s30--{'a' * 64}.safetensors"
+    (folder / "annex").mkdir()
+    (folder / "annex" / "w.safetensors").symlink_to(f"../.git/annex/objects/Xx/9k/{key}/{key}")
+    (folder / "annex" / "gone.csv").symlink_to("nowhere.csv")
+    for words in ("annex",), ("annex/w.safetensors",):
+        found = report(folder, *words)
+        assert [(one["path"], one["reason"]) for one in found["not_judged"]] == [
+            ("annex/w.safetensors", "its content is kept by git-annex, elsewhere")
+        ]
+    assert scan(folder, "annex/gone.csv").returncode == 2

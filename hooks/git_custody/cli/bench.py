@@ -179,6 +179,7 @@ def report(
     git = bench.git
     lines = list(done) or ([] if quiet else [nothing])
     code = 0
+    noted: tuple[str, ...] = ()
     stand = standpoint(git.prefix, os.environ, git.root)
     try:
         about = tuple(dict.fromkeys([*paths, *bench.concerned]))
@@ -189,13 +190,13 @@ def report(
         lines.append(f"what is still owed cannot be told yet: {place}{sentence(error.message)}")
         lines += [f"    fix    {command_line(command, stand)}" for command in error.fix]
     else:
-        code = judged.exit_code
-        text = as_text(judged, stand).splitlines()
-        if text:
-            lines += ["still owed:", *(f"  {line}" for line in text[:-1])]
+        code, noted = judged.exit_code, judged.notes
+        if owed := as_text(judged._replace(notes=()), stand).splitlines()[:-1]:
+            lines += ["still owed:", *(f"  {line}" for line in owed)]
         if waived:
             lines += ["still owed, but waived:", *(f"  {line}" for line in _few(waived))]
-    lines += [f"note: {sentence(note)}" for note in (*bench.notes, *_untouched(bench.untouched))]
+    notes = (*bench.notes, *_untouched(bench.untouched), *noted)
+    lines += [f"note: {sentence(note)}" for note in notes]
     show("".join(line + "\n" for line in lines))
     return code
 

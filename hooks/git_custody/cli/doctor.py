@@ -117,7 +117,8 @@ def _policy(git: Git, hooks: Sequence[Hook]) -> tuple[Said, Settings | None]:
         return Said("policy", False, found, ("edit", RepoPath(invalid.file))), settings
     policy = settings.policy
     also = f", and {', '.join(policy.also)}" if policy.also else ""
-    return Said("policy", True, f"level {policy.level}{also}; {len(settings.waivers)} waivers"), settings
+    waivers = f"{len(settings.waivers)} waiver" + ("" if len(settings.waivers) == 1 else "s")
+    return Said("policy", True, f"level {policy.level}{also}; {waivers}"), settings
 
 
 def _add(git: Git, path: str) -> Command:

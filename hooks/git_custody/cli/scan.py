@@ -54,7 +54,7 @@ class _Scanned(NamedTuple):
 
 def main(argv: Sequence[str]) -> int:
     """Scan; the exit code is 0 (nothing would run code), 1 (findings) or 2 (something could not be read)."""
-    from ..core.report import Report, as_json, as_text, plain, standpoint
+    from ..core.report import Report, as_clean, as_json, as_text, standpoint
     from ..core.runner import show
     from . import parser
 
@@ -75,8 +75,7 @@ def main(argv: Sequence[str]) -> int:
         return report.exit_code
     named = {path for path in paths if path == _STDIN or not os.path.isdir(path)}
     text = "".join(_lines(scanned, named)) + as_text(report, stand, _fickling(scanned) if given.why else None)
-    if report.is_clean:
-        text += f"no problems (judged: {plain(said)})\n"
+    text += as_clean(report)
     if len(named) < len(paths):
         text += f"{_recognised(scanned)}\n"
     show(text)
@@ -91,7 +90,8 @@ def _count(files: int) -> str:
 
 
 def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
-    from ..models.examine import examine
+    from ..formats.pointers import is_pointer
+    from ..models.examine import examine, that_run
 
     # What is imported stays; to look through it again and again for garbage is a tenth of the time of small files.
     gc.freeze()
@@ -110,14 +110,20 @@ def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
                 # No waiver is looked for here, so that no digest is needed, which would have all of the file read.
                 name = "" if path == _STDIN else path
                 seen = next(examine(name, "", content, sha256="", most=PICKLES_AT_MOST), None)
+                pointer = _pointer(path, content) if size < POINTER_SIZE or path.endswith(_OF_DVC) else None
+                if pointer and seen and is_pointer(content.read_at(0, size)):
+                    seen = next(that_run([seen]), None)
                 whys = [_why(verdict) if why else {} for verdict in seen.verdicts] if seen else []
-                may_point = not whys and (size < POINTER_SIZE or path.endswith(_OF_DVC))
-                if may_point and (pointer := _pointer(path, content)):
+                if pointer and not whys:
                     scanned.pointers.append(NotJudged(path, pointer))
             finally:
                 os.close(descriptor)
         except OSError as error:
-            scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
+            if pointer := _absent_link(path):
+                scanned.pointers.append(NotJudged(path, pointer))
+                files += 1
+            else:
+                scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
             continue
         except Exception as error:  # one file that nobody thought of must not hide the others
             from ..core.runner import unexpected
@@ -158,7 +164,7 @@ def _files(paths: Sequence[str], errors: list[CannotJudge]) -> Iterator[str]:
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_file()
+        return entry.is_file() or (entry.is_symlink() and _absent_link(entry.path) is not None)
     except OSError:  # a link that leads round in a circle
         return False
 
@@ -186,14 +192,22 @@ def _opened(path: str) -> tuple[int, int]:
 
 def _pointer(path: str, content: Content) -> str | None:
     """What a file of a repository only stands for, in words."""
-    from ..core.case import as_pointer
+    from ..core.digests import extended_pointer, may_be_pointer, pointer
     from ..core.stores import kept_in
 
-    if as_pointer(content) is not None:
+    start = content.read_at(0, POINTER_SIZE) if content.size < POINTER_SIZE else b""
+    if pointer(start) or extended_pointer(start) or may_be_pointer(start):
         return "it is a Git LFS pointer, and its content is elsewhere"
 
     kept = kept_in(path, content)
     return f"its content is kept by {kept[0].keeper}, elsewhere" if kept else None
+
+
+def _absent_link(path: str) -> str | None:
+    """What a link stands for that leads to nothing, as those of git-annex do where it does not have the content."""
+    if path == _STDIN or os.path.exists(path) or not os.path.islink(path):
+        return None
+    return _pointer(path, BytesContent(os.fsencode(os.readlink(path))))
 
 
 def _findings(seen: Examined) -> Iterator[Finding]:

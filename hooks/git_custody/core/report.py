@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .findings import CUSTODY, CannotJudge, RepoPath, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .findings import Command, Finding, NotJudged
 
@@ -43,6 +43,11 @@ class Report(NamedTuple):
     def is_clean(self) -> bool:
         """Whether there is nothing to find fault with, and nothing to note."""
         return not any((self.findings, self.not_judged, self.errors, self.notes))
+
+    @property
+    def waived(self) -> int:
+        """The number of findings that waivers admit."""
+        return sum(finding.waived_by is not None for finding in self.findings)
 
 
 class Standpoint(NamedTuple):
@@ -166,6 +171,9 @@ def _from(prefix: str, path: str) -> str:
 
 # ---------------------------------------------------------------------- text
 
+_SHOWN = 3
+# Without a path they fetch everything.
+_FETCHING: tuple[Command, ...] = (("git", "lfs", "pull"), ("git", "annex", "get"), ("dvc", "pull"))
 # What it takes out of git stays in the work tree.
 _UNTRACK = ("git", "rm", "--cached")
 
@@ -213,12 +221,7 @@ def as_text(
     for texts in said.values():
         texts.sort()
     left = [item for item in report.not_judged if not _one_begins(said.get(item.path, []), item.reason)]
-    fetched: set[Command] = set()
-    for item in left:
-        lines.append(f"{plain(item.path)}: not judged: {sentence(item.reason)}")
-        new = [command for command in item.fix if command not in fetched]
-        lines += [f"    fix    {command_line(command, stand)}" for command in new]
-        fetched.update(new)
+    lines += _left(left, stand)
     for error in report.errors:
         lines.append(f"{_place(error)}{sentence(error.message)}")
         lines += [f"    fix    {command_line(command, stand)}" for command in error.fix]
@@ -226,6 +229,41 @@ def as_text(
     if shown or left or report.errors:
         lines.append(_summary(report, shown, len(left)) + ("" if changed else " Nothing was changed."))
     return "".join(line + "\n" for line in lines)
+
+
+def as_clean(report: Report) -> str:
+    """The line that says that there is nothing to mend; "" where there is, and `as_text` says so."""
+    if report.not_judged or report.errors or report.waived < len(report.findings):
+        return ""
+    waived = f", {_waived(report)}" if report.waived else ""
+    return f"no problems{waived} (judged: {plain(report.said)})\n"
+
+
+def _left(left: Sequence[NotJudged], stand: Standpoint) -> Iterator[str]:
+    """What was not judged, reason by reason: a repository may keep most of its files elsewhere."""
+    reasons: dict[str, list[NotJudged]] = {}
+    for item in left:
+        reasons.setdefault(item.reason, []).append(item)
+    told: set[Command] = set()
+    for reason, items in reasons.items():
+        names = list(dict.fromkeys(plain(item.path) for item in items))
+        if len(names) == 1:
+            yield f"{names[0]}: not judged: {sentence(reason)}"
+        else:
+            more = len(names) - _SHOWN
+            yield f"{len(names)} files not judged: {sentence(reason)}"
+            yield f"    files  {', '.join(names[:_SHOWN])}" + (f" and {more} more" if more > 0 else "")
+        fixes = dict.fromkeys(command for item in items for command in item.fix)
+        if len(fixes) > _SHOWN:
+            fixes = dict.fromkeys(map(_for_all, fixes))
+        new = [command for command in fixes if command not in told][:_SHOWN]
+        yield from (f"    {'' if at else 'fix':<7}{command_line(command, stand)}" for at, command in enumerate(new))
+        told.update(new)
+
+
+def _for_all(command: Command) -> Command:
+    """A command that fetches one file, as the one that fetches all of them."""
+    return next((head for head in _FETCHING if command[: len(head)] == head), command)
 
 
 def _one_begins(texts: Sequence[str], start: str) -> bool:
@@ -244,17 +282,20 @@ def _place(error: CannotJudge) -> str:
 
 def _summary(report: Report, shown: Sequence[Finding], not_judged: int) -> str:
     blocking = [finding for finding in shown if finding.blocks]
-    waived = len(report.findings) - len(shown)
     parts = [f"{_count(len(blocking), 'problem')} in {_count(len({f.path for f in blocking}), 'file')}"]
     if len(shown) > len(blocking):
         parts.append(_count(len(shown) - len(blocking), "warning"))
-    if waived:
-        parts.append(f"{waived} waived")
+    if report.waived:
+        parts.append(_waived(report))
     if not_judged:
         parts.append(f"{not_judged} not judged")
     if report.errors:
         parts.append(_count(len(report.errors), "error"))
     return f"{', '.join(parts)} (judged: {plain(report.said)})."
+
+
+def _waived(report: Report) -> str:
+    return f"{_count(report.waived, 'finding')} waived"
 
 
 def _count(number: int, noun: str) -> str:
@@ -282,7 +323,7 @@ def as_json(report: Report, stand: Standpoint, more: Mapping[str, object] | None
         "summary": {
             "blocking": sum(finding.blocks for finding in report.findings),
             "warnings": sum(not f.blocks and f.waived_by is None for f in report.findings),
-            "waived": sum(finding.waived_by is not None for finding in report.findings),
+            "waived": report.waived,
             "not_judged": len(report.not_judged),
             "errors": len(report.errors),
         },

@@ -186,7 +186,7 @@ class _Look(NamedTuple):
         kept = self._kept(content)
         found = list(self.examine(content, sha256))
         if stands_in or (kept is not None and is_pointer(content.read_at(0, HEAD))):
-            found = list(_that_run(found))
+            found = list(that_run(found))
         yield from found
         is_judged = any(_is_bad(seen) for seen in found)
         is_judged = is_judged and (not self.thorough or self._keeps_its_line_ends(content))
@@ -260,7 +260,7 @@ def _pulling(path: str) -> Command:
     return ("git", "lfs", "pull", *((f"--include={included}",) if included else ()))
 
 
-def _that_run(found: Sequence[Examined]) -> Iterator[Examined]:
+def that_run(found: Sequence[Examined]) -> Iterator[Examined]:
     """What is wrong with files that stand for others, and owe nothing to the format that their names promise; what
     would run counts, because a checkout without links or filters leaves them as files.
     """
