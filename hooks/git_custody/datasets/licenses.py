@@ -305,14 +305,14 @@ def _judge_one(
         # A pair that a list names as such is judged by that list, whatever is said of the licence alone.
         for status, globs in (("denied", deny), ("review", review), ("ok", allow)):
             if hit := _hit(pairs, [glob for glob in globs if " WITH " in glob]):
-                return _said(status, pairs[0], hit)
+                return _said(status, pairs[0], hit, _hit(pairs, allow))
         label = pairs[0]
     else:
         names = _names(atom.key, known)
         label = names[0]
     for status, globs in (("denied", deny), ("review", review), ("ok", allow)):
         if hit := _hit(names, globs):
-            return _said(status, label, hit)
+            return _said(status, label, hit, _hit(names, allow))
     if _OWN.match(names[0]):
         return "review", f"{label} is not on the SPDX list, so that somebody has to review it"
     if allow:
@@ -328,13 +328,14 @@ def _hit(names: Sequence[str], globs: Sequence[str]) -> str | None:
     return None
 
 
-def _said(status: str, label: str, glob: str) -> tuple[Status, str]:
+def _said(status: str, label: str, glob: str, allowed: str | None) -> tuple[Status, str]:
     as_listed = "" if glob == label else f" (as {glob})"
+    if status == "ok":
+        return "ok", f"the policy allows the licence {label}{as_listed}"
+    over = f", which overrules {allowed} in allow" if allowed is not None else ""
     if status == "denied":
-        return "denied", f"the policy denies the licence {label}{as_listed}"
-    if status == "review":
-        return "review", f"the policy asks for a review of the licence {label}{as_listed}"
-    return "ok", f"the policy allows the licence {label}{as_listed}"
+        return "denied", f"the policy denies the licence {label}{as_listed}{over}"
+    return "review", f"the policy asks for a review of the licence {label}{as_listed}{over}"
 
 
 def _some(words: Sequence[str]) -> str:
