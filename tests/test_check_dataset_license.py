@@ -98,6 +98,21 @@ def test_lists(repo: Repo, lists: str, license: str, rules: list[str]) -> None:
     assert repo.check("--all").rules == rules
 
 
+@pytest.mark.parametrize(
+    ("name", "license", "said"),
+    [
+        ("review", "LicenseRef-Acme", "(as LicenseRef-*), which overrules LicenseRef-Acme in allow"),
+        ("deny", "LicenseRef-Acme", "(as LicenseRef-*), which overrules LicenseRef-Acme in allow"),
+        ("review", "LicenseRef-Other", "LicenseRef-Other (as LicenseRef-*);"),
+    ],
+)
+def test_which_entry_overrules_what_is_allowed_is_said(repo: Repo, name: str, license: str, said: str) -> None:
+    repo.commit(policy(f"licenses: {{allow: [MIT, LicenseRef-Acme], {name}: ['LicenseRef-*']}}\n"))
+    repo.stage(card(license=license))
+    (finding,) = repo.check().report["findings"]
+    assert said in finding["message"]
+
+
 def test_the_chosen_alternative_is_said(repo: Repo) -> None:
     repo.commit(policy("licenses: {allow: [MIT], deny: [GPL-3.0-only]}\n"))
     repo.stage(card(license="GPL-3.0-only OR ISC"))
@@ -334,6 +349,62 @@ def test_terms_of_others_are_reviewed_where_the_policy_denies_any(repo: Repo) ->
     repo.commit(policy("licenses: {deny: ['CC-BY-NC-*']}\n"))
     repo.stage({**bought(), "LICENSES/LicenseRef-vendor.txt": "You may use the data.\n"})
     assert repo.check().rules == ["license-not-reviewed"]
+
+
+@pytest.mark.parametrize("reviewed_before", [False, True])
+def test_the_text_comes_before_its_review(repo: Repo, reviewed_before: bool) -> None:
+    repo.commit({".custody/policy.yaml": REVIEW})
+    files = bought()
+    repo.stage(reviewed(files) if reviewed_before else files)
+    assert repo.check().rules == ["license-unknown"]
+    command = ("review", "--kind", "license", "--reviewer", "A. Counsel", "data/rows.csv")
+    before = repo.git("show", f":{CARD}")
+    done = repo.custody(*command)
+    assert (done.code, repo.git("show", f":{CARD}")) == (2, before)
+    assert "put it at LICENSES/LicenseRef-vendor.txt, run: git add LICENSES/LicenseRef-vendor.txt" in done.err
+    repo.stage({"LICENSES/LicenseRef-vendor.txt": "You may use the data.\n"})
+    (finding,) = repo.check().report["findings"]
+    if reviewed_before:
+        assert finding["rule"] == "stale-license-review"
+        assert "the text of the licence was not in the repository then" in finding["message"]
+    else:
+        assert finding["rule"] == "license-not-reviewed"
+    assert repo.custody(*command).code == 0
+    assert repo.check().passes
+
+
+def test_what_has_no_text_can_be_rejected(repo: Repo) -> None:
+    repo.stage(bought())
+    repo.custody("review", "--kind", "license", "--reviewer", "A. Counsel", "--status", "rejected", "data/rows.csv")
+    assert repo.check().rules == ["license-denied", "license-unknown"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ("license_evidence: {url: 'https://e.org', captured: '2026-01-02', stated_by: upstream}\n", "evidence of the"),
+        ("derived_from: [{url: 'https://e.org/x', relation: copy, license: CC-BY-4.0}]\n", "its parents have been"),
+        ("license_files: [{path: legal/by.txt}]\n", "the text of the licence was not in the repository then"),
+    ],
+)
+def test_what_was_added_after_the_review_is_said_without_its_card(repo: Repo, extra: str, said: str) -> None:
+    files = reviewed(card())
+    repo.commit({".custody/policy.yaml": REVIEW, "legal/by.txt": "CC BY", **files, CARD: str(files[CARD]) + extra})
+    (finding,) = (f for f in repo.check("--all").report["findings"] if f["rule"] == "stale-license-review")
+    assert said in finding["message"]
+
+
+def test_what_changed_while_the_card_moved_is_said(repo: Repo) -> None:
+    base = repo.commit({".custody/policy.yaml": REVIEW, **reviewed(card())})
+    repo.git("mv", "data/rows.csv", "data/moved.csv")
+    repo.git("rm", "-q", "--cached", CARD)
+    text = (repo.path / CARD).read_text().replace("Example Lab", "Another Lab")
+    (repo.path / CARD).unlink()
+    repo.commit({"data/moved.csv.datacard.yaml": text})
+    (finding,) = repo.check("--range", f"{base}...HEAD").report["findings"]
+    assert "source.publisher was Example Lab, and is Another Lab" in finding["message"]
+    (finding,) = repo.check("--all").report["findings"]
+    assert "git custody check --range" in finding["message"]
 
 
 def test_an_empty_text_is_none(repo: Repo) -> None:

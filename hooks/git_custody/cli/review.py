@@ -108,6 +108,8 @@ def _review(desk: Desk, card: str, kind: str, answers: Mapping[str, Any]) -> Non
     if not isinstance(content, dict) or content.get("digest") != digest:
         add = desk.command(CUSTODY, "add", RepoPath(found.path or "."))
         raise CannotJudge(f"it records other content than is staged, so first run: {add}", card)
+    if kind == "license" and answers["status"] != "rejected":
+        _refuse_unread(desk, card, data)
     bound = _license_review(desk, card, data, digest) if kind == "license" else _source_review(data, digest)
     edited = card_texts.with_group(text, _FIELD[kind], {**answers, **bound})
     if lost := dropped(data.get(_FIELD[kind]), answers):
@@ -118,6 +120,20 @@ def _review(desk: Desk, card: str, kind: str, answers: Mapping[str, Any]) -> Non
     if edited != desk._staged(card):
         desk.changes[card] = Change(card, edited, f"{kind} review by {answers['reviewer']}: {answers['status']}")
     desk.concerned += [card, found.path]
+
+
+def _refuse_unread(desk: Desk, card: str, data: Mapping[str, Any]) -> None:
+    """Raise `CannotJudge` where the text that would be approved is not there to be read."""
+    from ..datasets.license_evidence import without_text
+
+    if isinstance(data.get("license"), str) and (names := without_text(desk.case, data)):
+        place = f"LICENSES/{names[0]}.txt"
+        add = desk.command("git", "add", RepoPath(place))
+        raise CannotJudge(
+            f"the text of {names[0]} is not in the repository, so that nobody can review it; put it at {place}, run: "
+            f"{add}, then review again",
+            card,
+        )
 
 
 def _few(texts: Sequence[str]) -> list[str]:

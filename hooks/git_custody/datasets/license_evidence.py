@@ -80,20 +80,24 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str | None
 
 
 def _texts(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Said]:
+    line = dataset.document.lines.get("/license") if dataset.document else None
+    for name in without_text(case, data):
+        said = f"the text of {name} is not in the repository: put it at LICENSES/{name}.txt"
+        yield Finding(UNKNOWN, dataset.card, said, line, subject=name)
+
+
+def without_text(case: Case, data: Mapping[str, Any]) -> list[str]:
+    """The licences of a card that SPDX does not list and whose text is not here, though it has to be."""
     from .license_subject import names_without_spdx, texts_of, usual_places
 
     if is_own(data) and case.policy.level < 2:
-        return
+        return []
     files = {path: entry for path in texts_of(data, case.after) if (entry := case.after.get(path)) and entry.is_file}
     sizes = case.sizes(files.values()) if files else {}
     there = {path for path, entry in files.items() if sizes.get(entry.oid)}
     if any(not path.startswith("LICENSES/") for path in there):
-        return  # the card says that this is the text
-    line = dataset.document.lines.get("/license") if dataset.document else None
-    for name in names_without_spdx(data):
-        if there.isdisjoint(usual_places(name)):
-            said = f"the text of {name} is not in the repository: put it at LICENSES/{name}.txt"
-            yield Finding(UNKNOWN, dataset.card, said, line, subject=name)
+        return []  # the card says that this is the text
+    return [name for name in names_without_spdx(data) if there.isdisjoint(usual_places(name))]
 
 
 def _text(value: object) -> str | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..core import assets
+from . import lineage
 from . import survey as surveys
 from .license_subject import basis, lost_parents, subject
 from .reviews import fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..core.case import Case
     from ..core.digests import Digest
@@ -73,7 +74,28 @@ def _basis_changes(
         return [_part("license", reviewed, branch, lost)]
     if lost:
         return [_lost(lost[0], None)]
-    return ["source, licence, evidence, the licence's text or a parent is not what was reviewed"]
+    for part, then in _without(now):
+        if basis({**now, part: then}) == review["basis"]:
+            return [_ADDED[part]]
+    return [
+        "source, licence, evidence, the licence's text or a parent is not what was reviewed (git custody check --range "
+        "from the commit of the review says which)"
+    ]
+
+
+_ADDED = {
+    "evidence": "evidence of the licence has been added since",
+    "texts": "the text of the licence was not in the repository then",
+    "parents": "its parents have been added since",
+}
+
+
+def _without(now: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """What may not have been there when it was reviewed: part by part, in the form that the basis then had."""
+    yield "texts", []
+    yield "texts", [[path, None] for path, _ in now["texts"]]
+    yield "evidence", None
+    yield "parents", []
 
 
 _NAMES = {
@@ -113,7 +135,8 @@ def _before(case: Case, dataset: Dataset) -> Mapping[str, Any] | None:
     """What a review of the dataset would have been of before the change."""
     if not case.changed:
         return None
-    entry = case.before.get(dataset.card)
+    card = dataset.card if dataset.card in case.before else lineage.card_before(case, dataset.id or "")
+    entry = case.before.get(card) if card is not None else None
     document = case.document(entry, "data-card") if entry is not None and entry.is_file else None
     if document is None or not isinstance(document.data, dict):
         return None

@@ -41,6 +41,9 @@ STALE = Rule(
 )  # fmt: skip
 RULES = (DENIED, NOT_REVIEWED, STALE)
 
+# A review of a licence that nobody can read is stale as soon as its text is there.
+_TEXT_FIRST = ("license-unknown",)
+
 
 def _review_command(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Command:
     """The command that records a licence review, with what the card's own one asks for."""
@@ -114,7 +117,7 @@ def check(
     if review is None:
         if wanted is not None:
             said = f"{wanted}; its card has no ip_review"
-            yield Finding(NOT_REVIEWED, dataset.card, said, line, found=found, fix=fix)
+            yield Finding(NOT_REVIEWED, dataset.card, said, line, found=found, fix=fix, unless=_TEXT_FIRST)
         return
     by = data["ip_review"].get("reviewer")
     who = f"the licence review{f' by {by[:60]}' if isinstance(by, str) else ''} {review.message}"
@@ -122,14 +125,16 @@ def check(
     if review.standing == "rejected":
         yield Finding(DENIED, dataset.card, who, line, found=found, subject="review")
     elif review.standing == "open" and wanted is not None:
-        yield Finding(NOT_REVIEWED, dataset.card, f"{wanted}; {who}", line, found=found, fix=fix)
+        said = f"{wanted}; {who}"
+        yield Finding(NOT_REVIEWED, dataset.card, said, line, found=found, fix=fix, unless=_TEXT_FIRST)
     elif review.standing == "stale" or (review.standing == "vague" and wanted is not None):
         from .license_subject import lost_parents
 
         # To approve a card that names data which are gone mends nothing.
         fix = () if lost_parents(case, data) else fix
         # A wrong digest in the card is mended first: the review has to be of what is there then.
-        first = (("digest-mismatch", dataset.shown_path), ("missing-audit-entry", dataset.shown_path))
+        where = dataset.shown_path
+        first = (*_TEXT_FIRST, ("digest-mismatch", where), ("missing-audit-entry", where))
         unless = first if wanted is not None else ("invalid-data-card", *first)
         yield Finding(STALE, dataset.card, who, line, found=found, fix=fix, warns=wanted is None, unless=unless)
 
