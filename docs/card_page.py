@@ -73,6 +73,10 @@ the rest.
 ```yaml
 {card}```
 
+The content of a folder is every tracked file below it but cards, BOMs and signatures: also a `README.md`, a
+`.gitignore` and a `croissant.json`, though none of them would be a dataset of its own ([assets.md](assets.md)). An edit
+of one of these is recorded like any other: `git custody add --reason REASON FOLDER`.
+
 ## What is asked for, and when
 
 At level 1, beside these: the address and the day of the download, for `public-download` and `scraped` data. The levels

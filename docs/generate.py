@@ -186,6 +186,11 @@ def assets_page() -> str:
         *_list("Models, anywhere (pickles are found by content, whatever they are called)", assets.MODEL_SUFFIXES),
         "## Not data, also in a data folder",
         "",
+        "These are no datasets, and need no card. In a folder that a `datacard.yaml` covers they are part of its "
+        "content all the same: its digest is over every tracked file below it but cards, BOMs and signatures, so that "
+        "an edit of a `README.md`, a `.gitignore` or a `croissant.json` in there is an edit of the dataset, recorded "
+        "with `git custody add --reason REASON FOLDER`. What should not count has to lie outside of the folder.",
+        "",
         "Names that start with a dot, and:",
         "",
         *_list("Source code", assets.CODE_SUFFIXES, "###"),

@@ -93,6 +93,42 @@ def test_an_edit_in_a_folder_names_the_files(logged: Repo) -> None:
     assert (finding["rule"], finding["message"].partition("; ")[2]) == ("digest-mismatch", "what changed in it: b.txt")
 
 
+def test_what_is_no_data_alone_is_part_of_a_folder(logged: Repo) -> None:
+    for name in ("a.txt", "README.md", ".gitignore"):
+        logged.write(f"data/images/{name}", f"{name}\n")
+    assert logged.custody("add", "--as-one", *ANSWERS, "data/images").code == 0
+    logged.commit()
+    logged.stage({"data/images/README.md": "More.\n"})
+    (finding,) = logged.check().report["findings"]
+    told = "; what changed in it: README.md; README.md is part of this dataset's folder"
+    assert finding["message"].endswith(told)
+    logged.stage({"data/images/.gitignore": "*.tmp\n", "data/images/a.txt": "A\n"})
+    (finding,) = logged.check().report["findings"]
+    assert finding["message"].endswith("; .gitignore, README.md are part of this dataset's folder")
+    assert logged.custody("add", "--reason", "Say more.", "data/images").code == 0
+    assert logged.check().rules == []
+
+
+def test_of_a_folder_that_was_moved_only_what_was_edited_changed(logged: Repo) -> None:
+    for name in "abc":
+        logged.write(f"data/images/{name}.txt", f"{name}\n")
+        logged.write(f"data/other/{name}.txt", f"{name}\n")
+    assert logged.custody("add", "--as-one", *ANSWERS, "data/images").code == 0
+    assert logged.custody("add", "--as-one", *ANSWERS, "data/other").code == 0
+    logged.commit()
+    logged.git("mv", "data/images", "data/pictures")
+    logged.git("mv", "data/other", "data/others")
+    said = {finding["path"]: finding["message"] for finding in logged.check().report["findings"]}
+    assert said == {
+        f"data/{new}": f"the dataset was renamed, and the audit log still has it at data/{old}"
+        for old, new in (("images", "pictures"), ("other", "others"))
+    }
+    logged.stage({"data/pictures/b.txt": "B\n"})
+    logged.git("rm", "-qf", "data/pictures/c.txt")
+    said = {finding["path"]: finding["message"] for finding in logged.check().report["findings"]}
+    assert said["data/pictures"].endswith("; what changed in it: b.txt, c.txt")
+
+
 def test_card_update_alone_is_no_entry(logged: Repo) -> None:
     logged.stage({"data/rows.csv": "id\n"})
     logged.custody("card", "update", "data/rows.csv")

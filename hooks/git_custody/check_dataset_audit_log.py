@@ -230,7 +230,9 @@ def _log(
         return
     for problem in state_problems(log, path=path, digest=digest):
         if dataset is not None and problem.rule == MISSING.name and log.entries:
-            problem = problem._replace(message=problem.message + surveys.told_changes(case, dataset))
+            from .datasets.folder_changes import told_changes
+
+            problem = problem._replace(message=problem.message + told_changes(case, dataset))
         yield _finding(case, problem, dataset, dataset_id, digest)._replace(unless=unless)
 
 

@@ -325,12 +325,14 @@ def _content(case: Case, dataset: Dataset, data: Mapping[str, dict[str, object]]
     if digest is None:
         return  # a link in the place of the file: said by its name
     if digest != recorded:
+        from .datasets.folder_changes import told_changes
+
         (algorithm, actual), other = next(iter(digest.items())), next(iter(recorded.items()))  # type: ignore[attr-defined]
         md5 = surveys.other_md5(case, dataset)
         found = f"{algorithm} {actual}, and in {dataset.card}: {other[0]} {other[1]}"
         yield Finding(
             MISMATCH, path,
-            f"its card records another content than the one that is staged{surveys.told_changes(case, dataset)}",
+            f"its card records another content than the one that is staged{told_changes(case, dataset)}",
             found=f"md5 {md5[0]}, and in {dataset.card}: md5 {md5[1]}" if md5 else found,
             fix=(add_again(case, path),), digest=actual, subject=actual,
             unless=("missing-audit-entry", "audit-heads-diverged", "pickle-weights"),

@@ -201,15 +201,23 @@ def classify(path: str, datasets: Coverage, models: Coverage) -> str | None:
     if datasets.excluded(path):
         return None
     if path.startswith(DATA_FOLDERS):
-        document = name.startswith(DOCUMENT_PREFIXES) and not _has_data_suffix(plain)
-        ordinary = name.startswith(".") or document or plain.endswith(_NOT_DATA) or plain in _ORDINARY_NAMES
-        return None if ordinary else "dataset"
+        return None if is_ordinary(name) else "dataset"
     if not _has_data_suffix(plain):
         return None
     folders = path.split("/")[:-1]
     if any(folder in PASSED_FOLDERS or folder.startswith(".") for folder in folders):
         return None
     return "large dataset"
+
+
+def is_ordinary(name: str) -> bool:
+    """Whether a file of this name is no dataset, also in a data folder: code, prose, configuration and the like. In a
+    folder that is a dataset it is a part of that.
+    """
+    name = name.lower()
+    plain = name.removesuffix(".dvc")
+    document = name.startswith(DOCUMENT_PREFIXES) and not _has_data_suffix(plain)
+    return name.startswith(".") or document or plain.endswith(_NOT_DATA) or plain in _ORDINARY_NAMES
 
 
 def _has_data_suffix(name: str) -> bool:

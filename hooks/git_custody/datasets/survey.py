@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..core.stores import Kept
     from .weak_names import Measured
 
-_CHANGES_SHOWN = 3
 _ID = rb"""(?m)^["']?id["']?[ \t]*:[ \t]*["']?([a-z0-9-]{2,40})["']?[ \t]*(?:#.*)?\r?$"""
 
 
@@ -144,16 +143,6 @@ def renamed(case: Case, found: Dataset) -> str | None:
     places = [change.path for change in new if before is not None and change.after == before]
     fits = len(places) == 1 and assets.sidecar(places[0]) not in case.after
     return places[0] if fits else None
-
-
-def told_changes(case: Case, found: Dataset) -> str:
-    """Which files of a folder the change touches, to end a message with; "" for a file, or where none is touched."""
-    touched = {path: change.after or change.before for path, change in case.changed.items()} if found.is_folder else {}
-    start = len(found.path) + 1 if found.path else 0
-    names = [path[start:] for path in assets.files_under(found.path, {p: e for p, e in touched.items() if e})]
-    more = len(names) - _CHANGES_SHOWN
-    listed = ", ".join(names[:_CHANGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-    return f"; what changed in it: {listed}" if names else ""
 
 
 def is_ambiguous(path: str) -> bool:
