@@ -69,7 +69,8 @@ WEAKENED = Rule(
     "Where it is meant, have it reviewed in a change of its own, with every commit that touches the file signed by "
     "somebody whom `.custody/allowed_signers` lists for `policy`; without signers, the owner of the repository merges "
     "it past the check. Where it is not meant, take it back.",
-    "Compared are parsed values and the tracked files that lose coverage; a first policy weakens nothing.",
+    "Compared are parsed values and the tracked files that lose coverage; a first policy weakens nothing, nor does a "
+    "waiver of what a stricter policy newly asks of content that is unchanged.",
     waivable=False,
 )  # fmt: skip
 DISABLED = Rule(
@@ -328,11 +329,15 @@ def _weakened(case: Case, after: State, touched: Collection[str]) -> Iterator[Fi
             yield Finding(WEAKENED, assets.POLICY, "the policy is removed, so that the defaults are all that is asked")
         elif after.document is not None and isinstance(after.document.data, dict):
             yield from _less(case, base.policy, after.policy, after.document)
+    from .core.new_debt import acceptable
     from .core.policy_change import widened
 
     changed = [waiver for waiver in after.waivers if waiver.file in touched]
-    for waiver, said in widened(base.waivers, changed):
-        yield Finding(WEAKENED, waiver.file, f"{said}; {_ACCEPTED}")
+    more = list(widened(base.waivers, changed))
+    owed = acceptable(case, base, after, [waiver for waiver, _ in more]) if more else set()
+    for waiver, said in more:
+        if waiver.file not in owed:
+            yield Finding(WEAKENED, waiver.file, f"{said}; {_ACCEPTED}")
     added = [line for line in after.signers if line not in base.signers]
     if added and SIGNERS in touched:
         said = "allowed_signers gains a line" if len(added) == 1 else f"allowed_signers gains {len(added)} lines"

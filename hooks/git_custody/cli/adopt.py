@@ -24,15 +24,21 @@ if TYPE_CHECKING:
 _ABOUT = """\
 Bring what is there under custody: a card for each dataset, as few as can be, an audit entry that records its
 content, and a waiver with a date for everything that is owed. What comes after that is judged in full.
-Only while no policy is committed; run again later, it removes the waivers whose findings are gone.
+Once a policy is committed, it takes on no new debt, and removes the waivers whose findings are gone; but for a
+policy that asks more than the committed one: what that newly asks of what is unchanged gets its waivers.
 """
 
 
 def main(argv: Sequence[str]) -> int:
     """Show the plan, and carry it out: 0 when nothing blocks afterwards."""
+    from datetime import date
+
     from ..catalog import load_all
     from ..core.git import Git
     from ..core.report import standpoint
+    from ..core.runner import show
+    from ..datasets.audit_entries import Actor
+    from ..scaffold.stricter import bases, planned_on_top
     from . import parser
 
     arguments = parser("adopt", _ABOUT)
@@ -44,22 +50,17 @@ def main(argv: Sequence[str]) -> int:
         if git.is_bare:
             raise CannotJudge("this repository has no work tree: run adopt in a clone of it")
         stand = standpoint(git.prefix, os.environ, git.root)
-        based = _base_with_policy(git)
-        if based is not None:
-            return _shrink(git, hooks, based, stand, dry_run=given.dry_run, yes=given.yes)
-        return _adopt(git, hooks, stand, dry_run=given.dry_run, yes=given.yes)
-
-
-def _base_with_policy(git: Git) -> str | None:
-    """What has a policy already: HEAD, its upstream, or origin's default branch; None when nothing has."""
-    for said, commit in (
-        ("HEAD", git.head()),
-        ("the upstream branch", git.upstream()),
-        ("the default branch", git.find_commit("refs/remotes/origin/HEAD")),
-    ):
-        if commit is not None and assets.POLICY in git.entries(commit, [assets.POLICY]):
-            return said
-    return None
+        actor, today = Actor(*git.author()), date.today()
+        based = bases(git)
+        plan = planned_on_top(git, hooks, based[0], actor, today) if based else planned(git, hooks, actor, today)
+        if plan is None:
+            return _shrink(git, hooks, based[-1].said, stand, dry_run=given.dry_run, yes=given.yes)
+        if based:
+            show(
+                f"The policy asks for more than that of {based[0].said}. What it newly asks of what is unchanged can "
+                "be owed for a while (docs/ci.md).\n"
+            )
+        return _adopt(git, hooks, plan, today, stand, dry_run=given.dry_run, yes=given.yes)
 
 
 def _agreed(stand: Standpoint, *, dry_run: bool, yes: bool) -> bool:
@@ -79,17 +80,13 @@ def _agreed(stand: Standpoint, *, dry_run: bool, yes: bool) -> bool:
 # ---------------------------------------------------------------------- for the first time
 
 
-def _adopt(git: Git, hooks: Sequence[Hook], stand: Standpoint, *, dry_run: bool, yes: bool) -> int:
-    from datetime import date
-
+def _adopt(
+    git: Git, hooks: Sequence[Hook], plan: Plan, today: date, stand: Standpoint, *, dry_run: bool, yes: bool
+) -> int:
     from ..core.report import as_text
     from ..core.runner import show
-    from ..datasets.audit_entries import Actor
     from ..scaffold.whole_index import judge_index
 
-    actor = Actor(*git.author())
-    today = date.today()
-    plan = planned(git, hooks, actor, today)
     changed = False
     show(_told(plan, today, stand))
     if not plan.files:
@@ -145,7 +142,7 @@ def _told(plan: Plan, today: date, stand: Standpoint) -> str:
 
     lines = []
     if assets.POLICY in plan.files:
-        lines.append(f"    {assets.POLICY}: level 1, and the audit log of datasets")
+        lines.append(f"    {assets.POLICY}: {plan.policy}")
     for found, card in plan.cards[:_SHOWN]:
         covers = f"{len(found.files)} files" if found.is_folder else plain(found.path)
         lines.append(f'    {plain(found.card)}: dataset "{card.id}", {covers}')
@@ -172,7 +169,7 @@ def _beyond(plan: Plan, stand: Standpoint) -> Iterator[str]:
     others = [finding for finding in left if finding not in pickles]
     for said, found in (
         (_count(len(pickles), "pickle", "pickles") + " that no waiver admits (docs/waivers.md)", pickles),
-        (_count(len(others), "problem", "problems") + " that no waiver admits", others),
+        (f"{_count(len(others), 'problem', 'problems')} {plan.left}", others),
     ):
         if found:
             yield f"    {said}, to be mended before the commit:"
@@ -249,11 +246,33 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     blocking = tuple(finding for finding in report.findings if finding.blocks)
     if blocking or report.errors:
         show("What blocks now:\n" + as_text(report._replace(findings=blocking), stand, changed=changed))
-        if not baseline:
-            show("".join(f"{line}\n" for line in _way_back(git, blocking, stand)))
+        raised = list(_before_it_was_raised(git, hooks, stand))
+        show("".join(f"{line}\n" for line in raised or (() if baseline else _way_back(git, blocking, stand))))
     elif not left:
         show("Nothing is owed.\n")
     return report.exit_code
+
+
+def _before_it_was_raised(git: Git, hooks: Sequence[Hook], stand: Standpoint) -> Iterator[str]:
+    """What there is to do where the last commit, which nobody else has, made the policy ask for more."""
+    from ..core.cache import Cache
+    from ..core.policy_change import asks_more
+    from ..core.report import command_line
+    from ..core.runner import read_all_settings
+
+    before = git.find_commit("HEAD~1")
+    alone = before is not None and git.find_commit("HEAD^2") is None and not _has_policy(git, *_elsewhere(git))
+    if alone and _has_policy(git, before):
+        old, new = (read_all_settings(git, Cache(None), tree, hooks).policy for tree in (before, git.head()))
+        if asks_more(old, new, hooks):
+            yield "The last commit made the policy ask for more. To owe what that newly asks of what was there before:"
+            yield "    git reset --soft HEAD~1"
+            yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
+
+
+def _elsewhere(git: Git) -> tuple[str | None, str | None]:
+    """What others have: the upstream branch, and the default branch of the remote."""
+    return git.upstream(), git.find_commit("refs/remotes/origin/HEAD")
 
 
 def _way_back(git: Git, blocking: Sequence[Finding], stand: Standpoint) -> Iterator[str]:
@@ -265,7 +284,7 @@ def _way_back(git: Git, blocking: Sequence[Finding], stand: Standpoint) -> Itera
         yield "The last commit is what brought the policy. To adopt what is there along with it:"
         yield f"    {undo}"
         yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
-    elif not _has_policy(git, git.upstream(), git.find_commit("refs/remotes/origin/HEAD")):
+    elif not _has_policy(git, *_elsewhere(git)):
         yield "The policy is only here so far. To take it back for now, and adopt what is there along with it:"
         yield f"    {command_line(('git', 'rm', '-q', '--cached', RepoPath(assets.POLICY)), stand)}"
         yield '    git commit -m "Take the policy back, to adopt what is there"'
@@ -287,7 +306,7 @@ def _has_policy(git: Git, *commits: str | None) -> bool:
 
 def _undo(git: Git) -> str | None:
     """How to take back HEAD's commit alone, where that leaves no base with a policy; else None."""
-    if _has_policy(git, git.upstream(), git.find_commit("refs/remotes/origin/HEAD"), git.find_commit("HEAD~1")):
+    if _has_policy(git, *_elsewhere(git), git.find_commit("HEAD~1")):
         return None
     if git.find_commit("HEAD~1") is None and not git.is_shallow:
         return "git update-ref -d HEAD"

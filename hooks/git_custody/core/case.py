@@ -193,6 +193,12 @@ class Case:
         is_here = not self._git.is_bare and worktree.is_file(root, old)
         return is_here and new not in self.after and not worktree.exists(root, new)
 
+    def as_whole(self, policy: Policy) -> Case:
+        """The judged state as a whole, under another policy: what `--all` would look at there."""
+        change_set = self.change_set._replace(mode="index")
+        settings = Settings(change_set.tree, self.after, policy, None, (), ())
+        return Case(self._git, self._cache, change_set, settings, self._hooks, self._today, self._hooks)
+
     # ------------------------------------------------------------------ content
 
     def read(self, entry: Entry, limit: int = 1024 * 1024) -> bytes | None:

@@ -10,6 +10,7 @@ from . import assets
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from .case import Hook
     from .git import Entry
     from .policy import OwnRegime, Policy
     from .waivers import Waiver
@@ -75,6 +76,16 @@ def weakenings(before: Policy, after: Policy, levels: Mapping[str, int]) -> Iter
     if after.content_scan_max < before.content_scan_max:
         said = f"sizes.content_scan_max shrinks from {before.content_scan_max} to {after.content_scan_max} bytes"
         yield Weakening("/sizes/content_scan_max", "", said)
+
+
+# What is asked of data and models that are there already, as pointers into the policy.
+_DEMANDS = ("/level", "/also", "/mode", "/edition", "/licenses", "/sources", "/regimes", "/formats", "/pickles")
+
+
+def asks_more(before: Policy, after: Policy, hooks: Iterable[Hook]) -> bool:
+    """Whether a policy asks more than the one before of what is there already."""
+    levels = {hook.id: hook.level for hook in hooks}
+    return any(one.pointer.startswith(_DEMANDS) for one in weakenings(after, before, levels))
 
 
 def _regimes(before: Sequence[str | OwnRegime], after: Sequence[str | OwnRegime]) -> Iterator[Weakening]:

@@ -104,23 +104,18 @@ def read_all_settings(
     return Settings(tree, entries, read_policy(document), document, valid, invalid)
 
 
-# What is asked of data and models that are there already, as pointers into the policy.
-_DEMANDS = ("/level", "/also", "/licenses", "/sources", "/regimes", "/formats", "/pickles")
-
-
 def _new_demands(case: Case) -> str | None:
     """What to say where the change asks for more than the policy did before: nothing else tells it of old files."""
     if case.is_whole or assets.POLICY not in case.changed:
         return None
     from . import settings
-    from .policy_change import weakenings
+    from .policy_change import asks_more
 
     try:
         after, before = settings.judged(case).policy, settings.at_base(case).policy
     except CannotJudge:
         return None  # what cannot be read says so itself
-    levels = {hook.id: hook.level for hook in case.hooks.values()}
-    if not before.exists or not any(one.pointer.startswith(_DEMANDS) for one in weakenings(after, before, levels)):
+    if not before.exists or not asks_more(before, after, case.hooks.values()):
         return None
     return "policy-asks-more: git custody check --all shows what the new policy asks of what is there already"
 

@@ -46,6 +46,15 @@ class Waiver(NamedTuple):
         """Whether the path stands for more than one."""
         return any(sign in self.path for sign in _WILD)
 
+    @property
+    def only(self) -> str | None:
+        """The one path that this waiver names, None where its glob may stand for others."""
+        if not self.is_glob:
+            return self.path
+        # What `git custody waive` writes for a name with such signs in it: anchored, each sign escaped.
+        literal = re.fullmatch(r"/((?:[^\\*?\[]|\\.)+)", self.path, re.DOTALL)
+        return re.sub(r"\\(.)", r"\1", literal[1]) if literal else None
+
     def is_too_long(self, today: date) -> bool:
         """Whether it expires more than `HORIZON` days ahead; such a waiver waives nothing."""
         return (self.expires - today).days > HORIZON

@@ -10,7 +10,7 @@ from ..core import assets, worktree
 from ..core.findings import CannotJudge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import date
 
     from ..core.case import Case, Hook
@@ -48,7 +48,8 @@ class Plan(NamedTuple):
     """What adopting comes to.
 
     `files` are to be written, `cards` are those among them, `entries` is the number of
-    datasets that get their first audit entry, `after` what `git custody check --all` then says.
+    datasets that get their first audit entry, `after` what `git custody check --all` then says; `policy`
+    is what there is to say of a policy among the files, and `left` of what blocks all the same.
     """
 
     files: dict[str, bytes]
@@ -56,6 +57,8 @@ class Plan(NamedTuple):
     entries: int
     debts: tuple[Debt, ...]
     after: Report
+    policy: str = "as it is in the work tree"
+    left: str = "that no waiver admits"
 
 
 def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
@@ -64,35 +67,52 @@ def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
     from ..datasets.survey import survey
     from .adoption import group
     from .policy_file import first_policy
-    from .whole_index import judge_index, open_whole
+    from .whole_index import open_whole
 
     cache = Cache.of_user(os.environ)
     with git.sandbox(staged=True) as (sandbox, _):
         try:
             files: dict[str, bytes] = {}
+            said = "as it is in the work tree"
             if assets.POLICY not in sandbox.entries(None, [assets.POLICY]):
                 # One that is not staged yet is the user's, and is what they want to be judged by.
-                files[assets.POLICY] = worktree.read_file(git.root, assets.POLICY) or first_policy(hooks)
+                written = worktree.read_file(git.root, assets.POLICY)
+                said = said if written else "level 1, and the audit log of datasets"
+                files[assets.POLICY] = written or first_policy(hooks)
                 sandbox.put_all(files)
             case = open_whole(sandbox, cache, hooks)
             groups = group(survey(case).undocumented, case.after)
             made = [(found, card) for found, card in _cards(case, groups) if card is not None]
             sandbox.put_all({found.card: card.text for found, card in made})
-            entries = dict(_entries(open_whole(sandbox, cache, hooks), actor))
+            entries = dict(entries_of(open_whole(sandbox, cache, hooks), actor))
             sandbox.put_all(entries)
         finally:
             cache.close()
-        debts: list[Debt] = []
-        waivers: dict[str, bytes] = {}
-        for _ in range(_ROUNDS):
-            report = judge_index(sandbox, hooks)
-            new = dict(_waivers(sandbox, hooks, report, actor, today, debts))
-            if not new:
-                break
-            sandbox.put_all(new)
-            waivers.update(new)
+        debts, waivers, report = debts_of(sandbox, hooks, actor, today)
     files.update({found.card: card.text for found, card in made})
-    return Plan({**files, **entries, **waivers}, tuple(made), len(entries), tuple(debts), report)
+    return Plan({**files, **entries, **waivers}, tuple(made), len(entries), debts, report, said)
+
+
+def debts_of(
+    sandbox: Git, hooks: Sequence[Hook], actor: Actor, today: date, may_owe: Callable[[Finding], bool] | None = None
+) -> tuple[tuple[Debt, ...], dict[str, bytes], Report]:
+    """What is owed of what blocks in the index of a sandbox, the waivers, which are put there, and what is said then.
+
+    `may_owe` says which findings may have a waiver at all; without it, all.
+    """
+    from .whole_index import judge_index
+
+    debts: list[Debt] = []
+    waivers: dict[str, bytes] = {}
+    for _ in range(_ROUNDS):
+        report = judge_index(sandbox, hooks)
+        admitted = [finding for finding in report.findings if may_owe is None or may_owe(finding)]
+        new = dict(_waivers(sandbox, hooks, admitted, actor, today, debts))
+        if not new:
+            break
+        sandbox.put_all(new)
+        waivers.update(new)
+    return tuple(debts), waivers, report
 
 
 def _cards(case: Case, groups: Sequence[Group]) -> Iterator[tuple[Group, NewCard | None]]:
@@ -151,7 +171,7 @@ def _card(case: Case, dataset: Dataset, dataset_id: str, measured: Measured) -> 
     return with_owed_line(text), known.told()
 
 
-def _entries(case: Case, actor: Actor) -> Iterator[tuple[str, bytes]]:
+def entries_of(case: Case, actor: Actor) -> Iterator[tuple[str, bytes]]:
     """The first audit entry of every dataset that has a card and no log: path and bytes."""
     from datetime import datetime, timezone
 
@@ -188,7 +208,7 @@ def _entries(case: Case, actor: Actor) -> Iterator[tuple[str, bytes]]:
 
 
 def _waivers(
-    git: Git, hooks: Sequence[Hook], report: Report, actor: Actor, today: date, debts: list[Debt]
+    git: Git, hooks: Sequence[Hook], found: Sequence[Finding], actor: Actor, today: date, debts: list[Debt]
 ) -> Iterator[tuple[str, bytes]]:
     """A waiver for everything that blocks and can be waived; adds to `debts` what each is for."""
     from ..core.cache import Cache
@@ -201,7 +221,7 @@ def _waivers(
     entries = git.entries(None)
     said = {(f.rule.name, f.path, f.digest) for debt in debts for f in debt.findings}
     owing: dict[tuple[str, str, str | None], list[Finding]] = {}
-    for finding in report.findings:
+    for finding in found:
         if finding.blocks and finding.rule.waivable and (finding.digest or not finding.rule.about_content):
             # What is owed about a path stays owed when its content changes; what is wrong in content is not.
             digest = finding.digest if finding.rule.about_content else None
