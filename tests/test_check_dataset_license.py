@@ -373,6 +373,15 @@ def test_the_text_comes_before_its_review(repo: Repo, reviewed_before: bool) -> 
     assert repo.check().passes
 
 
+def test_where_a_waiver_does_without_the_text_the_review_is_not_refused(repo: Repo) -> None:
+    waiver = f"version: 1\nrule: license-unknown\npath: {CARD}\nreason: It hangs on the wall\nowner: A. Counsel\n"
+    repo.commit({".custody/policy.yaml": REVIEW, ".custody/waivers/text.yaml": f"{waiver}expires: '{day(9)}'\n"})
+    repo.stage(bought())
+    assert repo.check().rules == ["license-not-reviewed"]
+    assert repo.custody("review", "--kind", "license", "--reviewer", "A. Counsel", "data/rows.csv").code == 0
+    assert repo.check().rules == []
+
+
 def test_what_has_no_text_can_be_rejected(repo: Repo) -> None:
     repo.stage(bought())
     repo.custody("review", "--kind", "license", "--reviewer", "A. Counsel", "--status", "rejected", "data/rows.csv")

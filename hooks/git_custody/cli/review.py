@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..core.digests import Digest
     from ..datasets.license_terms import Terms
+    from ..datasets.survey import Dataset
 
 # The options that only one kind of review has.
 _ONLY = {"license": ("condition", "ticket", "scope"), "source": ("reason",)}
@@ -109,7 +110,7 @@ def _review(desk: Desk, card: str, kind: str, answers: Mapping[str, Any]) -> Non
         add = desk.command(CUSTODY, "add", RepoPath(found.path or "."))
         raise CannotJudge(f"it records other content than is staged, so first run: {add}", card)
     if kind == "license" and answers["status"] != "rejected":
-        _refuse_unread(desk, card, data)
+        _refuse_unread(desk, found, data)
     bound = _license_review(desk, card, data, digest) if kind == "license" else _source_review(data, digest)
     edited = card_texts.with_group(text, _FIELD[kind], {**answers, **bound})
     if lost := dropped(data.get(_FIELD[kind]), answers):
@@ -122,17 +123,22 @@ def _review(desk: Desk, card: str, kind: str, answers: Mapping[str, Any]) -> Non
     desk.concerned += [card, found.path]
 
 
-def _refuse_unread(desk: Desk, card: str, data: Mapping[str, Any]) -> None:
-    """Raise `CannotJudge` where the text that would be approved is not there to be read."""
-    from ..datasets.license_evidence import without_text
+def _refuse_unread(desk: Desk, found: Dataset, data: Mapping[str, Any]) -> None:
+    """Raise `CannotJudge` where the text that would be approved is not there to be read, and no waiver does without."""
+    from ..core.waivers import apply
+    from ..datasets.license_evidence import unknown
 
-    if isinstance(data.get("license"), str) and (names := without_text(desk.case, data)):
-        place = f"LICENSES/{names[0]}.txt"
+    case, settings = desk.case, desk.case.settings
+    missing = unknown(case, found, data) if isinstance(data.get("license"), str) else ()
+    judged, _ = apply(missing, settings.waivers, case.today, settings.policy.grace_days)
+    name = next((finding.subject for finding in judged if finding.waived_by is None), None)
+    if name is not None:
+        place = f"LICENSES/{name}.txt"
         add = desk.command("git", "add", RepoPath(place))
         raise CannotJudge(
-            f"the text of {names[0]} is not in the repository, so that nobody can review it; put it at {place}, run: "
+            f"the text of {name} is not in the repository, so that nobody can review it; put it at {place}, run: "
             f"{add}, then review again",
-            card,
+            found.card,
         )
 
 

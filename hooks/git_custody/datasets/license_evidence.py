@@ -65,7 +65,7 @@ def check(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Sai
             shown = f"sha256 {found}, and in the card: {sha256}"
             yield Finding(MISMATCH, dataset.card, said, lines.get(pointer), found=shown, subject=path)
     if "LicenseRef-" in data["license"]:
-        yield from _texts(case, dataset, data)
+        yield from unknown(case, dataset, data)
 
 
 def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str | None]]]:
@@ -79,15 +79,15 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, str | None
             yield f"/license_files/{index}/path", (one["path"], _text(one.get("sha256")))
 
 
-def _texts(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Said]:
+def unknown(case: Case, dataset: Dataset, data: Mapping[str, Any]) -> Iterator[Finding]:
+    """The licences of a card that SPDX does not list and whose text is not here, though it has to be."""
     line = dataset.document.lines.get("/license") if dataset.document else None
-    for name in without_text(case, data):
+    for name in _without_text(case, data):
         said = f"the text of {name} is not in the repository: put it at LICENSES/{name}.txt"
         yield Finding(UNKNOWN, dataset.card, said, line, subject=name)
 
 
-def without_text(case: Case, data: Mapping[str, Any]) -> list[str]:
-    """The licences of a card that SPDX does not list and whose text is not here, though it has to be."""
+def _without_text(case: Case, data: Mapping[str, Any]) -> list[str]:
     from .license_subject import names_without_spdx, texts_of, usual_places
 
     if is_own(data) and case.policy.level < 2:
