@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core import assets
-from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, RepoPath, Rule
+from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, Operator, RepoPath, Rule, Slot
 from . import lineage
 from . import survey as surveys
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..core.case import Case, Said
     from ..core.digests import Digest
+    from ..core.findings import Command
     from ..core.git import Entry
     from ..core.signers import Key
     from .survey import Dataset
@@ -132,15 +133,28 @@ def _lost(case: Case, dataset: Dataset) -> list[str]:
 
 
 def _missing(case: Case, dataset: Dataset) -> Finding:
-    place = places(dataset)[0]
     return Finding(
-        MISSING, dataset.shown_path, "nobody has signed this dataset",
-        fix=((CUSTODY, "card", "show", "--statement", RepoPath(dataset.shown_path)),),
-        found=f"none of {' and '.join(places(dataset))}; pipe what the command prints into "
-        f"ssh-keygen -Y sign -f KEY -n {NAMESPACE}, and its output into {place}; .custody/allowed_signers says whose "
-        f"key may sign, in a line for {ROLE} (docs/integrity.md)",
+        MISSING, dataset.shown_path, "nobody has signed this dataset", fix=_signing(dataset, places(dataset)[0]),
+        found=f"none of {' and '.join(places(dataset))}; KEY is the file of a private key, and "
+        f".custody/allowed_signers says whose key may sign, in a line for {ROLE} (docs/integrity.md)",
         unless=("digest-mismatch",),
     )  # fmt: skip
+
+
+def _signing(dataset: Dataset, place: str, raw: bytes = b"") -> tuple[Command, ...]:
+    """The commands that sign a dataset anew, in the way of the signature that is there."""
+    if raw.lstrip()[:1] == b"{":
+        ignored = ("--ignore-paths", RepoPath(dataset.card)) if dataset.is_folder else ()
+        sign: Command = (
+            "model_signing", "sign", "key", RepoPath(dataset.path or "."), "--private_key", Slot("KEY"),
+            "--signature", RepoPath(place), *ignored,
+        )  # fmt: skip
+    else:
+        sign = (
+            CUSTODY, "card", "show", "--statement", RepoPath(dataset.shown_path), Operator("|"),
+            "ssh-keygen", "-Y", "sign", "-f", Slot("KEY"), "-n", NAMESPACE, Operator(">"), RepoPath(place),
+        )  # fmt: skip
+    return (sign, ("git", "add", RepoPath(place)))
 
 
 def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
@@ -170,9 +184,10 @@ def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
     try:
         _verify(case, dataset, raw, allowed, digest)
     except Unfit as fault:
-        said = _NEW_SIGNER if _holds_at_head(case, dataset, raw, allowed, digest) else str(fault)
+        is_new = _holds_at_head(case, dataset, raw, allowed, digest)
+        said, fix = (_NEW_SIGNER, ()) if is_new else (str(fault), _signing(dataset, path, raw))
         yield Finding(
-            INVALID, path, f"this signature {said}", found=f"the signature is of {dataset.shown_path}",
+            INVALID, path, f"this signature {said}", found=f"the signature is of {dataset.shown_path}", fix=fix,
             digest=next(iter(digest.values())), unless=(("digest-mismatch", dataset.shown_path),),
         )  # fmt: skip
     except CannotJudge as error:
