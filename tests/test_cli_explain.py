@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from git_custody.catalog import HOOK_IDS, load_all
 from git_custody.cli import main
+from git_custody.core.notes import NOTES, Note
+from git_custody.core.pages import linked, page
 from git_custody.core.requirements import REQUIREMENTS, requirement
 
+DOCS = Path(__file__).parent.parent / "docs"
 RULES = [rule.name for hook in load_all() for rule in hook.rules]
 
 
@@ -19,7 +25,7 @@ def explain(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> s
 
 def test_without_a_name_all_rules_are_listed_under_their_hooks(capsys: pytest.CaptureFixture[str]) -> None:
     lines = explain(capsys).splitlines()
-    assert [line.split()[0] for line in lines if line.startswith("    ")] == RULES
+    assert [line.split()[0] for line in lines if line.startswith("    ")] == [*RULES, *(note.name for note in NOTES)]
     assert [line.partition(":")[0] for line in lines if line and line[0] in "cf"] == list(HOOK_IDS)
 
 
@@ -28,8 +34,24 @@ def test_a_rule_says_why_and_what_to_do(name: str, capsys: pytest.CaptureFixture
     rule = next(rule for hook in load_all() for rule in hook.rules if rule.name == name)
     text = " ".join(explain(capsys, name).split())
     for said in (rule.title, rule.why, rule.fix, rule.limits):
-        assert " ".join(said.split()) in text
+        assert " ".join(linked(said).split()) in text
+    assert re.search(r"(?<![\w/])docs/[a-z-]+\.md", text) is None
     assert (f"git custody waive {name} PATH" in text) is rule.waivable
+
+
+@pytest.mark.parametrize("note", NOTES, ids=lambda note: note.name)
+def test_a_note_can_be_asked_about_like_a_rule(note: Note, capsys: pytest.CaptureFixture[str]) -> None:
+    text = explain(capsys, note.name)
+    assert text.startswith(f"{note.name}: {note.says}\n")
+    assert " ".join(note.fix.split()) in " ".join(text.split())
+
+
+def test_pages_are_named_by_addresses_that_exist() -> None:
+    assert linked("(docs/waivers.md) mydocs/a.md x/docs/b.md") == f"({page('waivers')}) mydocs/a.md x/docs/b.md"
+    said = [text for hook in load_all() for rule in hook.rules for text in (rule.fix, rule.limits)]
+    named = set(re.findall(r"/docs/([a-z-]+)\.md", linked(" ".join(said))))
+    assert "formats" in named
+    assert {name for name in named if not (DOCS / f"{name}.md").is_file()} == set()
 
 
 @pytest.mark.parametrize("name", [*HOOK_IDS, "custody"])

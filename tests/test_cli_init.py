@@ -15,9 +15,9 @@ from commands import POLICY, PROGRAM, Commands, hide
 from conftest import Repo
 from git_custody import __version__
 from git_custody.catalog import HOOK_IDS, load_all
-from git_custody.cli.init import HOME
 from git_custody.core import git
 from git_custody.core.metadata import load
+from git_custody.core.pages import HOME
 from git_custody.scaffold import ci_files
 from git_custody.scaffold.policy_file import first_policy
 from git_custody.scaffold.runner_entry import STAGES, Entry, extend, new

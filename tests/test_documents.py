@@ -11,7 +11,7 @@ import yaml
 
 from git_custody import __version__
 from git_custody.catalog import HOOK_IDS, load_all
-from git_custody.cli.init import HOME
+from git_custody.core.pages import HOME
 from git_custody.core.policy import GLOBALS, admits
 from git_custody.scaffold import ci_files, runner_entry
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+from ..core.notes import NOTES
+from ..core.pages import linked
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..core.case import Hook
     from ..core.findings import Rule
+    from ..core.notes import Note
     from ..core.requirements import Requirement
 
 _WIDTH = 100
 
 
 def main(argv: Sequence[str]) -> int:
-    """Print the page of a rule, a hook or a requirement; without one, the list of all rules."""
+    """Print the page of a rule, a note, a hook or a requirement; without one, the list of all rules."""
     from ..catalog import load_all
     from ..core.runner import show
     from . import parser
@@ -37,11 +41,15 @@ def index(hooks: Sequence[Hook]) -> Iterator[str]:
         for rule in hook.rules:
             yield f"    {rule.name:<{width}}  {numbers(rule.requirements):<13}  {rule.title}"
         yield ""
+    yield "Notes, which block nothing:"
+    width = max(len(note.name) for note in NOTES)
+    yield from (f"    {note.name:<{width}}  {note.says}" for note in NOTES)
+    yield ""
     yield "More: git custody explain RULE, git custody explain HOOK, git custody explain V2, git custody explain 2.10"
 
 
 def page(name: str, hooks: Sequence[Hook]) -> Iterator[str]:
-    """The page of one rule, hook or requirement; raises `CannotJudge` when there is nothing of that name."""
+    """The page of one rule, note, hook or requirement; raises `CannotJudge` when there is nothing of that name."""
     from ..core.requirements import REQUIREMENTS, requirement
 
     number = name.upper().removeprefix("LLMSVS").strip(" -").removeprefix("V")
@@ -56,10 +64,14 @@ def page(name: str, hooks: Sequence[Hook]) -> Iterator[str]:
                 return _rule(rule, hook)
     if name in {*(hook.id for hook in hooks), "custody"}:
         return _hook(name, hooks)
+    for note in NOTES:
+        if note.name == name:
+            return _note(note)
     from ..core.findings import CannotJudge
     from ..core.metadata import nearest
 
     known = [rule.name for hook in hooks for rule in hook.rules] + [hook.id for hook in hooks] + ["custody"]
+    known += [note.name for note in NOTES]
     near = nearest(name, known + [found.number for found in REQUIREMENTS])
     hint = f'; did you mean "{near}"?' if near else "; git custody explain lists them all"
     raise CannotJudge(f'there is no rule, hook or requirement called "{name}"{hint}')
@@ -74,6 +86,14 @@ def _rule(rule: Rule, hook: Hook) -> Iterator[str]:
     yield from _block("limits", rule.limits)
     for label, text in zip(("waiver", ""), filter(None, waiver(rule)), strict=False):
         yield from _block(label, text)
+
+
+def _note(note: Note) -> Iterator[str]:
+    yield note.line
+    yield ""
+    yield from _block("why", note.why)
+    yield from _block("fix", note.fix)
+    yield from _block("waiver", "A note blocks nothing, so that there is nothing to waive.")
 
 
 def facts(rule: Rule, hook: Hook) -> str:
@@ -103,7 +123,7 @@ def _hook(name: str, hooks: Sequence[Hook]) -> Iterator[str]:
     chosen = [hook for hook in hooks if hook.id == name]
     yield f"{name}"
     yield ""
-    yield (module.__doc__ or "").strip()
+    yield linked((module.__doc__ or "").strip())
     yield ""
     for hook in chosen or hooks:
         yield f"Rules of {hook.id}:" if not chosen else "Rules:"
@@ -146,7 +166,7 @@ def _requirement(asked: Requirement, hooks: Sequence[Hook]) -> Iterator[str]:
 def _block(label: str, text: str) -> Iterable[str]:
     indent = " " * 10
     return textwrap.wrap(
-        text,
+        linked(text),
         _WIDTH,
         initial_indent=f"{label:<10}",
         subsequent_indent=indent,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
 from ..core.findings import CUSTODY, RepoPath
+from ..core.pages import HOME
 from ..scaffold import ci_files, files, runner_entry
 from ..scaffold.files import Step
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ..core.git import Git
     from ..core.report import Standpoint
 
-HOME = "https://github.com/git-custody/git-custody"
 _ABOUT = """\
 Set up this repository: .custody/policy.yaml, an entry in .pre-commit-config.yaml, CI files, and exceptions
 in .gitignore where it would keep cards out. Nothing is overwritten, and nothing is staged. The repository of

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
+from ..core.pages import page
 from ..core.waivers import HORIZON
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     from ..core.report import Standpoint
     from ..core.waivers import Waiver
 
-_ABOUT = """\
+_ABOUT = f"""\
 Write an exception from one rule, for one path, until a day: .custody/waivers/<name>.yaml, staged.
 For rules about content it holds for the content that is staged, and for no other. A range of commits takes
-its waivers from the base: with --digest, one can be merged before its content is there (docs/waivers.md).
+its waivers from the base: with --digest, one can be merged before its content is there:
+{page("waivers")}
 """
-_WHEN = "docs/waivers.md says when a pickle may have a waiver"
+_WHEN = f"{page('waivers')} says when a pickle may have a waiver"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -94,7 +96,8 @@ def main(argv: Sequence[str]) -> int:
             show(f"Without a card it has no audit log; for the content that is staged, that is waived by: {other}\n")
         head = git.head()
         if head is not None and assets.POLICY in git.entries(head, [assets.POLICY]):
-            show("A range, as CI judges it, takes waivers from its base: merge this one first (docs/waivers.md).\n")
+            show("A range, as CI judges it, takes waivers from its base: merge this one first.\n")
+            show(f"More: {page('waivers')}\n")
     return 0
 
 

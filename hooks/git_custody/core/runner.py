@@ -13,7 +13,7 @@ from .changes import Request, decide, of_parent
 from .findings import CannotJudge, Finding, NotJudged
 from .git import Git, decode
 from .policy import read_policy, read_settings
-from .report import Report, as_json, as_text, fingerprint, plain, standpoint
+from .report import Report, as_clean, as_json, as_text, fingerprint, standpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,7 +49,9 @@ def judge(
     if change_set.mode == "range" and not settings.policy.exists and change_set.policy_tree != change_set.tree:
         settings = read_all_settings(git, cache, change_set.tree, hooks)
         if settings.policy.exists:
-            notes.append("first-policy: the base has no policy, so that of the head was used")
+            from .notes import FIRST_POLICY
+
+            notes.append(FIRST_POLICY.line)
     _require_version(settings)
     case = Case(git, cache, change_set, settings, hooks, today, chosen)
     if by_hand:
@@ -117,7 +119,9 @@ def _new_demands(case: Case) -> str | None:
         return None  # what cannot be read says so itself
     if not before.exists or not asks_more(before, after, case.hooks.values()):
         return None
-    return "policy-asks-more: git custody check --all shows what the new policy asks of what is there already"
+    from .notes import ASKS_MORE
+
+    return ASKS_MORE.line
 
 
 def _refuse_unknown(case: Case, paths: Sequence[str]) -> None:
@@ -271,10 +275,10 @@ def check(
     if format == "text" and report.is_clean:
         # At every commit, one line more would be one too many.
         if report.mode != "staged" or environment.get("PRE_COMMIT") != "1":
-            show(f"no problems (judged: {plain(report.said)})\n")
+            show(as_clean(report))
         return report.exit_code
     stand = standpoint(prefix, environment, root)
-    show(as_json(report, stand) if format == "json" else as_text(report, stand))
+    show(as_json(report, stand) if format == "json" else as_text(report, stand) + as_clean(report))
     return report.exit_code
 
 
