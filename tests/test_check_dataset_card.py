@@ -413,6 +413,22 @@ def test_what_lies_below_a_folder_is_the_same_however_it_is_looked_up() -> None:
     assert set(files_under("a", entries)) == {"a/b", "a/b/c", "a/é", "a/\udcff"}
 
 
+@pytest.mark.parametrize("option", ["title", "publisher"])
+def test_the_fix_of_a_hollow_field_writes_it_anew(repo: Repo, option: str) -> None:
+    files = documented("data/rows.csv")
+    card = "data/rows.csv.datacard.yaml"
+    told = "Rows for tests" if option == "title" else "Example Lab"
+    repo.stage({**files, card: str(files[card]).replace(told, "TODO")})
+    (finding,) = repo.check().report["findings"]
+    (line,) = finding["fix"]
+    words = shlex.split(line)
+    words = words[words.index("card") :]
+    assert words == ["card", "update", f"--{option}", option.upper(), "data/rows.csv"]
+    assert repo.custody(*words).code == 2
+    assert repo.custody(*(word.replace(option.upper(), told) for word in words)).code == 0
+    assert repo.check().passes
+
+
 def test_paperwork_suffixes_hide_no_data(repo: Repo) -> None:
     files: dict[str, str | bytes] = {"data/set/a.csv": "1\n", "data/set/a.csv.sig": "signed\n"}
     digest = hashlib.sha256(b"1\n").hexdigest()

@@ -75,7 +75,8 @@ HOLLOW = Rule(
     "hollow-data-card", ("2.5",), 1,
     "A field of a data card says nothing.",
     "A placeholder passes for documentation while it documents nothing.",
-    "Write what the data is, in as few words as you like.",
+    "Write what the data is, in as few words as you like: title and publisher with `git custody card update --title TITLE "
+    "--publisher PUBLISHER PATH`, other fields in the card.",
     "Only fields that people type; short but real words are left alone.",
 )  # fmt: skip
 ORPHAN = Rule(
@@ -298,12 +299,19 @@ def _fields(case: Case, dataset: Dataset, document: Document) -> Iterator[Findin
         reason = hollow(value, file_names=file_names) if isinstance(value, str) else None
         if reason is not None and pointer not in faulty:
             said = f"{pointer[1:].replace('/', '.')} {reason}"
-            yield Finding(HOLLOW, dataset.card, said, lines.get(pointer), subject=pointer)
+            fix = _retyped(pointer, dataset.shown_path)
+            yield Finding(HOLLOW, dataset.card, said, lines.get(pointer), fix=fix, subject=pointer)
     for pointer, said in islice(chain(faults(data, case.today), reordered(data)), MAX_PROBLEMS):
         yield Finding(INVALID, dataset.card, said, lines.get(pointer), subject=pointer)
     expression = data.get("license")
     if isinstance(expression, str) and "/license" not in faulty:
         yield from _license(dataset, expression, lines.get("/license"))
+
+
+def _retyped(pointer: str, path: str) -> tuple[Command, ...]:
+    """The command that writes a field anew, where there is one."""
+    option = {"/title": "--title", "/source/publisher": "--publisher"}.get(pointer)
+    return ((CUSTODY, "card", "update", option, Slot(option[2:].upper()), RepoPath(path)),) if option else ()
 
 
 def _license(dataset: Dataset, expression: str, line: int | None) -> Iterator[Finding]:
