@@ -25,3 +25,12 @@ def test_a_policy_that_asks_for_more_says_where_to_look(repo: Repo, text: str, m
     repo.stage({".custody/policy.yaml": text})
     assert [note.partition(":")[0] for note in repo.check().report["notes"]] == ["policy-asks-more"] * more
     assert ("check --all" in repo.check(text=True).out) is more
+
+
+def test_add_passes_the_note_on(repo: Repo) -> None:
+    repo.commit({".custody/policy.yaml": "version: 1\n"})
+    repo.stage({".custody/policy.yaml": "version: 1\nregimes: [gdpr]\n", "data/rows.csv": "id\n1\n"})
+    words = ("--title", "Rows for tests", "--source-kind", "original", "--publisher", "CERN", "--license", "MIT")
+    lines = repo.custody("add", *words, "data/rows.csv").out.splitlines()
+    assert lines[-1].startswith("note: policy-asks-more: ")
+    assert "still owed:" not in lines
