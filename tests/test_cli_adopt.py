@@ -390,6 +390,66 @@ def test_a_folder_with_a_link_is_no_one_dataset() -> None:
     assert all(not found.is_folder for found in group(sorted(entries), entries))
 
 
+def months(folder: str = "data/nlp") -> dict[str, str | bytes]:
+    return {f"{folder}/{year}/{month:02}/records.csv": f"a\n{year}\n{month}\n" for year in (2024, 2025)
+            for month in range(1, 13)}  # fmt: skip
+
+
+def test_many_cards_are_told_up_front_with_the_way_to_one(custody: Commands, repo: Repo) -> None:
+    repo.commit(months())
+    lines = custody.ok("adopt", "--dry-run").splitlines()
+    assert lines[2].startswith("    27 cards. A folder that is one dataset gets one card instead")
+    assert lines[3].endswith(" add --as-one data/nlp    (instead of 24)")
+    assert not lines[4].strip().startswith("git")
+    words = shlex.split(lines[3].partition("    (")[0])
+    custody("add", *GIVEN, *words[words.index("--as-one") :])
+    out = custody.ok("adopt", "--yes")
+    assert "instead" not in out
+    assert "data/nlp" not in out
+    assert (repo.path / "data/nlp/datacard.yaml").exists()
+
+
+DESCRIBED = {
+    "README.md": "---\npretty_name: Records\ntask_categories: [text-classification]\n---\n# Records\n",
+    "datapackage.json": '{"name": "records", "resources": []}\n',
+    "croissant.json": '{"@context": {}, "@type": "sc:Dataset", "name": "records"}\n',
+}
+
+
+@pytest.mark.parametrize("name", DESCRIBED)
+def test_a_folder_that_metadata_describe_is_one_dataset(name: str, custody: Commands, repo: Repo) -> None:
+    repo.commit({**months(), f"data/nlp/{name}": DESCRIBED[name]})
+    out = custody.ok("adopt", "--yes")
+    assert "    data/nlp/datacard.yaml: dataset" in out
+    assert "instead" not in out
+    cards = repo.git("diff", "--cached", "--name-only", "--", "data/nlp").splitlines()
+    assert cards == ["data/nlp/datacard.yaml"]
+    assert repo.check("--all").code == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["# Records\n", "---\nlayout: page\n---\n", "---\nlibrary_name: x\n---\n", "---\n[\n---\n"]
+)
+def test_any_other_readme_describes_no_dataset(text: str, custody: Commands, repo: Repo) -> None:
+    repo.commit({**months(), "data/nlp/README.md": text})
+    assert "add --as-one data/nlp" in custody.ok("adopt", "--dry-run")
+
+
+def test_described_folders_are_no_part_of_another(custody: Commands, repo: Repo) -> None:
+    for name in ("aa", "bb"):
+        repo.commit({**months(f"data/all/{name}"), f"data/all/{name}/datapackage.json": DESCRIBED["datapackage.json"]})
+    repo.commit({"data/all/README.md": DESCRIBED["README.md"], "data/all/1.csv": "1\n", "data/all/2.csv": "2\n"})
+    out = custody.ok("adopt", "--dry-run")
+    assert "    data/all/aa/datacard.yaml: dataset" in out
+    assert "    data/all/bb/datacard.yaml: dataset" in out
+    assert "    data/all/datacard.yaml" not in out
+
+
+def test_a_described_folder_with_code_keeps_a_card_for_each_file(custody: Commands, repo: Repo) -> None:
+    repo.commit({**months(), "data/nlp/datapackage.json": DESCRIBED["datapackage.json"], "data/nlp/load.py": "1\n"})
+    assert "data/nlp/datacard.yaml" not in custody.ok("adopt", "--dry-run")
+
+
 def test_a_very_deep_folder_is_no_trouble() -> None:
     deep = "data/" + "a/" * 1900
     assert cards([deep + "1.csv", deep + "2.csv"]) == [deep + "datacard.yaml"]

@@ -137,12 +137,26 @@ def _carry_out(git: Git, plan: Plan) -> None:
 _SHOWN = 40
 
 
+def _shape(plan: Plan, stand: Standpoint) -> Iterator[str]:
+    """How many cards there will be, where they are many, and how a folder gets one instead."""
+    from ..core.report import command_line
+    from ..scaffold.adoption import could_be_one
+
+    found = could_be_one([group for group, _ in plan.cards])
+    if found:
+        yield f"    {len(plan.cards)} cards. A folder that is one dataset gets one card instead: before this, run"
+        for folder, count in found[:3]:
+            command = command_line((CUSTODY, "add", "--as-one", RepoPath(folder)), stand)
+            yield f"        {command}    (instead of {count})"
+
+
 def _told(plan: Plan, today: date, stand: Standpoint) -> str:
     from ..core.report import plain, sentence
 
     lines = []
     if assets.POLICY in plan.files:
         lines.append(f"    {assets.POLICY}: {plan.policy}")
+    lines += _shape(plan, stand)
     for found, card in plan.cards[:_SHOWN]:
         covers = f"{len(found.files)} files" if found.is_folder else plain(found.path)
         lines.append(f'    {plain(found.card)}: dataset "{card.id}", {covers}')

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..core import assets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ..core.git import Entry
 
@@ -26,12 +26,12 @@ class Group(NamedTuple):
         return f"{self.path}/datacard.yaml" if self.is_folder else assets.sidecar(self.path)
 
 
-def group(undocumented: Sequence[str], entries: Mapping[str, Entry]) -> list[Group]:
+def group(undocumented: Sequence[str], entries: Mapping[str, Entry], described: Collection[str] = ()) -> list[Group]:
     """Group datasets without a card: a folder with two or more files of a kind becomes one dataset.
 
     A folder that also tracks code, models, links or cards does not, because its digest would cover them too.
     Folders that only hold such folders of one kind, like one for each label of images, become one as well,
-    but for the data folders themselves.
+    but for the data folders themselves. So does each of the `described` folders, and is no part of another.
     """
     wanted = set(undocumented)
     mixed = {folder for path, entry in entries.items() if not _fits(path, entry, wanted) for folder in _above(path)}
@@ -51,21 +51,48 @@ def group(undocumented: Sequence[str], entries: Mapping[str, Entry]) -> list[Gro
     # The deepest first, so that what lies below a folder has been decided before it.
     for folder in sorted(files, key=lambda name: name.count("/") + bool(name), reverse=True):
         below_it = [found.pop(name) for name in folders[folder]]
-        found[folder] = _decide(folder, files[folder], below_it, mixed)
+        found[folder] = _decide(folder, files[folder], below_it, mixed, described)
     return sorted(found[""])
 
 
-def _decide(folder: str, files: Sequence[str], below: Sequence[list[Group]], mixed: set[str]) -> list[Group]:
+def _decide(
+    folder: str, files: Sequence[str], below: Sequence[list[Group]], mixed: set[str], described: Collection[str]
+) -> list[Group]:
     everything = [*(Group(path, False, (path,)) for path in files), *(g for groups in below for g in groups)]
-    if not folder or folder in mixed:
+    if not folder or folder in mixed or any(found.path in described for found in everything):
         return everything
     whole = [Group(folder, True, tuple(sorted(path for found in everything for path in found.files)))]
-    if any(count > 1 for count in Counter(map(kind, files)).values()):
+    if folder in described or any(count > 1 for count in Counter(map(kind, files)).values()):
         return whole
     if files or len(below) < 2 or f"{folder}/" in assets.DATA_FOLDERS:
         return everything
     alike = all(len(groups) == 1 and groups[0].is_folder for groups in below)
     return whole if alike and len({_main_kind(groups[0]) for groups in below}) == 1 else everything
+
+
+def metadata_over(undocumented: Iterable[str], entries: Mapping[str, Entry]) -> dict[str, list[str]]:
+    """The files that may say of a folder above the datasets that it is one: folder → paths."""
+    found: dict[str, list[str]] = {}
+    folders = {folder for path in undocumented for folder in _above(path)}
+    for folder in folders:
+        names = (f"{folder}/{name}" for name in ("README.md", *assets.METADATA_NAMES))
+        if there := [path for path in names if path in entries and entries[path].is_file]:
+            found[folder] = there
+    return found
+
+
+def could_be_one(groups: Sequence[Group]) -> list[tuple[str, int]]:
+    """Folders below which many cards come: pairs of folder and number. One of them may be a single dataset."""
+    folders = Counter(folder for found in groups for folder in _above(found.path))
+    many = {folder: count for folder, count in folders.items() if count >= _MANY}
+    many = {folder: count for folder, count in many.items() if f"{folder}/" not in assets.DATA_FOLDERS}
+    # What lies above a folder and holds no more cards adds nothing.
+    above = {parent for folder in many for parent in _above(folder) if many.get(parent) == many[folder]}
+    lowest = many.keys() - above
+    return sorted((folder, many[folder]) for folder in lowest if lowest.isdisjoint(_above(folder)))
+
+
+_MANY = 5
 
 
 def kind(path: str) -> str:
@@ -84,7 +111,7 @@ def _fits(path: str, entry: Entry, wanted: set[str]) -> bool:
         return False
     name = path.rpartition("/")[2].lower()
     ordinary = name.startswith((".", *assets.DOCUMENT_PREFIXES)) or name.endswith(assets.PROSE_SUFFIXES)
-    return path in wanted or ordinary
+    return path in wanted or ordinary or name in assets.METADATA_NAMES
 
 
 def _above(path: str) -> Iterable[str]:

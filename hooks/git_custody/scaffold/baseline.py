@@ -81,7 +81,8 @@ def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
                 files[assets.POLICY] = written or first_policy(hooks)
                 sandbox.put_all(files)
             case = open_whole(sandbox, cache, hooks)
-            groups = group(survey(case).undocumented, case.after)
+            undocumented = survey(case).undocumented
+            groups = group(undocumented, case.after, _described(case, undocumented))
             made = [(found, card) for found, card in _cards(case, groups) if card is not None]
             sandbox.put_all({found.card: card.text for found, card in made})
             entries = dict(entries_of(open_whole(sandbox, cache, hooks), actor))
@@ -91,6 +92,27 @@ def planned(git: Git, hooks: Sequence[Hook], actor: Actor, today: date) -> Plan:
         debts, waivers, report = debts_of(sandbox, hooks, actor, today)
     files.update({found.card: card.text for found, card in made})
     return Plan({**files, **entries, **waivers}, tuple(made), len(entries), debts, report, said)
+
+
+def _described(case: Case, undocumented: Sequence[str]) -> set[str]:
+    """The folders that a dataset card of the Hugging Face Hub, a Data Package or Croissant says to be a dataset."""
+    from ..datasets.metadata.huggingface import OF_DATASETS
+    from ..datasets.metadata.loading import front_matter, load_json, load_yaml
+    from .adoption import metadata_over
+
+    found = metadata_over(undocumented, case.after)
+    texts = case.read_many(case.after[path] for paths in found.values() for path in paths)
+
+    def is_one(path: str) -> bool:
+        raw = texts.get(case.after[path].oid, b"")
+        if not path.endswith(".md"):
+            described = load_json(raw)
+            return described is not None and isinstance(described.data, dict)
+        matter = front_matter(raw)
+        loaded = load_yaml(matter, frozenset(OF_DATASETS)) if matter is not None else None
+        return loaded is not None and any(key in loaded.data for key in OF_DATASETS)
+
+    return {folder for folder, paths in found.items() if any(map(is_one, paths))}
 
 
 def debts_of(
