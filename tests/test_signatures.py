@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shlex
 import subprocess
 from collections.abc import Callable
 from datetime import date
@@ -91,6 +93,42 @@ def test_the_documented_commands_make_a_good_signature(repo: Repo, ssh: Keys) ->
     assert repo.custody("card", "show", "--statement", PATH).code == 2
 
 
+def pasted(repo: Repo, found: dict[str, Any], key: Path, cwd: str = ".") -> None:
+    """What a user does with the fix of a finding."""
+    for command in found["fix"]:
+        words = command.replace("KEY", shlex.quote(str(key)))
+        subprocess.run(["sh", "-ec", words], cwd=repo.path / cwd, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("path", [PATH, "data/more rows; 'all'.csv", "data/d"])
+@pytest.mark.skipif(os.name == "nt", reason="the commands are for a POSIX shell")
+def test_the_printed_commands_sign(repo: Repo, ssh: Keys, path: str) -> None:
+    base(repo, line(ssh.public))
+    repo.commit({f"{PATH}.sig": ssh_sign(ssh.ours, STATEMENT)})
+    words = (
+        "--title",
+        "More rows",
+        "--source-kind",
+        "original",
+        "--license",
+        "CC-BY-4.0",
+        "--publisher",
+        "Example Lab",
+    )
+    if path == PATH:
+        repo.git("rm", "-q", f"{PATH}.sig")
+    else:
+        names = ("data/d/a.txt", "data/d/b.txt") if path == "data/d" else (path,)
+        repo.stage(dict.fromkeys(names, "1\n"))
+        repo.custody("add", *(["--as-one"] if path == "data/d" else []), *words, path)
+    (found,) = (f for f in repo.check().report["findings"] if f["rule"] == "missing-signature")
+    pasted(repo, found, ssh.theirs)
+    (found,) = (f for f in repo.check().report["findings"] if f["rule"].endswith("-signature"))
+    assert found["rule"] == "invalid-signature"
+    pasted(repo, found, ssh.ours)
+    assert said(repo) == []
+
+
 def test_taking_a_signature_away_is_seen(repo: Repo, ssh: Keys) -> None:
     base(repo, line(ssh.public))
     repo.commit({f"{PATH}.sig": ssh_sign(ssh.ours, STATEMENT)})
@@ -176,6 +214,7 @@ def test_a_range_takes_its_signers_from_the_base(repo: Repo, ssh: Keys) -> None:
     assert rule == "invalid-signature"
     assert "lists for dataset in this range, but not at its base" in message
     assert "merge that line in a change of its own first" in message
+    assert not any("fix" in f for f in repo.check("--range", "base...HEAD").report["findings"] if f["rule"] == rule)
     repo.stage({f"{PATH}.sig": ssh_sign(ssh.theirs, STATEMENT)})
     repo.commit()
     ((rule, message),) = said(repo, "--range", "base...HEAD")
@@ -372,6 +411,12 @@ def test_a_model_signature_of_a_folder_and_of_a_file(repo: Repo, ssh: Keys) -> N
     assert said(repo, "--all") == []
     ((rule, message),) = stage_signature(repo, signer.sign("big", {"0.csv": ROWS.encode()}), "data/big/model.sig")
     assert (rule, message) == ("invalid-signature", "this signature does not cover 1.csv")
+    (found,) = (f for f in repo.check().report["findings"] if f["rule"] == rule)
+    assert found["fix"] == [
+        "model_signing sign key data/big --private_key KEY --signature data/big/model.sig "
+        "--ignore-paths data/big/datacard.yaml",
+        "git add data/big/model.sig",
+    ]
 
 
 def test_without_cryptography_nothing_passes(repo: Repo, tmp_path: Path) -> None:

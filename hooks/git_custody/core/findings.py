@@ -40,6 +40,10 @@ class Slot(NamedTuple):
     name: str
 
 
+class Operator(Slot):
+    """What the shell has to read between the words of a command, as it is: ``|`` or ``>``."""
+
+
 # A command as words. The word CUSTODY becomes `git custody`, or the program's absolute path where the
 # user's shell would not find it.
 CUSTODY = "git custody"
