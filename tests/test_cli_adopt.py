@@ -272,7 +272,7 @@ def test_run_again_it_removes_what_is_paid_and_nothing_else(custody: Commands, r
     mine = "version: 1\nrule: missing-data-card\npath: data/none.csv\nreason: mine\nowner: Ada\n"
     repo.commit({f"{WAIVERS}/mine.yaml": f'{mine}expires: "{END}"\n'}, "Pay")
     out = custody.ok("adopt", "--yes")
-    assert "2 waivers removed" in out
+    assert "1 waiver removed" in out
     left = owed - {"pickle-weights models/old.pkl", "invalid-data-card data/raw/datacard.yaml"}
     assert set(waivers(repo)) == left | {"missing-data-card data/none.csv"}
     assert "invalid-data-card is owed until" in out
@@ -285,6 +285,30 @@ def test_a_dry_run_removes_nothing(custody: Commands, repo: Repo) -> None:
     before = custody.state()
     assert "paid, to be removed" in custody.ok("adopt", "--dry-run")
     assert custody.state() == before
+
+
+def test_a_card_that_is_paid_takes_its_waiver_along(custody: Commands, repo: Repo) -> None:
+    adopted(custody, repo)
+    (file,) = (line for line in repo.git("ls-files", WAIVERS).splitlines() if "data-raw" in line)
+    half = custody.ok("card", "update", "--title", "Rows about tests", "data/raw")
+    assert "(card updated)" in half
+    assert "removed" not in half
+    out = custody.ok("add", *GIVEN, "data/raw")
+    assert f"removed  {file} (what it was for is paid)" in out.splitlines()
+    assert f"D\t{file}" in repo.git("diff", "--cached", "--name-status", "--no-renames").splitlines()
+    assert not (repo.path / file).exists()
+    assert len(waivers(repo)) == 3
+    assert repo.check("--all").code == 0
+    repo.commit(message="Pay")
+    assert repo.check("--range", "HEAD~1...HEAD").code == 0
+
+
+def test_what_somebody_waived_by_hand_is_not_removed(custody: Commands, repo: Repo) -> None:
+    adopted(custody, repo)
+    (file,) = (line for line in repo.git("ls-files", WAIVERS).splitlines() if "data-raw" in line)
+    repo.commit({file: (repo.path / file).read_text().replace("owed since", "agreed on")})
+    assert "removed" not in custody("add", *GIVEN, "data/raw").out
+    assert (repo.path / file).exists()
 
 
 @pytest.mark.parametrize("first", [True, False])

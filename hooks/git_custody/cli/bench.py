@@ -183,6 +183,7 @@ def report(
     stand = standpoint(git.prefix, os.environ, git.root)
     try:
         about = tuple(dict.fromkeys([*paths, *bench.concerned]))
+        lines += _few(_paid(bench, about))
         judged = judge(git, bench.cache, Request(staged=True, paths=about), bench.hooks, bench.hooks, os.environ)
         waived = _waived(bench, about, stand, paths)
     except CannotJudge as error:
@@ -231,6 +232,35 @@ def _waived(bench: Bench, about: Sequence[str], stand: Standpoint, named: Sequen
             if f.path not in named and is_payable(bench.case, f):
                 lines.append(f"    fix    {command_line(f.fix[0], stand)}")
     return lines
+
+
+def _paid(bench: Bench, about: Sequence[str]) -> list[str]:
+    """Remove the waivers of the baseline at these paths that nothing needs any more; what was done, a line each.
+
+    Those about a content are left: commits with that content may still have to be judged.
+    """
+    from ..core.changes import Request
+    from ..core.runner import judge
+    from ..scaffold.baseline import OWED
+
+    owed = [
+        waiver for waiver in bench.case.settings.waivers
+        if waiver.reason.startswith(OWED) and not bench.case.rules[waiver.rule].about_content
+        and waiver.only is not None and _speaks(waiver.only, about)
+    ]  # fmt: skip
+    if not owed:
+        return []
+    git = bench.git
+    judged = judge(git, bench.cache, Request(all=True, paths=tuple(about)), bench.hooks, bench.hooks, os.environ)
+    if judged.errors or judged.not_judged or any(finding.blocks for finding in judged.findings):
+        return []  # one finding can hold another back
+    used = {finding.waived_by for finding in judged.findings}
+    files = [waiver.file for waiver in owed if waiver.file not in used]
+    git.drop(files)
+    for file in files:
+        if worktree.is_file(git.root, file):
+            worktree.remove_file(git.root, file)
+    return [f"removed  {plain(file)} (what it was for is paid)" for file in files]
 
 
 def _speaks(path: str, about: Sequence[str]) -> bool:
