@@ -75,8 +75,8 @@ HOLLOW = Rule(
     "hollow-data-card", ("2.5",), 1,
     "A field of a data card says nothing.",
     "A placeholder passes for documentation while it documents nothing.",
-    "Write what the data is, in as few words as you like: title and publisher with `git custody card update --title TITLE "
-    "--publisher PUBLISHER PATH`, other fields in the card.",
+    "Write what the data is, in as few words as you like: title and publisher with `git custody card update --title "
+    "TITLE --publisher PUBLISHER PATH`, other fields in the card.",
     "Only fields that people type; short but real words are left alone.",
 )  # fmt: skip
 ORPHAN = Rule(
