@@ -212,6 +212,7 @@ def test_the_plan_tells_what_cannot_be_owed_and_what_to_do_with_it(custody: Comm
         "            git rm --cached -f models/calls.bin",
         "        models/torch.pt: pickle-weights",
         "            git rm --cached -f models/torch.pt",
+        "        then   name it in .gitignore, so that git add does not stage it again",
     ]
     for path in ("models/calls.bin", "models/torch.pt"):
         repo.git("rm", "--cached", "-f", path)

@@ -192,6 +192,12 @@ def _beyond(plan: Plan, stand: Standpoint) -> Iterator[str]:
             yield from (f"            {command_line(command, stand)}" for command in finding.fix)
         if len(found) > _SHOWN:
             yield f"        ... and {len(found) - _SHOWN} more"
+        # As `check` says it: what is only taken out of git comes back with the next `git add -A`.
+        then = {finding.rule.untracked for finding in found if any(f[:3] == _UNTRACK for f in finding.fix)} - {""}
+        yield from (f"        then   {said}" for said in sorted(then))
+
+
+_UNTRACK = ("git", "rm", "--cached")
 
 
 def _count(number: int, one: str, many: str) -> str:
