@@ -65,6 +65,11 @@ def test_everything_is_written_where_nothing_is(custody: Commands, repo: Repo) -
     assert repo.check().code == 0
 
 
+def test_who_may_sign_is_named_while_that_needs_no_signature(custody: Commands) -> None:
+    assert ".custody/allowed_signers: committed with the first policy" in custody.ok("init").partition("next:")[2]
+    assert "allowed_signers" not in custody.ok("init")
+
+
 def test_a_second_run_leaves_everything_alone(custody: Commands) -> None:
     custody.ok("init")
     before = custody.state()
@@ -389,9 +394,8 @@ def test_ci_installs_what_the_hooks_are_taken_from(
     words: tuple[str, ...], source: str, custody: Commands, repo: Repo
 ) -> None:
     said = custody.ok("init", *words)
-    assert said.count(f"it installs git-custody=={__version__}, because pip") == 2 * (
-        source[0] != '"' and len(words) > 0
-    )
+    assert said.count(f"it installs git-custody=={__version__}, because pip") == (source[0] != '"' and len(words) > 0)
+    assert said.count("required check") == said.count("the same on GitLab; keep the one that you need") == 1
     install = f"python -m pip install {source}"
     steps = yaml.safe_load((repo.path / ".github/workflows/custody.yml").read_text())["jobs"]["custody"]["steps"]
     assert [step["run"] for step in steps if "pip install" in step.get("run", "")] == [install]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..core import assets, worktree
 from ..core.findings import CUSTODY, RepoPath
 from ..core.pages import HOME
+from ..core.signers import SIGNERS
 from ..scaffold import ci_files, files, runner_entry
 from ..scaffold.files import Step
 
@@ -141,29 +142,36 @@ def _ci(git: Git, choice: str | None, source: str, instead: str, *, dry_run: boo
     """`instead` says what pip installs where that is not what was asked for, to end a sentence with."""
     if choice is None:
         choice = ci_files.host(git.setting("remote.origin.url")) or ci_files.in_use(git.root)
+    note = _REQUIRED + instead
     if choice in ("github", None):
-        yield _new(git, ci_files.GITHUB, ci_files.github_workflow(source), instead, dry_run=dry_run)
+        step = _new(git, ci_files.GITHUB, ci_files.github_workflow(source), note, dry_run=dry_run)
+        yield step
+        if step.note == note:
+            note = "the same on GitLab; keep the one that you need"
     if choice in ("gitlab", None):
         job = ci_files.gitlab_job(source)
         raw = files.read(git.root, ci_files.GITLAB)
         if raw == job.encode("utf-8"):
             yield Step(ci_files.GITLAB, "left alone", "it is there already")
         elif not worktree.exists(git.root, ci_files.GITLAB):
-            yield _new(git, ci_files.GITLAB, job, instead, dry_run=dry_run)
+            yield _new(git, ci_files.GITLAB, job, note, dry_run=dry_run)
         else:
-            yield _new(git, ci_files.GITLAB_INCLUDED, job, instead, dry_run=dry_run)
+            yield _new(git, ci_files.GITLAB_INCLUDED, job, note, dry_run=dry_run)
             if raw is not None and ci_files.GITLAB_INCLUDED.encode("ascii") in raw:
                 yield Step(ci_files.GITLAB, "left alone", "it names the file above already")
             else:
                 yield Step(ci_files.GITLAB, "left alone", "add these lines yourself", ci_files.INCLUDE)
 
 
-def _new(git: Git, path: str, text: str, instead: str, *, dry_run: bool) -> Step:
+_REQUIRED = "make this job a required check"
+
+
+def _new(git: Git, path: str, text: str, note: str, *, dry_run: bool) -> Step:
     if worktree.exists(git.root, path):
         return Step(path, "left alone", "it is there already")
     if not dry_run:
         files.create(git.root, path, text.encode("utf-8"))
-    return Step(path, "wrote", f"make this job a required check{instead}")
+    return Step(path, "wrote", note)
 
 
 def _assets(git: Git) -> list[str]:
@@ -198,4 +206,9 @@ def _next(git: Git, steps: Sequence[Step], stand: Standpoint, *, has_assets: boo
     lines = ["", "next:", *("    " + command_line(command, stand) for command in commands)]
     if adopts:
         lines.append("There are models or data already: adopt them before the policy is committed, not after.")
+    if assets.POLICY in written:
+        lines.append(
+            f"Who may sign exceptions later stands in {SIGNERS}: committed with the first policy, it needs no "
+            "signature itself (docs/waivers.md)."
+        )
     return "\n".join(lines) + "\n"
