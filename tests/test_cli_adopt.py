@@ -345,6 +345,8 @@ def test_a_policy_that_was_pushed_is_not_taken_back(custody: Commands, repo: Rep
     waive = shlex.split(next(line for line in out.splitlines() if " waive missing-data-card " in line))
     waive[waive.index("REASON")], waive[waive.index("YYYY-MM-DD")] = "described in spring", END
     assert custody(*waive[waive.index("waive") :]).code == 0
+    assert out.count(" waive missing-data-card ") == 1
+    assert len(waivers(repo)) == 7
 
 
 def test_a_policy_that_only_this_repository_has_is_taken_back_in_a_commit_of_its_own(

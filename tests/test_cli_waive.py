@@ -193,6 +193,18 @@ def test_a_folder_that_a_finding_names_can_be_waived(custody: Commands, repo: Re
     waive(custody, "digest-mismatch", "data/set")
 
 
+def test_many_paths_are_waived_at_once_or_none(custody: Commands, repo: Repo) -> None:
+    paths = [f"data/{name}.csv" for name in ("a-b", "a_b", "c")]
+    repo.stage({**dict.fromkeys(paths, "1\n"), "src/x.py": "x\n"})
+    words = ("--reason", "later", "--expires", SOON)
+    said = custody.fails(2, "waive", "missing-data-card", *paths, "src/x.py", *words)
+    assert "src/x.py: missing-data-card finds nothing there" in said
+    assert custody.fails(2, "waive", "missing-data-card", *paths, *words, "--digest", "0" * 64).count("one path") == 1
+    said = custody("waive", "missing-data-card", *paths, paths[0], *words).out
+    assert said.count("written and staged") == len(repo.git("ls-files", ".custody/waivers").splitlines()) == 3
+    assert "missing-data-card" not in repo.check("--all").rules
+
+
 def test_the_program_is_named_by_its_path_where_the_shell_does_not_know_it(
     custody: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ..core.case import Hook
-    from ..core.findings import Finding
+    from ..core.findings import Command, Finding
     from ..core.git import Git
     from ..core.report import Standpoint
     from ..scaffold.baseline import Plan
@@ -312,12 +312,20 @@ def _way_back(git: Git, blocking: Sequence[Finding], stand: Standpoint) -> Itera
     elif owing := [finding for finding in blocking if finding.rule.waivable and not finding.beyond_waiver]:
         yield "Others have the policy already. What cannot be mended now may have a waiver, to be merged first"
         yield "(docs/waivers.md):"
-        for finding in owing[:_SHOWN]:
-            words = ("--reason", Slot("REASON"), "--expires", Slot("YYYY-MM-DD"))
-            named = (CUSTODY, "waive", finding.rule.name, *words, RepoPath(finding.path))
-            yield f"    {command_line(named, stand)}"
-        if len(owing) > _SHOWN:
-            yield f"    ... and {len(owing) - _SHOWN} more"
+        named: dict[str, dict[str, None]] = {}
+        for finding in owing:
+            named.setdefault(finding.rule.name, {})[finding.path] = None
+        for rule, there in named.items():
+            paths = [RepoPath(path) for path in there]
+            for start in range(0, len(paths), _SHOWN):
+                words: Command = (
+                    "--reason",
+                    Slot("REASON"),
+                    "--expires",
+                    Slot("YYYY-MM-DD"),
+                    *paths[start : start + _SHOWN],
+                )
+                yield f"    {command_line((CUSTODY, 'waive', rule, *words), stand)}"
 
 
 def _has_policy(git: Git, *commits: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""`git custody waive`: one dated, reasoned, owned exception, written and staged."""
+"""`git custody waive`: dated, reasoned, owned exceptions, written and staged."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from ..core.findings import Finding, Rule
     from ..core.git import Entry, Git
     from ..core.policy import Policy
-    from ..core.report import Standpoint
+    from ..core.report import Report, Standpoint
     from ..core.waivers import Waiver
 
 _ABOUT = f"""\
-Write an exception from one rule, for one path, until a day: .custody/waivers/<name>.yaml, staged.
+Write an exception from one rule, until a day, for each path: .custody/waivers/<name>.yaml, staged. Where one of them
+cannot be waived, nothing is written.
 For rules about content it holds for the content that is staged, and for no other. A range of commits takes
 its waivers from the base: with --digest, one can be merged before its content is there:
 {page("waivers")}
@@ -47,7 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
     arguments = parser("waive", _ABOUT)
     arguments.add_argument("rule", metavar="RULE", help="the rule's name, as findings print it")
-    arguments.add_argument("path", metavar="PATH", help="the path that the finding names")
+    arguments.add_argument("paths", nargs="+", metavar="PATH", help="the path that the finding names")
     arguments.add_argument("--reason", required=True, metavar="TEXT", help="why this is accepted for now")
     arguments.add_argument("--expires", required=True, metavar="YYYY-MM-DD", help=f"at most {HORIZON} days ahead")
     arguments.add_argument("--owner", metavar="NAME", help="who answers for it; default: you, as git knows you")
@@ -62,37 +63,43 @@ def main(argv: Sequence[str]) -> int:
         stand = standpoint(git.prefix, os.environ, git.root)
         rule = _rule(given.rule, rules, stand)
         entries = git.entries(None)
-        path = _named(rooted(given.path, git), given.path, entries, ahead=given.digest is not None)
+        ahead = given.digest is not None
+        paths = list(dict.fromkeys(_named(rooted(path, git), path, entries, ahead=ahead) for path in given.paths))
+        if ahead and len(paths) > 1:
+            raise CannotJudge("--digest names one content, and so goes with one path")
         settings = read_all_settings(git, Cache(None), None, hooks)
-        found = _found(git, hooks, rule, path, settings.policy)
-        if rule.about_content and not found and _is_folder(git, path, entries):
-            raise CannotJudge(f"{rule.name} finds nothing about the folder as a whole: name the file it finds", path)
-        digest = _digest(git, rule, path, entries, given.digest or _found_digest(rule, path, entries, found))
-        if rule.name == "pickle-weights" and path in entries:
-            from ..models.waivable import refusal
-
-            if why := refusal(git, path, entries[path], settings.policy):
-                unstaged = "the policy has changes that are not staged, and do not count yet: "
-                stage = command_line(("git", "add", RepoPath(assets.POLICY)), stand)
-                said = unstaged + stage if git.would_add([assets.POLICY]) else _WHEN
-                raise CannotJudge(f"{why}; {said}", path)
-        useless = found is not None and not any(digest is None or f.digest in (None, *digest.values()) for f in found)
-        if useless and given.digest is None:
-            raise CannotJudge(_nothing(rule, found or ()), path)
+        judged = _judged(git, hooks, rule, settings.policy)
         owner = given.owner or git.author()[0]
-        text = waiver_text(rule.name, path, given.reason.strip(), owner, expires, digest, rules)
-        _refuse_twin(settings.waivers, rule.name, path, digest)
-        name = waiver_name(rule.name, path, digest, _Taken(git.root, entries))
-        files.create(git.root, name, text)
-        git.add([name], ignored=True)
-        show(f"{plain(name)} written and staged: {rule.name} is waived for {plain(path)} until {expires}\n")
+        taken = _Taken(git.root, entries)
+        written: dict[str, tuple[str, bytes]] = {}
+        useless = False
+        for path in paths:
+            found = _found(judged, rule, path)
+            _refuse_pickle(git, rule, path, entries, settings.policy, stand)
+            digest = _digest_for(git, rule, path, entries, found, given.digest)
+            useless = found is not None and not any(
+                digest is None or f.digest in (None, *digest.values()) for f in found
+            )
+            if useless and not ahead:
+                raise CannotJudge(_nothing(rule, found or ()), path)
+            text = waiver_text(rule.name, path, given.reason.strip(), owner, expires, digest, rules)
+            _refuse_twin(settings.waivers, rule.name, path, digest)
+            name = waiver_name(rule.name, path, digest, taken)
+            taken.add(name)
+            written[name] = path, text
+        for name, (_, text) in written.items():
+            files.create(git.root, name, text)
+        git.add(list(written), ignored=True)
+        for name, (path, _) in written.items():
+            show(f"{plain(name)} written and staged: {rule.name} is waived for {plain(path)} until {expires}\n")
         if useless:
             show(f"As it is staged, {rule.name} finds nothing there that this waiver would be for.\n")
         audited = settings.policy.level == 3 or "check-dataset-audit-log" in settings.policy.also
-        if rule.name == "missing-data-card" and audited and path in entries:
+        there = [path for path in paths if path in entries]
+        if rule.name == "missing-data-card" and audited and there:
             # That one is bound to the content, so that a file without a card cannot be exchanged unseen.
-            words = ("--reason", given.reason.strip(), "--expires", given.expires)
-            other = command_line((CUSTODY, "waive", "missing-audit-entry", *words, RepoPath(path)), stand)
+            words = ("--reason", given.reason.strip(), "--expires", given.expires, *map(RepoPath, there))
+            other = command_line((CUSTODY, "waive", "missing-audit-entry", *words), stand)
             show(f"Without a card it has no audit log; for the content that is staged, that is waived by: {other}\n")
         head = git.head()
         if head is not None and assets.POLICY in git.entries(head, [assets.POLICY]):
@@ -101,8 +108,22 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _found(git: Git, hooks: Sequence[Hook], rule: Rule, path: str, policy: Policy) -> list[Finding] | None:
-    """What the rule finds there now, in all that is staged or in the change; None when it cannot be told."""
+def _refuse_pickle(
+    git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], policy: Policy, stand: Standpoint
+) -> None:
+    if rule.name == "pickle-weights" and path in entries:
+        from ..core.report import command_line
+        from ..models.waivable import refusal
+
+        if why := refusal(git, path, entries[path], policy):
+            unstaged = "the policy has changes that are not staged, and do not count yet: "
+            stage = command_line(("git", "add", RepoPath(assets.POLICY)), stand)
+            said = unstaged + stage if git.would_add([assets.POLICY]) else _WHEN
+            raise CannotJudge(f"{why}; {said}", path)
+
+
+def _judged(git: Git, hooks: Sequence[Hook], rule: Rule, policy: Policy) -> list[Report]:
+    """All that is staged, and the change; fewer where they cannot be judged."""
     from ..core.cache import Cache
     from ..core.changes import Request
     from ..core.runner import judge
@@ -110,20 +131,24 @@ def _found(git: Git, hooks: Sequence[Hook], rule: Rule, path: str, policy: Polic
     # A hook that runs alone enforces its own level, too.
     owner = next(hook for hook in hooks if rule in hook.rules)
     chosen = hooks if rule.level <= policy.level or owner.id in policy.also else (owner,)
-    with suppress(CannotJudge):
-        cache = Cache.of_user(os.environ)
-        unknown = False
-        try:
-            for request in (Request(all=True), Request(staged=True)):
-                report = judge(git, cache, request, hooks, chosen, {})
-                found = [f for f in report.findings if f.rule.name == rule.name and f.path == path]
-                if found:
-                    return found
-                unknown |= bool(report.errors) or any(item.path == path for item in report.not_judged)
-        finally:
-            cache.close()
-        return None if unknown else []
-    return None
+    cache = Cache.of_user(os.environ)
+    reports = []
+    try:
+        for request in (Request(all=True), Request(staged=True)):
+            with suppress(CannotJudge):
+                reports.append(judge(git, cache, request, hooks, chosen, {}))
+    finally:
+        cache.close()
+    return reports
+
+
+def _found(judged: Sequence[Report], rule: Rule, path: str) -> list[Finding] | None:
+    """What the rule finds there now; None when it cannot be told."""
+    for report in judged:
+        if found := [f for f in report.findings if f.rule.name == rule.name and f.path == path]:
+            return found
+    unknown = any(report.errors or any(item.path == path for item in report.not_judged) for report in judged)
+    return None if unknown or len(judged) < 2 else []
 
 
 def _nothing(rule: Rule, found: Sequence[Finding]) -> str:
@@ -146,8 +171,14 @@ class _Taken:
         self._root = root
         self._entries = entries
 
+        self._ours: set[str] = set()
+
     def __contains__(self, path: object) -> bool:
-        return isinstance(path, str) and (path in self._entries or worktree.exists(self._root, path))
+        there = path in self._ours or path in self._entries
+        return isinstance(path, str) and (there or worktree.exists(self._root, path))
+
+    def add(self, path: str) -> None:
+        self._ours.add(path)
 
 
 def _rule(name: str, rules: Mapping[str, Rule], stand: Standpoint) -> Rule:
@@ -213,6 +244,14 @@ def _found_digest(rule: Rule, path: str, entries: Mapping[str, Entry], found: Se
     """The digest of the content that the rule finds fault with: it may be kept elsewhere, as by DVC."""
     digests = {finding.digest for finding in found or () if finding.digest}
     return digests.pop() if rule.about_content and path in entries and len(digests) == 1 else None
+
+
+def _digest_for(
+    git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], found: Sequence[Finding] | None, given: str | None
+) -> Digest | None:
+    if rule.about_content and not found and _is_folder(git, path, entries):
+        raise CannotJudge(f"{rule.name} finds nothing about the folder as a whole: name the file it finds", path)
+    return _digest(git, rule, path, entries, given or _found_digest(rule, path, entries, found))
 
 
 def _digest(git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], given: str | None) -> Digest | None:
