@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 from datetime import date, timedelta
 
@@ -181,6 +182,19 @@ def test_what_counts_as_newly_asked(before: str, after: str, fits: bool, custody
     custody("adopt", "--yes")
     assert bool(written(repo)) is fits
     assert weakened(repo) == []
+
+
+def test_what_a_list_finds_is_told_with_the_waivers_that_it_needs_before(custody: Commands, repo: Repo) -> None:
+    repo.stage({POLICY: FIRST + "licenses: {deny: [CC-BY-4.0]}\n"})
+    said = custody("adopt", "--yes").out
+    (line,) = (line for line in said.partition("merged before this policy")[2].splitlines() if " waive " in line)
+    words = shlex.split(line)[shlex.split(line).index("waive") :]
+    assert words[1] == "license-denied"
+    words[words.index("REASON")], words[words.index("YYYY-MM-DD")] = "agreed", END
+    assert custody(*words).code == 0
+    assert len(written(repo)) == 3
+    assert repo.check("--all").code == 0
+    assert len(weakened(repo)) == 3, "in the change itself they count for nothing"
 
 
 def test_the_audit_log_begins_where_it_is_newly_asked_for(custody: Commands, repo: Repo) -> None:

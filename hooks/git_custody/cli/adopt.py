@@ -8,15 +8,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.findings import CUSTODY, CannotJudge, RepoPath, Slot
+from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..scaffold.baseline import DAYS, OWED, planned
+from .way_back import before_it_was_raised, waivable, waiving, way_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
     from ..core.case import Hook
-    from ..core.findings import Command, Finding
     from ..core.git import Git
     from ..core.report import Standpoint
     from ..scaffold.baseline import Plan
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
                 f"The policy asks for more than that of {based[0].said}. What it newly asks of what is unchanged can "
                 "be owed for a while (docs/ci.md).\n"
             )
-        return _adopt(git, hooks, plan, today, stand, dry_run=given.dry_run, yes=given.yes)
+        return _adopt(git, hooks, plan, today, stand, raised=bool(based), dry_run=given.dry_run, yes=given.yes)
 
 
 def _agreed(stand: Standpoint, *, dry_run: bool, yes: bool) -> bool:
@@ -81,7 +81,15 @@ def _agreed(stand: Standpoint, *, dry_run: bool, yes: bool) -> bool:
 
 
 def _adopt(
-    git: Git, hooks: Sequence[Hook], plan: Plan, today: date, stand: Standpoint, *, dry_run: bool, yes: bool
+    git: Git,
+    hooks: Sequence[Hook],
+    plan: Plan,
+    today: date,
+    stand: Standpoint,
+    *,
+    raised: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> int:
     from ..core.report import as_text
     from ..core.runner import show
@@ -97,7 +105,7 @@ def _adopt(
     else:
         _carry_out(git, plan)
         changed = True
-        show(f"{len(plan.files)} files written and staged.\n")
+        show(f"{_count(len(plan.files), 'file', 'files')} written and staged.\n")
     report = judge_index(git, hooks) if plan.files else plan.after
     if plan.debts:
         show(_owed(plan, today, stand))
@@ -108,6 +116,9 @@ def _adopt(
         if any(finding.rule.name == "pickle-weights" for finding in blocking):
             show("A pickle can only be owed where pickles.globals in the policy has all that it looks up: "
                  "docs/waivers.md.\n")  # fmt: skip
+        if raised and (owing := waivable(blocking)):
+            show("What cannot be mended now may have a waiver, to be merged before this policy (docs/waivers.md):\n")
+            show("".join(f"{line}\n" for line in waiving(owing, stand)))
     return report.exit_code
 
 
@@ -266,80 +277,11 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     blocking = tuple(finding for finding in report.findings if finding.blocks)
     if blocking or report.errors:
         show("What blocks now:\n" + as_text(report._replace(findings=blocking), stand, changed=changed))
-        raised = list(_before_it_was_raised(git, hooks, stand))
-        show("".join(f"{line}\n" for line in raised or (() if baseline else _way_back(git, blocking, stand))))
+        raised = list(before_it_was_raised(git, hooks, stand))
+        show("".join(f"{line}\n" for line in raised or (() if baseline else way_back(git, blocking, stand))))
     elif not left:
         show("Nothing is owed.\n")
     return report.exit_code
-
-
-def _before_it_was_raised(git: Git, hooks: Sequence[Hook], stand: Standpoint) -> Iterator[str]:
-    """What there is to do where the last commit, which nobody else has, made the policy ask for more."""
-    from ..core.cache import Cache
-    from ..core.policy_change import asks_more
-    from ..core.report import command_line
-    from ..core.runner import read_all_settings
-
-    before = git.find_commit("HEAD~1")
-    alone = before is not None and git.find_commit("HEAD^2") is None and not _has_policy(git, *_elsewhere(git))
-    if alone and _has_policy(git, before):
-        old, new = (read_all_settings(git, Cache(None), tree, hooks).policy for tree in (before, git.head()))
-        if asks_more(old, new, hooks):
-            yield "The last commit made the policy ask for more. To owe what that newly asks of what was there before:"
-            yield "    git reset --soft HEAD~1"
-            yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
-
-
-def _elsewhere(git: Git) -> tuple[str | None, str | None]:
-    """What others have: the upstream branch, and the default branch of the remote."""
-    return git.upstream(), git.find_commit("refs/remotes/origin/HEAD")
-
-
-def _way_back(git: Git, blocking: Sequence[Finding], stand: Standpoint) -> Iterator[str]:
-    """What there is to do where the policy was committed and nothing was adopted before."""
-    from ..core.report import command_line
-
-    undo = _undo(git)
-    if undo is not None:
-        yield "The last commit is what brought the policy. To adopt what is there along with it:"
-        yield f"    {undo}"
-        yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
-    elif not _has_policy(git, *_elsewhere(git)):
-        yield "The policy is only here so far. To take it back for now, and adopt what is there along with it:"
-        yield f"    {command_line(('git', 'rm', '-q', '--cached', RepoPath(assets.POLICY)), stand)}"
-        yield '    git commit -m "Take the policy back, to adopt what is there"'
-        yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
-    elif owing := [finding for finding in blocking if finding.rule.waivable and not finding.beyond_waiver]:
-        yield "Others have the policy already. What cannot be mended now may have a waiver, to be merged first"
-        yield "(docs/waivers.md):"
-        named: dict[str, dict[str, None]] = {}
-        for finding in owing:
-            named.setdefault(finding.rule.name, {})[finding.path] = None
-        for rule, there in named.items():
-            paths = [RepoPath(path) for path in there]
-            for start in range(0, len(paths), _SHOWN):
-                words: Command = (
-                    "--reason",
-                    Slot("REASON"),
-                    "--expires",
-                    Slot("YYYY-MM-DD"),
-                    *paths[start : start + _SHOWN],
-                )
-                yield f"    {command_line((CUSTODY, 'waive', rule, *words), stand)}"
-
-
-def _has_policy(git: Git, *commits: str | None) -> bool:
-    return any(commit is not None and assets.POLICY in git.entries(commit, [assets.POLICY]) for commit in commits)
-
-
-def _undo(git: Git) -> str | None:
-    """How to take back HEAD's commit alone, where that leaves no base with a policy; else None."""
-    if _has_policy(git, *_elsewhere(git), git.find_commit("HEAD~1")):
-        return None
-    if git.find_commit("HEAD~1") is None and not git.is_shallow:
-        return "git update-ref -d HEAD"
-    alone = git.find_commit("HEAD~1") is not None and git.find_commit("HEAD^2") is None
-    return "git reset --soft HEAD~1" if alone else None
 
 
 def _capital(text: str) -> str:
