@@ -7,12 +7,14 @@ import json
 import shlex
 import sys
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 import yaml
 
 from commands import POLICY, Commands
 from conftest import PLAIN_PICKLE, Repo, documented
+from git_custody.core.new_debt import Untouched
 
 END = (date.today() + timedelta(days=180)).isoformat()
 LONGER = (date.today() + timedelta(days=300)).isoformat()
@@ -152,6 +154,31 @@ def test_the_waiver_of_the_attacks_is_accepted_without_them(custody: Commands, r
     repo.stage({POLICY: RAISED, f"{WAIVERS}/w.yaml": waiver(RULE, CARD)})
     assert "policy-weakened" not in repo.check().rules
     assert weakened(repo) == []
+
+
+UNTOUCHED = [
+    ("data/a.csv", "src/x.py", True), ("data/a.csv", "data/a.csv", False), ("data/a.csv", "data/a.csv.datacard.yaml", False),
+    ("data/a.csv", "data/datacard.yaml", False), ("data/a.csv.datacard.yaml", "data/a.csv", False),
+    ("data/a.csv.datacard.yaml", "data/a.csv.dvc", False), ("data/datacard.yaml", "data/s/1.csv", False),
+    ("data", "data/s/1.csv", False), ("data/s", "data/s2/1.csv", True), ("datacard.yaml", "src/x.py", False),
+    ("datacard.yaml", ".custody/waivers/a.yaml", True), (POLICY, POLICY, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "changed", "is_untouched"), UNTOUCHED)
+def test_what_a_change_leaves_alone(path: str, changed: str, is_untouched: bool) -> None:
+    assert (path in Untouched([POLICY, changed])) is is_untouched
+
+
+def test_a_server_without_a_work_tree_says_the_same(custody: Commands, repo: Repo, tmp_path: Path) -> None:
+    repo.stage({POLICY: RAISED})
+    custody.ok("adopt", "--yes")
+    repo.commit(message="Raise the level")
+    assert weakened(repo) == []
+    bare = Repo(tmp_path / "bare", "--bare")
+    repo.git("push", "-q", str(bare.path), "main", "base")
+    verdict = bare.check("--range", "base...main")
+    assert verdict.code == 0, verdict.out
 
 
 def test_an_older_branch_cannot_take_back_what_the_base_asks_by_now(custody: Commands, repo: Repo) -> None:

@@ -12,7 +12,7 @@ from . import assets
 from .findings import CannotJudge, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .case import Case, Hook
     from .findings import Rule
@@ -44,18 +44,26 @@ def is_newly_asked(before: Policy, after: Policy, hook: Hook, rule: Rule) -> boo
     return before.exists and not is_enforced(before, hook, rule) and is_enforced(after, hook, rule)
 
 
-def is_untouched(path: str, changed: Collection[str]) -> bool:
-    """Whether a change leaves a path alone, and what lies below it, its cards, and what it covers as a card."""
-    card = assets.card_name(path)
-    subject = card.subject if card is not None else path
-    own = {path, subject, f"{subject}.dvc", *assets.possible_cards([subject])}
-    below = f"{subject}/" if subject else ""
-    # What is found of the policy's own file is about a repository that lacks something, not about a content.
-    return not any(
-        name in own or (name.startswith(below) and not name.startswith(assets.CUSTODY))
-        for name in changed
-        if name != assets.POLICY
-    )
+class Untouched:
+    """What a change leaves alone: a path, what lies below it, its cards, and what it covers as a card."""
+
+    def __init__(self, changed: Iterable[str]) -> None:
+        # What is found of the policy's own file is about a repository that lacks something, not about a content.
+        self._changed = set(changed) - {assets.POLICY}
+        self._folders = {
+            folder for path in self._changed if not path.startswith(assets.CUSTODY) for folder in (*_above(path), "")
+        }
+
+    def __contains__(self, path: str) -> bool:
+        card = assets.card_name(path)
+        subject = card.subject if card is not None else path
+        own = {path, subject, f"{subject}.dvc", *assets.possible_cards([subject])}
+        return subject not in self._folders and self._changed.isdisjoint(own)
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def acceptable(case: Case, base: State, after: State, waivers: Sequence[Waiver]) -> set[str]:
@@ -69,11 +77,12 @@ def acceptable(case: Case, base: State, after: State, waivers: Sequence[Waiver])
     if assets.POLICY not in case.changed or broken or settings.is_outdated(case, assets.POLICY):
         return set()
     owners = {rule.name: hook for hook in case.hooks.values() for rule in hook.rules}
+    untouched = Untouched(case.changed)
     asked: dict[str, list[Waiver]] = {}
     for waiver in waivers:
         hook, path = owners[waiver.rule], waiver.only
         if path is not None and is_newly_asked(base.policy, after.policy, hook, case.rules[waiver.rule]):
-            if is_untouched(path, case.changed):
+            if path in untouched:
                 asked.setdefault(hook.id, []).append(waiver)
     if not case.in_range:
         return {waiver.file for group in asked.values() for waiver in group}

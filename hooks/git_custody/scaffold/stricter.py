@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core import assets, worktree
-from ..core.new_debt import is_newly_asked, is_untouched
+from ..core.new_debt import Untouched, is_newly_asked
 from ..core.policy_change import asks_more
 from .baseline import Plan, debts_of, entries_of
 
@@ -57,12 +57,12 @@ def planned_on_top(git: Git, hooks: Sequence[Hook], base: Base, actor: Actor, to
             return None
         head = git.head() or base.commit
         forks = git.merge_bases(base.commit, head) or (base.commit,)
-        changed = {change.path for fork in forks for change in sandbox.staged(fork)}
+        untouched = Untouched(change.path for fork in forks for change in sandbox.staged(fork))
 
         def may_owe(finding: Finding) -> bool:
             hook = owners[finding.rule.name]
             newly = is_newly_asked(before.policy, after.policy, hook, finding.rule)
-            return newly and is_untouched(finding.path, changed)
+            return newly and finding.path in untouched
 
         cache = Cache.of_user(os.environ)
         try:
