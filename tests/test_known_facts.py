@@ -225,14 +225,14 @@ def test_adopt_takes_what_files_nearby_say(repo: Repo, custody: Commands) -> Non
     said = custody.ok("adopt", "--yes")
     assert "title (line 3) and licence (line 2) from data/wiki/README.md" in said
     assert "add --source-url URL --publisher PUBLISHER data/wiki" in said
-    assert "add --retrieved YYYY-MM-DD data/pk/rows.csv" in said, "nobody knows when it was fetched"
+    assert "add --retrieved YYYY-MM-DD data/pk" in said, "nobody knows when it was fetched"
     card = (repo.path / "data/wiki/datacard.yaml").read_text()
     assert card.startswith("# Owed: source. ")
     assert "title: Short articles of Wikipedia\nlicense: CC-BY-SA-4.0\n" in card
-    assert "# Owed: source. " in (repo.path / "data/pk/rows.csv.datacard.yaml").read_text()
+    assert "# Owed: source. " in (repo.path / "data/pk/datacard.yaml").read_text()
     repo.commit(message="Adopt")
-    custody.ok("add", "--retrieved", "2021-02-03", "data/pk/rows.csv")
-    assert custody.card("data/pk/rows.csv.datacard.yaml")["source"]["retrieved"] == "2021-02-03"
+    custody.ok("add", "--retrieved", "2021-02-03", "data/pk")
+    assert custody.card("data/pk/datacard.yaml")["source"]["retrieved"] == "2021-02-03"
 
 
 def test_a_card_that_lacks_something_is_completed_when_it_is_named(repo: Repo, custody: Commands) -> None:
