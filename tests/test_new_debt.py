@@ -189,6 +189,18 @@ def test_an_older_branch_cannot_take_back_what_the_base_asks_by_now(custody: Com
     assert weakened(repo) == [f"{WAIVERS}/w.yaml"]
 
 
+def test_a_policy_that_the_base_has_changed_since_has_to_be_merged_first(custody: Commands, repo: Repo) -> None:
+    repo.git("checkout", "-q", "base")
+    repo.commit({POLICY: FIRST + "grace_days: 3\n"}, "On the base")
+    repo.git("checkout", "-q", "main")
+    repo.stage({POLICY: RAISED, f"{WAIVERS}/w.yaml": waiver(RULE, CARD)})
+    assert f"{WAIVERS}/w.yaml" in weakened(repo)
+    assert "the base has changed the policy since: rebase" in repo.check("--range", "base...HEAD", text=True).out
+    repo.git("reset", "-q", "--soft", "base")
+    repo.stage({POLICY: RAISED + "grace_days: 3\n"})
+    assert weakened(repo) == []
+
+
 @pytest.mark.parametrize(
     ("before", "after", "fits"),
     [

@@ -151,6 +151,9 @@ def _weighed(case: Case, finding: Finding) -> Finding:
     if settings.is_outdated(case, finding.path):
         # A merge would keep what the base has tightened, but a change can be laid out so that it does not.
         return finding._replace(found="the base has changed this file since: rebase the branch, then check again")
+    both = finding.path.startswith(assets.WAIVERS) and assets.POLICY in case.changed
+    if both and settings.is_outdated(case, assets.POLICY):
+        return finding._replace(found="the base has changed the policy since: rebase the branch, then check again")
     return finding
 
 

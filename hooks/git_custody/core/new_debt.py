@@ -74,7 +74,7 @@ def acceptable(case: Case, base: State, after: State, waivers: Sequence[Waiver])
     from . import settings
 
     broken = any(state.document is None or state.document.problems for state in (base, after))
-    if assets.POLICY not in case.changed or broken or settings.is_outdated(case, assets.POLICY):
+    if broken or settings.is_outdated(case, assets.POLICY):
         return set()
     owners = {rule.name: hook for hook in case.hooks.values() for rule in hook.rules}
     untouched = Untouched(case.changed)
