@@ -32,6 +32,7 @@ _PIECE = 1024 * 1024
 _SMALL = 64 * 1024
 # A pipe without a writer would hold us up for ever.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_SIGNS_OF_POINTERS = (b"oid sha256:", b"/annex/objects/")
 _OF_DVC = (".dvc", "dvc.lock")
 _SECONDS_BETWEEN = 0.1
 _NAMES_SHOWN = 10
@@ -192,6 +193,8 @@ def _opened(path: str) -> tuple[int, int]:
 
 def _pointer(path: str, content: Content) -> str | None:
     """What a file of a repository only stands for, in words."""
+    if not path.endswith(_OF_DVC) and not any(sign in content.read_at(0, _SMALL) for sign in _SIGNS_OF_POINTERS):
+        return None
     from ..core.digests import extended_pointer, may_be_pointer, pointer
     from ..core.stores import kept_in
 
