@@ -104,12 +104,12 @@ class Commands:
 def hide(monkeypatch: pytest.MonkeyPatch, *programs: str) -> None:
     """As if these programs were not on the PATH."""
     from git_custody.core import git
+    from git_custody.core.programs import find_program
     from git_custody.scaffold import runner_here
 
-    real = git.find_program
 
     def find(name: str, passing: str | None = None) -> str | None:
-        return None if name in programs else real(name, passing)
+        return None if name in programs else find_program(name, passing)
 
     for module in (git, runner_here):
         monkeypatch.setattr(module, "find_program", find)

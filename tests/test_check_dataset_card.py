@@ -404,7 +404,7 @@ def test_model_card_is_no_way_around_the_data_card(repo: Repo) -> None:
 
 def test_what_lies_below_a_folder_is_the_same_however_it_is_looked_up() -> None:
     from git_custody.core.assets import files_under
-    from git_custody.core.git import Entry, Tree
+    from git_custody.core.trees import Entry, Tree
 
     paths = ("a", "a.b/c", "a/b", "a/b/c", "a/b/datacard.yaml", "a-b/c", "a/é", "a/\udcff", "b", "data", "z/\U0010ffff")
     entries = {path: Entry(0o100644, "0" * 40) for path in paths}

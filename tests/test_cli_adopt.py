@@ -13,8 +13,8 @@ import yaml
 from builders import torch_zip
 from commands import POLICY, Commands
 from conftest import PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
-from git_custody.core.git import Entry
 from git_custody.core.metadata import load
+from git_custody.core.trees import Entry
 from git_custody.scaffold.adoption import group
 
 END = (date.today() + timedelta(days=180)).isoformat()

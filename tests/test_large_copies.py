@@ -14,8 +14,9 @@ from conftest import PICKLE, Repo
 from git_custody.catalog import load, load_all
 from git_custody.core.cache import Cache
 from git_custody.core.changes import Request
-from git_custody.core.git import IN_MEMORY, Git
+from git_custody.core.git import Git
 from git_custody.core.runner import judge
+from git_custody.core.trees import IN_MEMORY
 
 SAFE = bytes(IN_MEMORY + 1000)
 ODD = "-odd\n\udcff.bin"

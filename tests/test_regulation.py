@@ -20,10 +20,10 @@ from conftest import ROWS, Repo, documented
 from git_custody.core.case import Case
 from git_custody.core.documents import Document
 from git_custody.core.findings import Finding
-from git_custody.core.git import Entry
 from git_custody.core.metadata import load, read_schema
 from git_custody.core.policy import OwnRegime, Policy, read_policy
 from git_custody.core.policy_change import weakenings
+from git_custody.core.trees import Entry
 from git_custody.datasets import regulation
 from git_custody.datasets import survey as surveys
 from git_custody.datasets.answer_lines import line_for

@@ -34,7 +34,7 @@ from .check_dataset_card import add_again, add_new, is_new_id, keeper_of, new_id
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .core.git import GITLINK
+from .core.trees import GITLINK
 from .datasets import survey as surveys
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from .core.case import Case, Said
     from .core.findings import Command
-    from .core.git import Entry, Tree
+    from .core.trees import Entry, Tree
     from .datasets.audit_log import LogProblem
     from .datasets.survey import Dataset
 

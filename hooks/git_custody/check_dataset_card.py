@@ -41,7 +41,7 @@ from typing import TYPE_CHECKING
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .core.git import SYMLINK
+from .core.trees import SYMLINK
 from .datasets import card_rules, lineage_rules, load_rules, regulation, source_rules
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
     from .core.case import Case, Said
     from .core.findings import Command
-    from .core.git import Entry
     from .core.metadata import Document
+    from .core.trees import Entry
     from .datasets.survey import Dataset
 
 MISSING = Rule(

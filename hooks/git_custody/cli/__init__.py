@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = run(lambda: verb(words[1:]))
     if argv is not None:
         return code
-    from ..core.runner import leave
+    from ..core.output import leave
 
     return leave(code)
 
@@ -73,7 +73,7 @@ def run(verb: Callable[[], int]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
     except Exception as error:  # a full disk, a closed output, a folder that is gone: none of them is a finding
-        from ..core.runner import unexpected
+        from ..core.output import unexpected
 
         sys.stderr.write(f"git-custody: {sentence(unexpected(error).message)}\n")
     return 2

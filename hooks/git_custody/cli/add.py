@@ -63,7 +63,8 @@ def add(
     """Do the paperwork for paths as the user typed them; `only_new` refuses a dataset that has a card. `op` is what was
     done with those that have one, for the audit log.
     """
-    from ..core.runner import rooted, show
+    from ..core.output import show
+    from ..core.runner import rooted
 
     git = desk.git
     paths = list(dict.fromkeys(rooted(name, git) for name in names))

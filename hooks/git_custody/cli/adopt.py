@@ -35,8 +35,8 @@ def main(argv: Sequence[str]) -> int:
 
     from ..catalog import load_all
     from ..core.git import Git
+    from ..core.output import show
     from ..core.report import standpoint
-    from ..core.runner import show
     from ..datasets.audit_entries import Actor
     from ..scaffold.stricter import bases, planned_on_top
     from . import parser
@@ -91,8 +91,8 @@ def _adopt(
     dry_run: bool,
     yes: bool,
 ) -> int:
+    from ..core.output import show
     from ..core.report import as_text
-    from ..core.runner import show
     from ..scaffold.whole_index import judge_index
 
     changed = False
@@ -246,8 +246,9 @@ def _shrink(git: Git, hooks: Sequence[Hook], based: str, stand: Standpoint, *, d
     from datetime import date
 
     from ..core.cache import Cache
+    from ..core.output import show
     from ..core.report import as_text, command_line, plain
-    from ..core.runner import read_all_settings, show
+    from ..core.runner import read_all_settings
     from ..scaffold.whole_index import judge_index
     from .waivers import rows
 

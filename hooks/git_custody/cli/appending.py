@@ -11,7 +11,7 @@ from ..datasets import survey as surveys
 
 if TYPE_CHECKING:
     from ..core.case import Case
-    from ..core.git import Entry
+    from ..core.trees import Entry
     from .desk import Desk
 
 _CHUNK = 1024 * 1024

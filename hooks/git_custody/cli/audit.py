@@ -177,7 +177,7 @@ def _merge(desk: Desk, given: Namespace) -> int:
 
 
 def _repair(desk: Desk, given: Namespace) -> int:
-    from ..core.runner import show
+    from ..core.output import show
 
     answers = _answers(desk, given)
     if given.targets:
@@ -273,7 +273,7 @@ def _mend(desk: Desk, ids: Sequence[str], reason: str | None) -> None:
 
 
 def _show(desk: Desk, given: Namespace) -> int:
-    from ..core.runner import show
+    from ..core.output import show
 
     ids = dict.fromkeys(dataset_of(desk, word) for word in given.targets)
     logs = [_log(desk, dataset_id) for dataset_id in ids]
@@ -312,8 +312,9 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _verify(desk: Desk, given: Namespace) -> int:
     from ..core.changes import Request
+    from ..core.output import show
     from ..core.report import as_text, standpoint
-    from ..core.runner import judge, show
+    from ..core.runner import judge
 
     git = desk.git
     hook = next(hook for hook in desk.hooks if hook.id == AUDIT_HOOK)

@@ -173,8 +173,9 @@ def report(
 ) -> int:
     """Print what was done and what is still owed for these paths; give the exit code."""
     from ..core.changes import Request
+    from ..core.output import show
     from ..core.report import as_text, command_line, standpoint
-    from ..core.runner import judge, show
+    from ..core.runner import judge
 
     git = bench.git
     lines = list(done) or ([] if quiet else [nothing])

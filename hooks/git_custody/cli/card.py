@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator, Sequence
 
-    from ..core.git import Entry
+    from ..core.trees import Entry
 
 
 def main(argv: Sequence[str]) -> int:
@@ -102,7 +102,7 @@ def _card_of(desk: Desk, path: str) -> str:
 
 
 def _show(desk: Desk, given: Namespace) -> int:
-    from ..core.runner import show
+    from ..core.output import show
 
     code = 0
     lines: list[str] = []

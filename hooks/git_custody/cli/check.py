@@ -39,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
 def _refuse_in_json() -> None:
     """A program that asked for JSON gets it even where its arguments were not understood."""
     from ..core.findings import CannotJudge
+    from ..core.output import show
     from ..core.report import Report, Standpoint, as_json
-    from ..core.runner import show
 
     error = CannotJudge("the arguments were not understood: git custody check -h lists them")
     show(as_json(Report("none", None, None, "nothing", (), errors=(error,)), Standpoint("", "git-custody")))

@@ -53,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _convert(given: Any, *, as_json: bool) -> int:
     from ..convert import Refused, convert
-    from ..core.runner import show
+    from ..core.output import show
 
     progress = _Progress(given.source)
     try:
@@ -126,7 +126,7 @@ def _told_why_not(refused: Refused, source: str) -> Iterator[str]:
 
 def _verify(given: Any, *, as_json: bool) -> int:
     from ..convert.verify import verify
-    from ..core.runner import show
+    from ..core.output import show
 
     found = verify(given.source, given.destination)
     code = 1 if found.problems else 0
@@ -181,7 +181,7 @@ def _show_json(given: Any, code: int, **parts: object) -> None:
     import json
 
     from .. import __version__
-    from ..core.runner import show
+    from ..core.output import show
 
     made = {
         "schema_version": 1,

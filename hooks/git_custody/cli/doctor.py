@@ -50,8 +50,8 @@ def main(argv: Sequence[str]) -> int:
     """Print a line for each check: 0 when all are well, 1 when one is not, 2 when it cannot be told."""
     from ..catalog import load_all
     from ..core.git import Git
+    from ..core.output import show
     from ..core.report import standpoint
-    from ..core.runner import show
     from . import parser
 
     arguments = parser("doctor", _ABOUT)

@@ -22,7 +22,7 @@ _WIDTH = 100
 def main(argv: Sequence[str]) -> int:
     """Print the page of a rule, a note, a hook or a requirement; without one, the list of all rules."""
     from ..catalog import load_all
-    from ..core.runner import show
+    from ..core.output import show
     from . import parser
 
     arguments = parser("explain", "Say what a rule, a hook or an LLMSVS requirement is about.")

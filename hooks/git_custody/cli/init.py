@@ -33,8 +33,8 @@ def main(argv: Sequence[str]) -> int:
     from ..catalog import load_all
     from ..core.findings import CannotJudge
     from ..core.git import Git
+    from ..core.output import show
     from ..core.report import standpoint
-    from ..core.runner import show
     from . import parser
 
     arguments = parser("init", _ABOUT)

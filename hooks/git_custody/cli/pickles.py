@@ -93,7 +93,7 @@ def convert(desk: Desk, findings: Mapping[str, Finding]) -> Converted:
     What cannot be converted whole is left as it is. A checkpoint in several files is converted by its index.
     """
     from ..convert import Refused
-    from ..core.runner import show
+    from ..core.output import show
 
     git = desk.git
     staged: list[str] = []
@@ -279,7 +279,7 @@ def _glob(path: str) -> str:
 
 def explain(desk: Desk, refused: Mapping[str, Finding], why: Mapping[str, tuple[str, ...]]) -> None:
     """Say of each file that was not added what can be done with it."""
-    from ..core.runner import show
+    from ..core.output import show
 
     git = desk.git
     stand = standpoint(git.prefix, os.environ, git.root)

@@ -55,8 +55,8 @@ class _Scanned(NamedTuple):
 
 def main(argv: Sequence[str]) -> int:
     """Scan; the exit code is 0 (nothing would run code), 1 (findings) or 2 (something could not be read)."""
+    from ..core.output import show
     from ..core.report import Report, as_clean, as_json, as_text, standpoint
-    from ..core.runner import show
     from . import parser
 
     arguments = parser("scan", _ABOUT)
@@ -127,7 +127,7 @@ def _scan(paths: Sequence[str], *, why: bool) -> _Scanned:
                 scanned.errors.append(CannotJudge(f"it cannot be read: {error.strerror or error}", path))
             continue
         except Exception as error:  # one file that nobody thought of must not hide the others
-            from ..core.runner import unexpected
+            from ..core.output import unexpected
 
             scanned.errors.append(CannotJudge(unexpected(error).message, path))
             continue

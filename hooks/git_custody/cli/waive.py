@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from ..core.case import Hook
     from ..core.digests import Digest
     from ..core.findings import Finding, Rule
-    from ..core.git import Entry, Git
+    from ..core.git import Git
     from ..core.policy import Policy
     from ..core.report import Report, Standpoint
+    from ..core.trees import Entry
     from ..core.waivers import Waiver
 
 _ABOUT = f"""\
@@ -40,8 +41,9 @@ def main(argv: Sequence[str]) -> int:
     from ..catalog import load_all
     from ..core.cache import Cache
     from ..core.git import Git
+    from ..core.output import show
     from ..core.report import command_line, plain, standpoint
-    from ..core.runner import read_all_settings, rooted, show
+    from ..core.runner import read_all_settings, rooted
     from ..scaffold import files
     from ..scaffold.waiver_file import waiver_name, waiver_text
     from . import parser

@@ -35,8 +35,9 @@ def main(argv: Sequence[str]) -> int:
     from ..catalog import load_all
     from ..core.cache import Cache
     from ..core.git import Git
+    from ..core.output import show
     from ..core.report import standpoint
-    from ..core.runner import read_all_settings, show
+    from ..core.runner import read_all_settings
     from ..scaffold.whole_index import judge_index
     from . import parser
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from .git import Tree
+from .trees import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
-    from .git import Entry
+    from .trees import Entry
 
 CUSTODY = ".custody/"
 AUDIT = ".custody/audit/"

@@ -15,7 +15,7 @@ from .changes import introduced
 from .content import FileContent
 from .digests import POINTER_SIZE, Pointer, pointer
 from .findings import CannotJudge, Finding, NotJudged, Rule
-from .git import GITLINK, SYMLINK
+from .trees import GITLINK, SYMLINK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .changes import ChangeSet
     from .content import Content
-    from .git import Change, Entry, Git, Tree
+    from .git import Git
     from .metadata import Document
     from .policy import Policy
     from .stores import Kept
+    from .trees import Change, Entry, Tree
     from .waivers import InvalidWaiver, Waiver
 
 _T = TypeVar("_T")

@@ -9,7 +9,8 @@ from .findings import CannotJudge
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .git import Change, Entry, Git
+    from .git import Git
+    from .trees import Change, Entry
 
 
 class Request(NamedTuple):

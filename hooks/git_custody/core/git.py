@@ -20,19 +20,17 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from .content import BytesContent, FileContent, write_all
 from .findings import CUSTODY, CannotJudge, RepoPath
+from .programs import find_program
+from .trees import IN_MEMORY, Change, Entry, Tree, decode, encode
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable, ItemsView, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .content import Content
     from .digests import Pointer
     from .stores import Stores
 
-REGULAR, EXECUTABLE, SYMLINK, GITLINK = 0o100644, 0o100755, 0o120000, 0o160000
-
-# Objects up to this size are held in memory; larger ones are spooled to a temporary file.
-IN_MEMORY = 4 * 1024 * 1024
 # 256 ids of 64 hex digits are 17 KB: they fit any pipe, so asking ahead of reading cannot deadlock.
 _ASKED_AHEAD = 256
 _CHUNK = 1024 * 1024
@@ -77,128 +75,12 @@ _OID = r"(?:[0-9a-f]{40}|[0-9a-f]{64})"
 _DIFF = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none", "--no-ext-diff")
 
 
-def decode(raw: bytes) -> str:
-    """A path as text, whatever the locale: UTF-8, other bytes as surrogates."""
-    return raw.decode("utf-8", "surrogateescape")
-
-
-def encode(path: str) -> bytes:
-    """The inverse of `decode`."""
-    return path.encode("utf-8", "surrogateescape")
-
-
-class Entry(NamedTuple):
-    """What git has at a path: the file mode (an int, as in `REGULAR`) and the object id in hex."""
-
-    mode: int
-    oid: str
-
-    @property
-    def is_file(self) -> bool:
-        """Whether this is a regular file, executable or not."""
-        return self.mode in (REGULAR, EXECUTABLE)
-
-
-class Tree(Mapping[str, Entry]):
-    """Everything at some paths of a tree or the index: path → entry. It is not changed once it was made.
-
-    Most commits ask for a few paths of many, so that names and entries are kept as git wrote them until they are
-    asked for. `raw` maps names to headers of `--raw` records.
-    """
-
-    def __init__(self, raw: Mapping[bytes, bytes]) -> None:
-        self._raw = raw
-        self._whole: dict[str, Entry] | None = None
-
-    @classmethod
-    def of(cls, entries: Mapping[str, Entry]) -> Tree:
-        """A tree of these entries."""
-        return cls({encode(path): b": %06o %s A" % (entry.mode, entry.oid.encode()) for path, entry in entries.items()})
-
-    @property
-    def _all(self) -> dict[str, Entry]:
-        if self._whole is None:
-            self._whole = {decode(name): _added(header) for name, header in self._raw.items()}
-        return self._whole
-
-    def __getitem__(self, path: str) -> Entry:
-        return self._all[path] if self._whole is not None else _added(self._raw[encode(path)])
-
-    def __contains__(self, path: object) -> bool:
-        if self._whole is not None:
-            return path in self._whole
-        return isinstance(path, str) and encode(path) in self._raw
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all)
-
-    def __len__(self) -> int:
-        return len(self._raw)
-
-    def items(self) -> ItemsView[str, Entry]:
-        """All pairs of path and entry."""
-        return self._all.items()
-
-    @cached_property
-    def _names(self) -> list[bytes]:
-        return sorted(self._raw)
-
-    def below(self, prefix: str) -> Iterator[str]:
-        """The paths that begin with `prefix`, sorted, without a look at the others."""
-        from bisect import bisect_left
-
-        start = encode(prefix)
-        for place in range(bisect_left(self._names, start), len(self._names)):
-            if not self._names[place].startswith(start):
-                return
-            yield decode(self._names[place])
-
-    def files_below(self, prefix: str) -> dict[str, Entry]:
-        """The plain files whose paths begin with `prefix`, by the rest of their paths."""
-        found = {path[len(prefix) :]: self[path] for path in self.below(prefix)}
-        return {rest: entry for rest, entry in found.items() if entry.is_file}
-
-    def ending(self, suffix: str) -> list[str]:
-        """The paths that end with `suffix`."""
-        end = encode(suffix)
-        return [decode(name) for name in self._raw if name.endswith(end)]
-
-    def alike(self, keys: Iterable[str]) -> list[str]:
-        """The paths that may be one of `keys` in lower case, and all that are not ASCII, for the caller to look at."""
-        wanted = {encode(key) for key in keys}
-        return [decode(name) for name in self._raw if not name.isascii() or name.lower() in wanted]
-
-
-class Change(NamedTuple):
-    """One path whose entry differs between two trees; None where it does not exist."""
-
-    path: str
-    before: Entry | None
-    after: Entry | None
-
-
 class Blob(NamedTuple):
     """An object that was read; `content` is None when git does not have it here."""
 
     oid: str
     content: Content | None
     sha256: str | None
-
-
-def find_program(name: str, passing: str | None = None) -> str | None:
-    """The absolute path of a program on PATH, in another folder than `passing`.
-
-    Entries that are not absolute are passed over, and on Windows the working directory is not
-    searched: a repository must not bring the `git` that judges it (CVE-2023-40590).
-    """
-    suffixes = os.environ.get("PATHEXT", ".EXE").split(os.pathsep) if os.name == "nt" else [""]
-    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        if os.path.isabs(directory) and os.path.normpath(directory) != passing:
-            for suffix in suffixes:
-                candidate = os.path.join(directory, name + suffix)
-                if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-                    return candidate
-    return None
 
 
 class Git:
@@ -1125,12 +1007,6 @@ def _changes(raw: bytes) -> Iterator[Change]:
 
 def _entry(mode: str, oid: str) -> Entry | None:
     return None if mode == "000000" else Entry(int(mode, 8), oid)
-
-
-def _added(header: bytes) -> Entry:
-    """The entry in the header of a record that adds something."""
-    words = header.split(b" ")
-    return Entry(int(words[1], 8), words[-2].decode("ascii"))
 
 
 def _tree(raw: bytes) -> Tree:

@@ -12,8 +12,8 @@ from .findings import CannotJudge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from .git import Entry
     from .metadata import Document
+    from .trees import Entry
 
 _UNITS = {
     "": 1,

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .case import Hook
-    from .git import Entry
     from .policy import OwnRegime, Policy
+    from .trees import Entry
     from .waivers import Waiver
 
 

@@ -65,7 +65,7 @@ def standpoint(prefix: str, environment: Mapping[str, str], root: str) -> Standp
     Runners change to the root before they call a hook. git then tells the folder in GIT_PREFIX; without
     git, the shell's own PWD still names it.
     """
-    from .git import find_program
+    from .programs import find_program
 
     if not prefix:
         stood = environment.get("PWD", "")

@@ -11,9 +11,11 @@ from .cache import Cache
 from .case import MANY_CARDS, Case, Settings, read_document
 from .changes import Request, decide, of_parent
 from .findings import CannotJudge, Finding, NotJudged
-from .git import Git, decode
+from .git import Git
+from .output import leave, show, unexpected
 from .policy import read_policy, read_settings
 from .report import Report, as_clean, as_json, as_text, fingerprint, standpoint
+from .trees import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -289,36 +291,6 @@ def rooted(path: str, git: Git) -> str:
     if inside == ".." or inside.startswith("../"):
         raise CannotJudge(f'"{path}" lies outside of the repository')
     return "" if inside == "." else inside
-
-
-def show(text: str) -> None:
-    """Print what was already escaped; a terminal that lacks a character shows its escape."""
-    if text:
-        reconfigure = getattr(sys.stdout, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
-def unexpected(error: Exception) -> CannotJudge:
-    """What nobody thought of, as a sentence: the system's own words, or where our code failed."""
-    if isinstance(error, OSError):
-        return CannotJudge(f"the system said: {error.strerror or error}")
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    place = f" ({os.path.basename(last.tb_frame.f_code.co_filename)}:{last.tb_lineno})" if last else ""
-    return CannotJudge(f"git-custody itself failed{place}, please report it: {type(error).__name__}: {error}")
-
-
-def leave(code: int) -> int:
-    """End the process at once: taking the interpreter apart costs as much as a tenth of a whole run."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
 
 
 def hook_main(load: Callable[[], tuple[Sequence[Hook], Hook]]) -> int:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from .case import Case
 from .changes import ChangeSet
-from .git import Change, Tree
 from .runner import read_all_settings
+from .trees import Change, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .case import Case
-    from .git import Entry
     from .metadata import Document
     from .runner_config import RunnerConfig
+    from .trees import Entry
     from .waivers import InvalidWaiver, Waiver
 
 

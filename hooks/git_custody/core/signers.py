@@ -134,7 +134,7 @@ def verifies(message: bytes, signature: bytes, allowed: bytes, role: str, namesp
     import subprocess
     import tempfile
 
-    from .git import find_program
+    from .programs import find_program
 
     program = find_program("ssh-keygen")
     if program is None:

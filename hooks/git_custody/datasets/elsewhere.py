@@ -17,7 +17,7 @@ from ..core import assets, digests
 from ..core.case import READ_AT_MOST
 from ..core.content import BytesContent
 from ..core.findings import CUSTODY, Finding, NotJudged, RepoPath, Rule
-from ..core.git import GITLINK, SYMLINK
+from ..core.trees import GITLINK, SYMLINK
 from . import survey as surveys
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ..core import annex
     from ..core.case import Case, Said
     from ..core.findings import Command
-    from ..core.git import Entry
     from ..core.stores import Kept
+    from ..core.trees import Entry
     from .survey import Dataset
 
 NONCANONICAL = Rule(

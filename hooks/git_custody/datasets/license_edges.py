@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ..core.case import Case
-    from ..core.git import Entry
+    from ..core.trees import Entry
     from .survey import Dataset
 
 CONFLICT = Rule(

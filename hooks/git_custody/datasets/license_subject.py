@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..core.case import Case
-    from ..core.git import Entry
+    from ..core.trees import Entry
     from .lineage import Parent
 
 _TEXTS = (".txt", ".md", ".pdf", ".html", "")

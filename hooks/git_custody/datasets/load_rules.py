@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..core.case import Case, Said
     from ..core.findings import Command
-    from ..core.git import Entry
+    from ..core.trees import Entry
     from .data_loads import Load
 
 UNDOCUMENTED = Rule(

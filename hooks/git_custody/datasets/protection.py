@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ..core.case import Case, Said
     from ..core.code_owners import Owners
-    from ..core.git import Entry
+    from ..core.trees import Entry
 
 UNPROTECTED = Rule(
     "unprotected-dataset", ("2.4",), 2,

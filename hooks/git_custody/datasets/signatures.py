@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..core.case import Case, Said
     from ..core.digests import Digest
     from ..core.findings import Command
-    from ..core.git import Entry
     from ..core.signers import Key
+    from ..core.trees import Entry
     from .survey import Dataset
 
 MISSING = Rule(

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from ..core.assets import CardName
     from ..core.case import Case
     from ..core.digests import Digest
-    from ..core.git import Entry
     from ..core.metadata import Document
     from ..core.stores import Kept
+    from ..core.trees import Entry
     from .weak_names import Measured
 
 _ID = rb"""(?m)^["']?id["']?[ \t]*:[ \t]*["']?([a-z0-9-]{2,40})["']?[ \t]*(?:#.*)?\r?$"""

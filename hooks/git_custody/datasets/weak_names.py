@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from ..core.case import Case
     from ..core.digests import Digest
-    from ..core.git import Entry
     from ..core.metadata import Document
+    from ..core.trees import Entry
 
 
 _MD5 = r"[0-9a-f]{32}(\.dir)?"

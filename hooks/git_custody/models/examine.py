@@ -11,7 +11,7 @@ from ..core.case import as_pointer, may_be_pointer
 from ..core.content import BytesContent
 from ..core.digests import POINTER_SIZE, extended_pointer, sha256_of
 from ..core.findings import CannotJudge, RepoPath
-from ..core.git import GITLINK, IN_MEMORY, SYMLINK
+from ..core.trees import GITLINK, IN_MEMORY, SYMLINK
 from ..formats.catalog import is_named, promised
 from ..formats.pickle_opcodes import FIRST_BYTES
 from ..formats.pickles import walk
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from ..core.case import Case
     from ..core.content import Content
     from ..core.findings import Command, Finding
-    from ..core.git import Entry
     from ..core.stores import Kept
+    from ..core.trees import Entry
     from ..formats.verdicts import Verdict
 
 _CACHE = "formats"

@@ -10,14 +10,14 @@ from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 from ..core import assets
-from ..core.git import SYMLINK
+from ..core.trees import SYMLINK
 from .training_data import hub_names, restated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ..core.case import Case
-    from ..core.git import Entry
+    from ..core.trees import Entry
     from .cards import Fault, Statement
 
 README = "README.md"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ..core.case import Case
-    from ..core.git import Entry
+    from ..core.trees import Entry
 
 
 def licenses_of(case: Case, name: str) -> tuple[str | None, ...]:

@@ -11,8 +11,9 @@ from .examine import examine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..core.git import Entry, Git
+    from ..core.git import Git
     from ..core.policy import Policy
+    from ..core.trees import Entry
     from .examine import Examined
 
 

@@ -10,7 +10,7 @@ from ..core import assets
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ..core.git import Entry
+    from ..core.trees import Entry
 
 
 class Group(NamedTuple):

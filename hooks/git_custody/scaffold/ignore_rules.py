@@ -7,7 +7,7 @@ import tempfile
 from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
-from ..core.git import decode
+from ..core.trees import decode
 from . import files
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..core import worktree
-from ..core.git import find_program
+from ..core.programs import find_program
 from ..core.runner_config import GATES
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ...core.case import Case
-    from ...core.git import Entry
+    from ...core.trees import Entry
     from ..survey import Dataset
 
     Reader = Callable[[str, bytes, Subject], Stated | None]
