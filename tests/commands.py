@@ -104,14 +104,15 @@ class Commands:
 def hide(monkeypatch: pytest.MonkeyPatch, *programs: str) -> None:
     """As if these programs were not on the PATH."""
     from git_custody.core import git
-    from git_custody.core.programs import find_program
+    from git_custody.core import programs as home
     from git_custody.scaffold import runner_here
 
+    real = home.find_program
 
     def find(name: str, passing: str | None = None) -> str | None:
-        return None if name in programs else find_program(name, passing)
+        return None if name in programs else real(name, passing)
 
-    for module in (git, runner_here):
+    for module in (home, git, runner_here):
         monkeypatch.setattr(module, "find_program", find)
 
 
