@@ -122,4 +122,4 @@ def test_an_output_that_cannot_be_written_is_no_finding(
     monkeypatch.setattr("sys.stdout", None)  # as with `>&-`
     for words in (["explain"], ["check", "--range", "nothing"]):
         assert main(words) == 2
-        assert capsys.readouterr().err.startswith("git-custody: git-custody itself failed (runner.py:")
+        assert capsys.readouterr().err.startswith("git-custody: git-custody itself failed (output.py:")
