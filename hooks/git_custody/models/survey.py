@@ -27,9 +27,11 @@ _AT_ONCE = 20
 def in_question(case: Case) -> list[str]:
     """The model cards that the change concerns, or all of them when everything is judged: cards of ours first."""
     cards, readmes = (_all_cards(case), _all_readmes(case)) if case.is_whole else _concerned(case)
-    if relicensed := restated(case):
-        cards |= _naming(case, _all_cards(case), relicensed)
-        readmes |= _naming(case, _all_readmes(case), relicensed)
+    # Only what may name a dataset is a reason to read the cards of those that change.
+    those, others = _all_cards(case), _all_readmes(case)
+    if (those or (others and _models(case))) and (relicensed := restated(case)):
+        cards |= _naming(case, those, relicensed)
+        readmes |= _naming(case, others, relicensed)
     _take_up(case, cards | readmes)
     return [*sorted(cards), *(path for path in sorted(readmes) if _is_card_of_model(case, path))]
 
