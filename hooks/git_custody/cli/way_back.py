@@ -50,7 +50,11 @@ def way_back(git: Git, blocking: Sequence[Finding], stand: Standpoint) -> Iterat
         yield f"    {undo}"
         yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
     elif not _has_policy(git, *_elsewhere(git)):
-        yield "The policy is only here so far. To take it back for now, and adopt what is there along with it:"
+        # What was pushed to another branch, or has not been fetched, is not known here.
+        yield (
+            "The policy is only here, as far as the upstream and the default branch, as last fetched, tell. "
+            "To take it back for now, and adopt what is there along with it:"
+        )
         yield f"    {command_line(('git', 'rm', '-q', '--cached', RepoPath(assets.POLICY)), stand)}"
         yield '    git commit -m "Take the policy back, to adopt what is there"'
         yield f"    {command_line((CUSTODY, 'adopt'), stand)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets
 from ..core.trees import SYMLINK
-from .training_data import hub_names, restated
+from .training_data import changed_cards, hub_names, restated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,11 +27,12 @@ _AT_ONCE = 20
 def in_question(case: Case) -> list[str]:
     """The model cards that the change concerns, or all of them when everything is judged: cards of ours first."""
     cards, readmes = (_all_cards(case), _all_readmes(case)) if case.is_whole else _concerned(case)
-    # Only what may name a dataset is a reason to read the cards of those that change.
-    those, others = _all_cards(case), _all_readmes(case)
-    if (those or (others and _models(case))) and (relicensed := restated(case)):
-        cards |= _naming(case, those, relicensed)
-        readmes |= _naming(case, others, relicensed)
+    if changes := changed_cards(case):
+        # What may name a dataset is found by its path; a card that changes has to be parsed.
+        those, others = _all_cards(case), _all_readmes(case)
+        if (those or (others and _models(case))) and (relicensed := restated(case, changes)):
+            cards |= _naming(case, those, relicensed)
+            readmes |= _naming(case, others, relicensed)
     _take_up(case, cards | readmes)
     return [*sorted(cards), *(path for path in sorted(readmes) if _is_card_of_model(case, path))]
 
@@ -138,10 +139,11 @@ def _take_up(case: Case, paths: Iterable[str]) -> None:
     known = _taken_up(case)
     todo = sorted({path for path in paths if path not in known})
     for start in range(0, len(todo), _AT_ONCE):
-        some = {path: case.after[path] for path in todo[start : start + _AT_ONCE] if path in case.after}
-        raw = case.read_many(some.values())
-        for path in todo[start : start + _AT_ONCE]:
-            known[path] = _read(case, path, some[path], raw) if path in some else None
+        some = todo[start : start + _AT_ONCE]
+        there = {path: case.after[path] for path in some if path in case.after}
+        raw = case.read_many(there.values())
+        for path in some:
+            known[path] = _read(case, path, there[path], raw) if path in there else None
 
 
 def _read(case: Case, path: str, entry: Entry, texts: Mapping[str, bytes]) -> Statement | Fault | None:

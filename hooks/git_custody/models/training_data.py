@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from ..core import assets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..core.case import Case
-    from ..core.trees import Entry
+    from ..core.trees import Change, Entry
 
 
 def licenses_of(case: Case, name: str) -> tuple[str | None, ...]:
@@ -26,14 +26,16 @@ def licenses_of(case: Case, name: str) -> tuple[str | None, ...]:
     return tuple(sorted(known, key=lambda terms: terms or ""))
 
 
-def restated(case: Case) -> frozenset[str]:
-    """The ids, and names on the Hub, of datasets to which the change gives another licence, or their first or last."""
-    changes = [] if case.is_whole else [
+def changed_cards(case: Case) -> list[Change]:
+    """The data cards that the change touches; none where everything is judged anyway."""
+    return [] if case.is_whole else [
         change for path, change in case.changed.items()
         if (name := assets.card_name(path)) is not None and name.kind == "data"
     ]  # fmt: skip
-    if not changes:
-        return frozenset()
+
+
+def restated(case: Case, changes: Sequence[Change]) -> frozenset[str]:
+    """The ids, and names on the Hub, of datasets to which cards give another licence, or their first or last."""
     before = _terms(case, [change.before for change in changes])
     after = _terms(case, [change.after for change in changes])
     return frozenset(name for name in {*before, *after} if before.get(name) != after.get(name))
