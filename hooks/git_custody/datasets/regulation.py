@@ -68,7 +68,9 @@ def check(case: Case, dataset: Dataset) -> Iterator[Finding]:
     card = document.data
     digest = _digest(case, dataset) if card.get(_REVIEWS) or any(_wants_review(regime) for regime in found) else None
     for regime in found:
-        demands = missing(regime, card, digest, case.today)
+        stale = list(_stale(dataset, document, regime, digest, case.today))
+        # A review that is there and counts no longer is spoken of once, as what it is.
+        demands = [d for d in missing(regime, card, digest, case.today) if not (stale and _REVIEWS in d.needs)]
         asked = _asked_anyway(document, case.policy.level) if demands else set()
         plain = [demand for demand in demands if not asked.intersection(demand.needs)]
         yield from _missing(dataset, document, regime, plain, digest)
@@ -76,7 +78,7 @@ def check(case: Case, dataset: Dataset) -> Iterator[Finding]:
         also = [demand for demand in demands if demand not in plain]
         for finding in _missing(dataset, document, regime, also, digest):
             yield finding._replace(unless=(levels.INCOMPLETE.name, "invalid-data-card"), subject=f"{regime.id} basics")
-        yield from _stale(dataset, document, regime, digest, case.today)
+        yield from stale
     yield from _contradictions(dataset, document, found, case.today)
     yield from _unknown(dataset, document, [regime.id for regime in found])
 
