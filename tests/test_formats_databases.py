@@ -712,6 +712,100 @@ def test_zarr_says_that_its_chunks_are_pickled() -> None:
     assert judged(long + b"]}", ".zmetadata") == ()
 
 
+def test_references_of_kerchunk_describe_zarr_arrays() -> None:
+    array = {"zarr_format": 2, "dtype": "|O", "filters": [{"id": "pickle"}]}
+    for text in (json.dumps(array), json.dumps({"zarr_consolidated_format": 1, "metadata": {"a/.zarray": array}})):
+        key = ".zmetadata" if "metadata" in text else "a/.zarray"
+        for refs in ({"version": 1, "refs": {key: text, "a/0": "base64:gAQu"}}, {".zgroup": "{}", key: text}):
+            verdicts = judged(json.dumps(refs).encode(), "scan.json")
+            assert [(verdict.format, verdict.calls) for verdict in verdicts] == [("zarr", "pickle.loads")]
+            assert judged(json.dumps(refs).replace("pickle", "zlib").encode(), "scan.json") == ()
+    assert judged(json.dumps({"refs": {"a/.zattrs": json.dumps(array), "b/.zarray": "["}}).encode(), "scan.json") == ()
+
+
+def packed(value: object) -> bytes:
+    """MessagePack, in its usual and in its longer forms by turns."""
+    if value is True:
+        return b"\xc3"
+    if isinstance(value, dict):
+        items = b"".join(packed(key) + packed(inner) for key, inner in value.items())
+        return (bytes([0x80 + len(value)]) if len(value) % 2 else b"\xde" + struct.pack(">H", len(value))) + items
+    if isinstance(value, list):
+        return b"\xdd" + struct.pack(">L", len(value)) + b"".join(map(packed, value))
+    if isinstance(value, str):
+        return (
+            b"\xd9" + bytes([len(value)]) + value.encode()
+            if len(value) > 4
+            else b"%c%b" % (0xA0 + len(value), value.encode())
+        )
+    if isinstance(value, bytes):
+        return (
+            b"\xc4" + bytes([len(value)]) + value
+            if len(value) < 200
+            else b"\xc6" + struct.pack(">L", len(value)) + value
+        )
+    return b"\xcb" + struct.pack(">d", value)
+
+
+def test_arrays_of_objects_in_messagepack_are_pickles() -> None:
+    array = {b"nd": True, b"type": "|O8", b"kind": b"O", b"shape": [1.0], b"data": EVIL}
+    as_text = {"data": LARGE, "kind": "O", "nd": True}
+    for value in (
+        array,
+        as_text,
+        {"state": {"step": 1.5, "w": [2.0, array]}, "rest": []},
+        {"x": b"x" * 9_000, "a": array},
+    ):
+        for name in ("policy_state.msgpck", "model.msgpack"):
+            assert [(v.format, v.calls) for v in judged(packed(value), name)] == [("msgpack", CALLS)]
+        assert judged(packed(value), "model.bin") == ()
+    numbers = {b"nd": True, b"type": "<f4", b"kind": b"", b"shape": [8.0], b"data": EVIL}
+    for value in (numbers, {"kind": b"O", "data": EVIL}, {b"nd": True, b"kind": b"O"}, {"a": "kind", "O": "data"}):
+        assert judged(packed(value), "model.msgpack") == ()
+    for data in (
+        b"\x91" * 5_000,
+        b"\xc1",
+        b"\xdf\xff\xff\xff\xff",
+        b"\xc6\xff\xff\xff\xff",
+        packed(array)[:-40],
+        b"\x01" * 400_000,
+    ):
+        with within(2):
+            judged(data, "model.msgpack")
+
+
+def test_a_plan_of_polars_may_hold_python() -> None:
+    start = b"DSL_VERSION\x18\0\0\0" + b"b2af6020" * 4 + b"\x83\xa4root\x82\xa3idx\x02"
+    for function in (b"\xa8function\xc5\x04\x7fPLPYFN\x94\xc0", b"PLPYUDF", b"\x81\xacOpaquePython\x86", b"\x81\xaaPythonScan",
+                     b"\xa8callback\xdc\x02\x13\x01\x0b\x07\xcc\x80\x05\xcc\x95\x05"):  # fmt: skip
+        for padding in (b"", bytes(1024 * 1024 - len(start) - 3)):
+            verdicts = judged(start + padding + function)
+            assert [(v.kind, v.format, v.calls) for v in verdicts] == [("code", "polars-plan", "pickle.loads")]
+    assert judged(start + b"\xaaDataFrameScan" + bytes(2 * 1024 * 1024)) == ()
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        {"version": 2, "shards": [{"format": "mds", "column_names": ["a", "b"], "column_encodings": ["int", "pkl"]}]},
+        {"chunks": [{"chunk_size": 3}], "config": {"data_format": ["int", "pickle"], "compression": None}},
+    ],
+)
+def test_the_index_of_a_streamed_data_set_says_that_it_is_pickled(index: dict[str, object]) -> None:
+    text = json.dumps(index)
+    assert [(v.kind, v.format) for v in judged(text.encode(), "train/index.json")] == [("code", "streamed-dataset")]
+    assert judged(text.encode(), "train/other.json") == ()
+    assert judged(text.replace("pkl", "str").replace("pickle", "str").encode(), "index.json") == ()
+    for other in (
+        [],
+        {"shards": 1},
+        {"shards": [1]},
+        {"chunks": [], "config": []},
+        {"config": {"data_format": ["pickle"]}},
+    ):
+        assert judged(json.dumps(other).encode(), "index.json") == ()
+
+
 def zipped(name: str, data: bytes) -> bytes:
     pipe = io.BytesIO()
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_DEFLATED) as archive:

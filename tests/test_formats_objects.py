@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import marshal
+import os
+import pickle
 import re
 import struct
 import zipfile
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from clock import within
 from git_custody.core.content import BytesContent
 from git_custody.formats.recognise import recognise
-from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Verdict
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, PICKLE, SAFE, Verdict
 
 QUICK = settings(deadline=None, max_examples=400, suppress_health_check=list(HealthCheck))
 
@@ -600,6 +603,98 @@ def test_large_yaml_is_searched() -> None:
             assert judged(hostile.encode(), "a.yaml") == ()
 
 
+# JSON of Python objects, and serialised objects of .NET
+
+RAY = {"_type": "CLOUDPICKLE_FALLBACK", "value": pickle.dumps(os.getcwd).hex()}
+
+
+def fiddle(module: str, name: str) -> dict[str, object]:
+    return {
+        "root": {"type": "ref", "key": "a"},
+        "objects": {"a": {"type": {"type": "pyref", "module": module, "name": name}}},
+    }
+
+
+def gluonts(name: str, kind: str = "instance") -> dict[str, object]:
+    return {"__kind__": kind, "class": name, "args": [["id"]], "kwargs": {}}
+
+
+def jsonpickled(name: str, key: str = "py/function") -> dict[str, object]:
+    return {"a": {"py/reduce": [{key: name}, {"py/tuple": ["id"]}]}}
+
+
+@pytest.mark.parametrize(
+    ("value", "target"),
+    [
+        (fiddle("subprocess", "getoutput"), "subprocess.getoutput"),
+        (gluonts("os.system"), "os.system"),
+        (gluonts("my.Model") | {"kwargs": {"x": gluonts("runpy.run_path", "type")}}, "runpy.run_path"),
+        (jsonpickled("os.system"), "os.system"),
+        (jsonpickled("subprocess.Popen", "py/type"), "subprocess.Popen"),
+    ],
+)
+def test_json_that_has_the_standard_library_called_is_code(value: object, target: str) -> None:
+    text = json.dumps(value)
+    hidden = re.sub("(pyref|__kind__|py/reduce)", lambda word: "".join(f"\\u{ord(c):04x}" for c in word[0]), text)
+    long = f'{{"x": "{"x" * (9 * 1024 * 1024)}", "y": {text}}}'
+    for data in (text, text.replace("/", "\\/"), "\n" * 5_000 + hidden, f"[{text}]", long):
+        verdict = only(data.encode(), "context/io.json")
+        assert (verdict.kind, verdict.format, verdict.calls) == (CODE, "json-python", target)
+    assert only(long.replace(text, hidden).encode(), "a.json").kind in (CODE, OPAQUE)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(fiddle("builtins", "tuple"), fiddle("torch.optim", "Adam"), fiddle("pathlib", "PosixPath")),
+        *(fiddle("signal", "Signals"), fiddle("inspect", "_empty"), fiddle("functools", "partial")),
+        *(
+            gluonts("gluonts.model.SeasonalNaivePredictor"),
+            gluonts("pathlib.PurePosixPath"),
+            gluonts("numpy.dtype", "type"),
+        ),
+        *(jsonpickled("collections.OrderedDict", "py/type"), jsonpickled("datetime.datetime", "py/type")),
+        *({"py/type": "os.system"}, {"class": "os.system"}, {"module": "os", "name": "system", "type": "pyref_"}),
+        *({"_type": "CLOUDPICKLE_FALLBACK", "value": "text"}, {"_type": "other", "value": RAY["value"]}),
+    ],
+)
+def test_json_of_other_objects_is_left_alone(value: object) -> None:
+    text = json.dumps(value)
+    assert judged(text.encode(), "a.json") == judged(text[:-1].encode(), "a.json") == ()
+    if "CLOUDPICKLE" not in text:
+        assert judged(f'{{"x": "{"x" * (9 * 1024 * 1024)}", "y": {text}}}'.encode(), "a.json") == ()
+
+
+def test_settings_of_ray_tune_are_pickles() -> None:
+    inner = json.dumps({"trainable_name": "f", "config": RAY})
+    for value in (RAY, {"runner_data": {"x": RAY}}, {"trial_data": [[inner, "{}"]]}):
+        verdict = only(json.dumps(value).encode(), "experiment_state-2026-01-01.json")
+        assert (verdict.kind, verdict.format) == (PICKLE, "json-python")
+
+
+DOTNET = b"\0\1\0\0\0\xff\xff\xff\xff\1\0\0\0\0\0\0\0"
+
+
+def test_objects_of_dotnet_name_a_class() -> None:
+    library = b"Accord.MachineLearning, Version=3.8.0.0"
+    for record, shown in (
+        (
+            b"\x0c\2\0\0\0" + bytes([len(library)]) + library,
+            "library Accord.MachineLearning, Version=3.8.0.0 at byte 17",
+        ),
+        (b"\4\1\0\0\0\x0fSystem.Delegate\3\0\0\0", "class System.Delegate at byte 17"),
+        (b"\x10\1\0\0\0\2\0\0\0", "an array of objects at byte 17"),
+        (b"\7\1\0\0\0\0\1\0\0\0\2\0\0\0\4", "an array of objects at byte 17"),
+    ):
+        verdict = only(DOTNET + record)
+        assert (verdict.kind, verdict.format, verdict.evidence) == (CODE, "dotnet-object", shown)
+    for record in (
+        b"\6\1\0\0\0\5hello\x0b", b"\x0f\1\0\0\0\2\0\0\0\6" + bytes(16), b"", b"\7\1\0\0\0\2\2\0\0\0" + bytes(8) + b"\0",
+        b"\4\1\0\0\0\4\0\1\2\3", b"\7\1\0\0\0\3\xff\xff\xff\xff", b"\x10\2\0\0\0\2\0\0\0",
+    ):  # fmt: skip
+        assert judged(DOTNET + record) == ()
+
+
 # Whatever the bytes
 
 TORCH = Torch7()
@@ -614,6 +709,8 @@ SAMPLES = [
     ("a.t7", b"3\n1\n1\n2\n1\na\n4\n2\n3\nV 1\n18\ntorch.FloatStorage\n2\n0.5 -1e-05\n"),
     ("a.pmml", applied("com.example.Run").encode()),
     ("a.yaml", b"a: !!python/object/apply:os.system [id]\n"),
+    ("a.json", json.dumps([RAY, fiddle("os", "system"), gluonts("os.system"), jsonpickled("os.system")]).encode()),
+    ("", DOTNET + b"\x0c\2\0\0\0\x06Accord\5\1\0\0\0\1A"),
 ]
 
 

@@ -76,6 +76,7 @@ FORMATS = (
         marks=((0, b"RDX"), (0, b"RDA"), (0, b"RDB"), (0, b"X\n"), (0, b"B\n"), (0, b"A\n"), (0, b"\nA\n")),
     ),
     Format("java-object", "serialised Java objects", "java_objects", marks=((0, b"\xac\xed\x00\x05"),)),
+    Format("dotnet-object", "serialised objects of .NET", "dotnet_objects", marks=((9, b"\x01\0\0\0\0\0\0\0"),)),
     Format("pyc", "compiled Python code", "python_code", marks=((2, b"\r\n"),)),
     Format(
         "marshal",
@@ -115,6 +116,7 @@ FORMATS = (
     ),
     Format("yaml-python", "YAML with tags for Python", "yaml_tags", names=(".yaml", ".yml")),
     Format("hydra", "a Hydra configuration", "hydra", names=(".yaml", ".yml")),
+    Format("json-python", "JSON that describes Python objects", "json_objects", names=(".json",)),
     # Databases and tables whose readers unpickle
     Format(
         "lmdb",
@@ -153,7 +155,17 @@ FORMATS = (
         names=(".arrow", ".arrows", ".feather"),
     ),
     Format("parquet", "a Parquet file", "parquet", marks=((0, b"PAR1"),)),
-    Format("zarr", "a description of Zarr arrays", "zarr_metadata", names=(".zarray", "zarr.json", ".zmetadata")),
+    Format(
+        "zarr",
+        "a description of Zarr arrays",
+        "zarr_metadata",
+        first=b"{",
+        holds=(b'"refs"', b'.zgroup"'),  # kerchunk's references
+        names=(".zarray", "zarr.json", ".zmetadata"),
+    ),
+    Format("streamed-dataset", "the index of a data set in shards", "streamed_datasets", names=("index.json",)),
+    Format("polars-plan", "a query plan of Polars", "polars_plans", marks=((0, b"DSL_VERSION"),)),
+    Format("msgpack", "MessagePack", "msgpack_arrays", names=(".msgpack", ".msgpck", ".mpk")),
     Format("blosc2", "a frame of Blosc2", "blosc2_frames", marks=((2, b"b2frame\0"),)),
     # Arrays
     Format("npy", "a NumPy array", "arrays", marks=((0, b"\x93NUMPY"),), suffixes=(".npy",), is_model=True),

@@ -1,7 +1,8 @@
 """Zarr's descriptions of arrays: those of Python objects may have been pickled, chunk by chunk.
 
 The codec is ``numcodecs/pickles.py``, which a description (``.zarray``, ``zarr.json``, or ``.zmetadata`` for all of
-them) names. The chunks themselves are compressed in ways that nothing but the description tells.
+them) names, or one in the texts of kerchunk's references (``fsspec/implementations/reference.py``). The chunks
+themselves are compressed in ways that nothing but the description tells.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from git_custody.formats import bounded_json
 from git_custody.formats.verdicts import CODE, OPAQUE, Said, Scene
 
 CODECS = ("filters", "compressor", "codecs")
+DESCRIPTIONS = (".zarray", "zarr.json", ".zmetadata")
 PICKLE = ("pickle", "numcodecs.pickle")
 
 
@@ -44,6 +46,11 @@ def _unpickled(value: Any) -> str | None:
                         names = (codec.get("id"), codec.get("name")) if isinstance(codec, dict) else ()
                         if known := next((name for name in names if name in PICKLE), None):
                             return str(known)
+                if isinstance(inner, str) and key.endswith(DESCRIPTIONS):
+                    try:
+                        inner = bounded_json.parse(inner.encode("utf-8", "replace"))
+                    except (bounded_json.Broken, bounded_json.TooLong):
+                        continue
                 if isinstance(inner, (dict, list)):
                     pending.append(inner)
         elif isinstance(value, list):
