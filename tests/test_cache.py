@@ -11,7 +11,7 @@ from git_custody.core.cache import Cache
 
 @pytest.mark.parametrize("number", [3, 3_000])
 def test_many_are_known_as_one_is(tmp_path: Path, number: int) -> None:
-    oids = [f"{n:040x}" for n in range(number)]
+    oids = [f"{n % 2:02x}{n:038x}" for n in range(number)]
     cache = Cache(str(tmp_path))
     for oid in oids[1:]:
         cache.put("sha256", oid, f"old\t{oid}")
@@ -19,8 +19,9 @@ def test_many_are_known_as_one_is(tmp_path: Path, number: int) -> None:
     cache = Cache(str(tmp_path))
     cache.put("sha256", oids[2], "new")
     cache.close()
-    with (tmp_path / "sha256").open("ab") as file:
-        file.write(f"\n{oids[0]}".encode())  # the disk was full
+    (written,) = {file.parent for file in tmp_path.glob("*/*")}
+    with next(written.iterdir()).open("ab") as file:
+        file.write(f"\n{oids[0]}\told".encode())  # the disk was full
     wanted = {oid: f"old\t{oid}" for oid in oids[1:]} | {oids[2]: "new"}
     cache = Cache(str(tmp_path))
     for _ in range(3):

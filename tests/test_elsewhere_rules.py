@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +17,7 @@ from git_custody.core import stores
 from git_custody.core.content import BytesContent, Content
 from git_custody.core.git import Git
 from git_custody.core.stores import kept_in
+from git_custody.core.trees import Entry
 from git_custody.datasets.weak_names import is_plain
 from kept_elsewhere import annex_link, annex_pointer, dvc, dvc_folder, extended, key, lfs, md5, sha256, stage_link
 from kept_matrix import POLICY, TOLD, everywhere, found
@@ -90,9 +91,9 @@ def test_attributes_that_do_not_speak_of_git_lfs_are_not_asked_about_each_path(
     asked: list[tuple[str, ...]] = []
     real = Git.attributes
 
-    def attributes(git: Git, tree: str | None, paths: Sequence[str], names: Sequence[str]) -> object:
+    def attributes(git: Git, files: Mapping[str, Entry], paths: Sequence[str], names: Sequence[str]) -> object:
         asked.append(tuple(names))
-        return real(git, tree, paths, names)
+        return real(git, files, paths, names)
 
     monkeypatch.setattr(Git, "attributes", attributes)
     assert found(custody, "--all") == []

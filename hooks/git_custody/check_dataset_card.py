@@ -34,14 +34,13 @@ Limits
 
 from __future__ import annotations
 
-import unicodedata
 from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .core.trees import SYMLINK
+from .core.trees import SYMLINK, fold
 from .datasets import card_rules, lineage_rules, load_rules, regulation, source_rules
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
@@ -438,13 +437,10 @@ def _names(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str])
     if not mine:
         return
     folded: dict[str, list[str]] = {}
-    keys = {_fold(path) for path in mine}
-    for path in case.after.alike(keys):
-        key = _fold(path)
-        if key in keys:
-            folded.setdefault(key, []).append(path)
+    for path in case.after.alike(map(fold, mine)):
+        folded.setdefault(fold(path), []).append(path)
     for path, entry in sorted(mine.items()):
-        twins = [twin for twin in folded[_fold(path)] if twin != path]
+        twins = [twin for twin in folded[fold(path)] if twin != path]
         rename = ("git", "mv", RepoPath(path), Slot("NEW_NAME"))
         if twins:
             twin = twins[0].encode("ascii", "backslashreplace").decode("ascii")
@@ -471,10 +467,6 @@ def _link(case: Case, path: str, entry: Entry) -> Iterator[Finding]:
     yield Finding(AMBIGUOUS, path, said, fix=(fix,), subject="link")
 
 
-def _fold(path: str) -> str:
-    return path.lower() if path.isascii() else unicodedata.normalize("NFC", path).casefold()
-
-
 def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[str]) -> Iterator[Finding]:
     paths = {path for dataset in datasets for path in dataset.files} | set(undocumented)
     rules_change = any(path.rpartition("/")[2] == ".gitattributes" for path in case.changed)
@@ -482,7 +474,7 @@ def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[
         kind = assets.classify(path, case.policy.datasets, case.policy.models)
         if kind in ("dataset", "model") or (rules_change and assets.cards_over(path, case.after)):
             paths.add(path)
-    if not paths or not case.after.ending(".gitattributes"):
+    if not any(path in case.after for path in assets.attribute_files(paths)):
         return
     for path, values in sorted(case.attributes(sorted(paths), _ATTRIBUTES).items()):
         for name, value in sorted(values.items()):

@@ -131,8 +131,9 @@ def possible_cards(paths: Iterable[str]) -> list[str]:
 
 def attribute_files(paths: Iterable[str]) -> list[str]:
     """Wherever a `.gitattributes` that concerns one of the paths could lie, sorted."""
-    cards = (card for path in paths for card in folder_cards(path))
-    return sorted({card.removesuffix("datacard.yaml") + ".gitattributes" for card in cards})
+    folders = {path.rpartition("/")[0] for path in paths}
+    cards = {card for folder in folders for card in folder_cards(f"{folder}/x" if folder else "x")}
+    return sorted(card.removesuffix("datacard.yaml") + ".gitattributes" for card in cards)
 
 
 class Coverage:

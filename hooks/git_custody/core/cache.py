@@ -7,6 +7,7 @@ writes it may not be the one who trusts it, and every failure to use it only cos
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,15 +16,18 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # A file that has grown beyond this is begun anew.
-_BYTES_AT_MOST = 32 * 1024 * 1024
-_FEW = 1000
+_BYTES_AT_MOST = 256 * 1024
+_LINE_AT_MOST = 32 * 1024
+# For this many objects of one file, a dict of all is quicker than a search for each.
+_MANY = 20
 
 # The folders of the package whose code has a part in verdicts.
 JUDGING = ("", "core", "datasets", "formats", "models")
 
 
 class Cache:
-    """Texts by kind and object id: one file for each kind, a line for each object, only ever appended to.
+    """Texts by kind and object id: a folder for each kind, in it files by the start of the id, so that few have to be
+    read for a few objects; in these a line for each object, only ever appended to.
 
     Without a folder it remembers nothing.
     """
@@ -32,8 +36,7 @@ class Cache:
         self._folder = folder
         self._old: dict[str, bytes] = {}
         self._said: dict[str, dict[bytes, bytes]] = {}
-        self._new: dict[str, dict[str, str]] = {}
-        self._asked: set[str] = set()
+        self._new: dict[str, dict[bytes, bytes]] = {}
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str]) -> Self:
@@ -47,76 +50,96 @@ class Cache:
 
     def get(self, kind: str, oid: str) -> str | None:
         """What was said of an object before."""
-        if oid in self._new.get(kind, ()):
-            return self._new[kind][oid]
-        lines = self._lines(kind)
-        start = lines.rfind(b"\n" + _key(oid) + b"\t") + 1
-        if not start:
-            return None
-        end = lines.find(b"\n", start)
-        return lines[lines.index(b"\t", start) + 1 : end].decode("utf-8", "replace") if end > 0 else None
+        return self.known(kind, (oid,)).get(oid)
 
     def known(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
         """What was said of many objects before."""
-        asked = {oid: _key(oid) for oid in oids}
-        said, new = self._said.get(kind), self._new.get(kind, {})
-        if said is None:
-            lines = self._lines(kind).split(b"\n")[:-1]
-            if kind not in self._asked and len(asked) < _FEW:
-                # As before a commit: of very many only a few are needed, and once.
-                self._asked.add(kind)
-                wanted = {*asked.values()}
-                found = (line.partition(b"\t") for line in lines)
-                said = {key: text for key, tab, text in found if key in wanted and tab}
-            else:
-                said = self._said[kind] = dict(line.split(b"\t", 1) for line in lines if b"\t" in line)
+        by_file: dict[str, list[tuple[str, bytes]]] = {}
+        for oid in oids:
+            key = _key(oid)
+            by_file.setdefault(_file(kind, key), []).append((oid, key))
         known = {}
-        for oid, key in asked.items():
-            if oid in new:
-                known[oid] = new[oid]
-            elif (text := said.get(key)) is not None:
-                known[oid] = text.decode("utf-8", "replace")
+        for file, asked in by_file.items():
+            new = self._new.get(file, {})
+            if len(asked) > _MANY and file not in self._said:
+                whole = (line for line in self._lines(file).split(b"\n") if line.endswith(_END) and b"\t" in line)
+                self._said[file] = dict(line[:-1].split(b"\t", 1) for line in whole)
+            for oid, key in asked:
+                text = new.get(key)
+                if text is None:
+                    text = self._said[file].get(key) if file in self._said else _find(self._lines(file), key)
+                if text is not None:
+                    known[oid] = text.decode("utf-8", "replace")
         return known
 
     def put(self, kind: str, oid: str, text: str) -> None:
         """Remember what is said of an object, in one line; written when `close` is called."""
-        if self._folder is not None and "\n" not in text:
-            self._new.setdefault(kind, {})[oid] = text
+        raw = text.encode("utf-8", "replace")
+        if self._folder is not None and len(raw) <= _LINE_AT_MOST and b"\n" not in raw and _END not in raw:
+            key = _key(oid)
+            self._new.setdefault(_file(kind, key), {})[key] = raw
 
     def close(self) -> None:
         """Write what is new."""
-        for kind, said in self._new.items():
-            lines = b"".join(b"\n%b\t%b" % (_key(oid), text.encode("utf-8", "replace")) for oid, text in said.items())
-            full = len(self._old.get(kind, b"")) + len(lines) > _BYTES_AT_MOST
-            flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if full else os.O_APPEND)
+        for file, said in self._new.items() if self._is_usable else ():
+            lines = b"".join(b"\n%b\t%b%b" % (key, text, _END) for key, text in said.items())
+            full = len(self._old.get(file, b"")) + len(lines) > _BYTES_AT_MOST
+            flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (os.O_TRUNC if full else os.O_APPEND)
             try:
-                file = os.open(self._path(kind), flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+                written = self._open(file, flags)
                 try:
-                    os.write(file, lines + b"\n")
+                    os.write(written, lines + b"\n")
                 finally:
-                    os.close(file)
+                    os.close(written)
             except OSError:  # no home, no space: work without
                 break
         self._new = {}
 
-    def _path(self, kind: str) -> str:
-        assert self._folder is not None
-        return os.path.join(self._folder, kind)
+    def _open(self, file: str, flags: int) -> int:
+        path = os.path.join(self._folder or "", file)
+        try:
+            return os.open(path, flags, 0o600)
+        except FileNotFoundError:
+            os.mkdir(os.path.dirname(path), 0o700)
+            return os.open(path, flags, 0o600)
 
-    def _lines(self, kind: str) -> bytes:
-        if kind not in self._old:
-            self._old[kind] = b""
-            if self._folder is not None and _is_private(self._folder):
+    @cached_property
+    def _is_usable(self) -> bool:
+        return self._folder is not None and _is_private(self._folder)
+
+    def _lines(self, file: str) -> bytes:
+        if file not in self._old:
+            self._old[file] = b""
+            if self._is_usable:
                 try:
-                    with open(self._path(kind), "rb") as file:
-                        self._old[kind] = file.read(_BYTES_AT_MOST + 1)
+                    with open(os.path.join(self._folder or "", file), "rb") as held:
+                        self._old[file] = held.read(_BYTES_AT_MOST + 1)
                 except OSError:
                     pass
-        return self._old[kind]
+        return self._old[file]
+
+
+# What ends a line, so that one which a full disk or a crash has cut short is none.
+_END = b"\0"
 
 
 def _key(oid: str) -> bytes:
     return oid.encode("utf-8", "surrogateescape").replace(b"\t", b" ").replace(b"\n", b" ")
+
+
+def _file(kind: str, key: bytes) -> str:
+    return f"{kind}/{key[:2].hex()}"
+
+
+def _find(lines: bytes, key: bytes) -> bytes | None:
+    """What the last line of an object says."""
+    at = len(lines)
+    while (at := lines.rfind(b"\n" + key + b"\t", 0, at)) >= 0:
+        start = at + len(key) + 2
+        end = lines.find(b"\n", start)
+        if start < end and lines[end - 1 : end] == _END:
+            return lines[start : end - 1]
+    return None
 
 
 def _is_private(folder: str) -> bool:

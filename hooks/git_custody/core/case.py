@@ -5,17 +5,15 @@ Everything here is looked up by object id in the judged tree or index, when it i
 
 from __future__ import annotations
 
-import contextlib
-import re
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from . import assets, digests
-from .changes import introduced
+from .changes import introduced, state_after, tree_of
 from .content import FileContent
 from .digests import POINTER_SIZE, Pointer, pointer
 from .findings import CannotJudge, Finding, NotJudged, Rule
-from .trees import GITLINK, SYMLINK
+from .trees import GITLINK, SYMLINK, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from .metadata import Document
     from .policy import Policy
     from .stores import Kept
-    from .trees import Change, Entry, Tree
+    from .trees import Change, Entry
     from .waivers import InvalidWaiver, Waiver
 
 _T = TypeVar("_T")
@@ -38,9 +36,6 @@ Said = Finding | NotJudged | CannotJudge
 
 # All metadata has smaller limits of its own; what is longer shows by its length.
 READ_AT_MOST = 1024 * 1024
-
-# Above this many, reading the whole index is quicker than asking for the cards of a change by name.
-MANY_CARDS = 200
 
 
 class Hook(NamedTuple):
@@ -65,18 +60,13 @@ class Hook(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """The policy and the waivers of a tree, parsed; `tree` None is the index. `entries` are the files that
-    were looked up for it: `.custody/`, the cards that can concern the change, and, where `has_attributes`
-    says so, the `.gitattributes` that can.
-    """
+    """The policy and the waivers of a tree, parsed; `tree` None is the index."""
 
     tree: str | None
-    entries: Tree
     policy: Policy
     document: Document | None
     waivers: tuple[Waiver, ...]
     invalid_waivers: tuple[InvalidWaiver, ...]
-    has_attributes: bool = False
 
 
 class Case:
@@ -91,6 +81,7 @@ class Case:
         hooks: Sequence[Hook],
         today: date | None = None,
         chosen: Sequence[Hook] = (),
+        after: Tree | None = None,
     ) -> None:
         self._git = git
         self._cache = cache
@@ -104,6 +95,7 @@ class Case:
         self._hooks = hooks
         self._chosen = chosen
         self._today = today
+        self._after = after
 
     @cached_property
     def hooks(self) -> Mapping[str, Hook]:
@@ -140,12 +132,12 @@ class Case:
     @cached_property
     def after(self) -> Tree:
         """Everything in the state that is judged: path → entry."""
-        return self._git.entries(self.change_set.tree)
+        return self._after if self._after is not None else state_after(self._git, self._cache, self.change_set)
 
     @cached_property
     def before(self) -> Tree:
         """Everything in the state that the change starts from."""
-        return self._git.entries(self.change_set.forks[0])
+        return tree_of(self._git, self._cache, self.change_set.forks[0])
 
     @property
     def is_whole(self) -> bool:
@@ -164,9 +156,7 @@ class Case:
 
     @cached_property
     def touches_assets(self) -> bool:
-        """Whether anything that is judged can concern a dataset or a model; answered without reading the
-        whole index where that is possible.
-        """
+        """Whether anything that is judged can concern a dataset or a model."""
         if self.is_whole:
             return True
         paths = list(self.changed)
@@ -174,10 +164,7 @@ class Case:
             return True
         if any(assets.classify(p, self.policy.datasets, self.policy.models) for p in paths):
             return True
-        cards = assets.possible_cards(paths)
-        if self.settings.tree == self.change_set.tree and len(cards) <= MANY_CARDS:
-            return any(card in self.settings.entries for card in cards)
-        return any(card in self.after for card in cards)
+        return any(card in self.after for card in assets.possible_cards(paths))
 
     def once(self, name: str, make: Callable[[Case], _T]) -> _T:
         """What `make` finds in this case; the hooks that ask for it share one answer."""
@@ -197,8 +184,8 @@ class Case:
     def as_whole(self, policy: Policy) -> Case:
         """The judged state as a whole, under another policy: what `--all` would look at there."""
         change_set = self.change_set._replace(mode="index")
-        settings = Settings(change_set.tree, self.after, policy, None, (), ())
-        return Case(self._git, self._cache, change_set, settings, self._hooks, self._today, self._hooks)
+        settings = Settings(change_set.tree, policy, None, (), ())
+        return Case(self._git, self._cache, change_set, settings, self._hooks, self._today, self._hooks, self.after)
 
     # ------------------------------------------------------------------ content
 
@@ -264,9 +251,8 @@ class Case:
 
     def _recall(self, oids: Iterable[str]) -> None:
         for oid, text in self._cache.known("sha256", oids).items():
-            if re.fullmatch("[0-9a-f]{64} [0-9]{1,19}", text):  # not one that was cut short
-                self._sha256[oid], size = text.split(" ")
-                self._sizes[oid] = int(size)
+            self._sha256[oid], size = text.split(" ")
+            self._sizes[oid] = int(size)
 
     def _remember(self, oid: str, content: Content | None, sha256: str | None) -> None:
         self._sha256[oid] = sha256
@@ -365,15 +351,19 @@ class Case:
 
     def attributes(self, paths: Sequence[str], names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """The git attributes of paths in the judged state: path → name → value."""
-        return self._git.attributes(self.change_set.tree, paths, names)
+        files = {path: self.after[path] for path in self.attribute_files(paths)}
+        return self._git.attributes(files, paths, names)
+
+    def attribute_files(self, paths: Iterable[str]) -> list[str]:
+        """The `.gitattributes` of the judged state that can speak of one of the paths."""
+        return [path for path in assets.attribute_files(paths) if path in self.after]
 
     def encodings(self, paths: Sequence[str]) -> Mapping[str, str]:
         """The paths among `paths`, and below any `.gitattributes` that changes, which a checkout converts from
         UTF-8 to another encoding: path → its name.
         """
-        there = self._attribute_files
-        names = [path for path in there.ending(".gitattributes") if path.rpartition("/")[2] == ".gitattributes"]
-        files = {path: there[path] for path in names}
+        changed = (path for path in self.changed if path.rpartition("/")[2] == ".gitattributes" and path in self.after)
+        files = {path: self.after[path] for path in (*self.attribute_files(paths), *changed)}
         raw = self.read_many(entry for entry in files.values() if entry.is_file)
         saying = {path for path, entry in files.items() if _may_say(_ENCODING, raw.get(entry.oid))}
         if not saying:
@@ -384,11 +374,6 @@ class Case:
         said = {path: values[_ENCODING] for path, values in found.items()}
         # git leaves the file alone for "set" and "unset", and for UTF-8 itself.
         return {p: v for p, v in said.items() if v.lower() not in ("unspecified", "set", "unset", "utf-8", "utf8")}
-
-    @property
-    def _attribute_files(self) -> Tree:
-        at_hand = self.settings.has_attributes and self.settings.tree == self.change_set.tree
-        return self.settings.entries if at_hand else self.after
 
     @cached_property
     def published(self) -> tuple[tuple[str, str], ...]:
@@ -427,21 +412,20 @@ class Case:
         return bool(commits) and all(self._git.signed_by(commit, signers) for commit in commits)
 
     @cached_property
-    def settings_at_base(self) -> Mapping[str, Entry]:
+    def settings_at_base(self) -> Tree:
         """The settings files before the change: in a range, those at the tip of the base."""
-        return self._settings(self.change_set.base or self._git.empty_tree)
+        return _settings(tree_of(self._git, self._cache, self.change_set.base or self._git.empty_tree))
 
     @cached_property
-    def settings_after(self) -> Mapping[str, Entry]:
+    def settings_after(self) -> Tree:
         """The settings files in the judged state."""
-        if "after" not in vars(self):
-            return self._settings(self.change_set.tree)
-        # All is at hand, and git would read the whole index for these few once more.
-        there = (*self.after.below(assets.CUSTODY), *(name for name in _SETTINGS if name in self.after))
-        return {path: self.after[path] for path in there}
+        return _settings(self.after)
 
-    def _settings(self, tree: str | None) -> Mapping[str, Entry]:
-        return self._git.entries(tree, _SETTINGS)
+
+def _settings(state: Tree) -> Tree:
+    folder = assets.CUSTODY.rstrip("/")  # there may be a file, or a link, in its place
+    there = (*state.below(assets.CUSTODY), *(name for name in (folder, *RUNNER_FILES) if name in state))
+    return Tree.of({path: state[path] for path in there})
 
 
 _ENCODING = "working-tree-encoding"
@@ -450,7 +434,6 @@ _ENCODING = "working-tree-encoding"
 RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml")
 # What is looked at for a pointer with more behind it: git-lfs takes no notice of that, whatever its length.
 _PADDED_AT_MOST = 64 * 1024
-_SETTINGS = (assets.CUSTODY.rstrip("/"), *RUNNER_FILES)
 
 
 def _may_say(word: str, start: bytes | None) -> bool:
@@ -481,10 +464,8 @@ def read_document(git: Git, cache: Cache, oid: str, schema: str) -> Document | N
 
         from .documents import Document, Problem
 
-        # A line that a full disk or a crash has cut short only costs the time to parse again.
-        with contextlib.suppress(ValueError, TypeError):
-            data, lines, problems = json.loads(known)
-            return Document(data, dict(lines), tuple(Problem(*problem) for problem in problems))
+        data, lines, problems = json.loads(known)
+        return Document(data, dict(lines), tuple(Problem(*problem) for problem in problems))
     from .documents import MAX_BYTES
     from .metadata import load
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .findings import CannotJudge
+from .lazy_tree import LazyTree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .cache import Cache
     from .git import Git
-    from .trees import Change, Entry
+    from .trees import Change, Entry, Tree
 
 
 class Request(NamedTuple):
@@ -43,6 +45,9 @@ class ChangeSet(NamedTuple):
     policy_tree: str | None = None
     parents: tuple[str, ...] = ()
 
+
+# For the many questions about so many paths one listing of everything is quicker than folder by folder.
+_MANY = 1000
 
 _NO_INDEX = "there is no work tree here; name a range: git custody check --range BASE...HEAD"
 
@@ -149,6 +154,20 @@ def of_parent(git: Git, change_set: ChangeSet, parent: str) -> ChangeSet:
     forks = forks or (git.empty_tree,)
     changes = tuple(git.between(forks[0], parent))
     return ChangeSet("staged", f"parent {parent}", forks[0], parent, forks, changes, parent)
+
+
+def state_after(git: Git, cache: Cache, change_set: ChangeSet) -> Tree:
+    """Everything in the state that a change ends in: listed where much is judged, else read as it is asked for."""
+    if change_set.mode == "index" or len(change_set.changes) > _MANY:
+        return git.entries(change_set.tree)
+    if change_set.tree is not None:
+        return tree_of(git, cache, change_set.tree)
+    return LazyTree(change_set.forks[0], change_set.changes, git.folders, lambda: git.entries(None), cache)
+
+
+def tree_of(git: Git, cache: Cache, name: str) -> Tree:
+    """Everything in a commit or a tree, by its id."""
+    return LazyTree(name, (), git.folders, lambda: git.entries(name), cache)
 
 
 def introduced(git: Git, change_set: ChangeSet, entries: Mapping[str, Entry]) -> list[tuple[str, Entry]]:

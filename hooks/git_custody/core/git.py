@@ -76,11 +76,12 @@ _DIFF = ("--raw", "-z", "--no-renames", "--no-abbrev", "--no-relative", "--ignor
 
 
 class Blob(NamedTuple):
-    """An object that was read; `content` is None when git does not have it here."""
+    """An object that was read; `content` is None when git does not have it here. `type` is as git names it."""
 
     oid: str
     content: Content | None
     sha256: str | None
+    type: bytes = b""
 
 
 class Git:
@@ -336,29 +337,25 @@ class Git:
             )  # fmt: skip
         return done.returncode == 0
 
-    def attributes(self, tree: str | None, paths: Sequence[str], names: Sequence[str]) -> dict[str, dict[str, str]]:
-        """The attributes of paths as `.gitattributes` in the index (or a tree) set them: path → name → value.
+    def attributes(
+        self, files: Mapping[str, Entry], paths: Sequence[str], names: Sequence[str]
+    ) -> dict[str, dict[str, str]]:
+        """The attributes of paths, as these `.gitattributes` files set them: path → name → value.
 
         Values are "unspecified", "set", "unset" or the word that was given.
         """
-        environment = {}
-        scratch = None
-        if tree is not None:
-            import tempfile
+        import tempfile
 
-            scratch = tempfile.TemporaryDirectory(prefix="git-custody-")
-            environment["GIT_INDEX_FILE"] = os.path.join(scratch.name, "index")
-            # Else a split index would put its shared half into the repository.
-            whole = ("-c", "core.splitIndex=false", "-c", "index.sparse=false")
-            self.run(*whole, "read-tree", tree, environment=environment)
-        try:
+        with tempfile.TemporaryDirectory(prefix="git-custody-") as scratch:
+            # An index of its own, with nothing else in it: git would read all of a large one for a few words.
+            environment = {"GIT_INDEX_FILE": os.path.join(scratch, "index")}
+            lines = (b"%06o %s\t%s\0" % (e.mode, e.oid.encode(), encode(path)) for path, e in files.items())
+            small = ("-c", "core.splitIndex=false", "-c", "index.sparse=false")
+            self.run(*small, "update-index", "-z", "--index-info", input=b"".join(lines), environment=environment)
             raw = self.run(
                 "check-attr", "--cached", "-z", "--stdin", *names,
                 input=b"".join(encode(path) + b"\0" for path in paths), environment=environment,
             )  # fmt: skip
-        finally:
-            if scratch is not None:
-                scratch.cleanup()
         fields = [decode(field) for field in raw.split(b"\0")]
         found: dict[str, dict[str, str]] = {}
         for path, name, value in zip(fields[0::3], fields[1::3], fields[2::3], strict=False):
@@ -402,6 +399,14 @@ class Git:
         for blob in self.blobs([(oid, False)]):
             return blob.content.read_at(0, length) if blob.content is not None else None
         return None
+
+    def folders(self, names: Sequence[str]) -> Iterator[bytes | None]:
+        """The bytes of tree objects, None for what is not here or no tree."""
+        for blob in self.blobs((name, False) for name in names):
+            if blob.content is None or blob.type != b"tree":
+                yield None
+            else:
+                yield blob.content.read_at(0, blob.content.size)
 
     def blobs(self, wanted: Iterable[tuple[str, bool]]) -> Iterator[Blob]:
         """Read objects, one after the other, asking some ahead.
@@ -882,12 +887,12 @@ class _Reader:
             return Blob(name, None, None)
         oid, size = header[0].decode("ascii"), int(header[2])
         if size > IN_MEMORY:
-            return self._take_large(oid, size, hashed, again)
+            return self._take_large(oid, size, hashed, again)._replace(type=header[1])
         while len(self._read) - self._at <= size:
             self._more()
         data = self._read[self._at : self._at + size]
         self._at += size + 1
-        return Blob(oid, BytesContent(data), _sha256(data).hexdigest() if hashed else None)
+        return Blob(oid, BytesContent(data), _sha256(data).hexdigest() if hashed else None, header[1])
 
     def _take_large(self, oid: str, size: int, hashed: bool, again: Callable[[str], Content]) -> Blob:
         digest = _sha256() if hashed else None

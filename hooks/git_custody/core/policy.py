@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .metadata import Document
-    from .trees import Entry
+    from .trees import Entry, Tree
 
 _UNITS = {
     "": 1,
@@ -111,7 +111,7 @@ def admits(globs: Iterable[str], name: str) -> bool:
     return False
 
 
-def read_settings(path: str, entries: Mapping[str, Entry], read: Callable[[str], bytes | None]) -> bytes | None:
+def read_settings(path: str, entries: Tree, read: Callable[[str], bytes | None]) -> bytes | None:
     """The bytes of a settings file, None when there is none.
 
     Raises `CannotJudge` for a symlink, a gitlink or a pointer in its place, or in the place of its folder:
@@ -122,7 +122,7 @@ def read_settings(path: str, entries: Mapping[str, Entry], read: Callable[[str],
     if entry is None:
         if folder in entries:
             raise CannotJudge(f"{folder} has to be a folder of plain files, and is {_kind(entries[folder])}", folder)
-        if any(inside.startswith(path + "/") for inside in entries):
+        if any(True for _ in entries.below(path + "/")):
             raise CannotJudge("it has to be a plain file, and is a folder", path)
         return None
     if not entry.is_file:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from . import assets, waivers
 from .cache import Cache
-from .case import MANY_CARDS, Case, Settings, read_document
-from .changes import Request, decide, of_parent
+from .case import Case, Settings, read_document
+from .changes import Request, decide, of_parent, state_after, tree_of
 from .findings import CannotJudge, Finding, NotJudged
 from .git import Git
 from .output import leave, show, unexpected
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from .case import Hook, Said
+    from .trees import Tree
 
 
 def judge(
@@ -42,20 +43,18 @@ def judge(
     Raises `CannotJudge` when it cannot even be said what is judged, or settings cannot be trusted.
     """
     change_set = decide(git, request, environment)
-    cards = assets.possible_cards(change.path for change in change_set.changes)
-    is_small = len(cards) <= MANY_CARDS and change_set.mode == "staged"
-    nearby = [*cards, *assets.attribute_files(cards)] if is_small else []
-    settings = read_all_settings(git, cache, change_set.policy_tree, hooks, nearby)
-    settings = settings._replace(has_attributes=is_small)
+    after, tree = state_after(git, cache, change_set), change_set.policy_tree
+    entries = after if tree is None or tree == change_set.tree else tree_of(git, cache, tree)
+    settings = read_all_settings(git, cache, tree, hooks, entries)
     notes: list[str] = []
     if change_set.mode == "range" and not settings.policy.exists and change_set.policy_tree != change_set.tree:
-        settings = read_all_settings(git, cache, change_set.tree, hooks)
+        settings = read_all_settings(git, cache, change_set.tree, hooks, after)
         if settings.policy.exists:
             from .notes import FIRST_POLICY
 
             notes.append(FIRST_POLICY.line)
     _require_version(settings)
-    case = Case(git, cache, change_set, settings, hooks, today, chosen)
+    case = Case(git, cache, change_set, settings, hooks, today, chosen, after)
     if by_hand:
         _refuse_unknown(case, request.paths)
     if any(hook.id == "check-policy" for hook in chosen) and (more := _new_demands(case)) is not None:
@@ -86,26 +85,27 @@ def judge(
 
 
 def read_all_settings(
-    git: Git, cache: Cache, tree: str | None, hooks: Sequence[Hook], also: Sequence[str] = ()
+    git: Git, cache: Cache, tree: str | None, hooks: Sequence[Hook], entries: Tree | None = None
 ) -> Settings:
-    """The policy and waivers of a tree, or of the index (None), looked up together with other paths."""
-    entries = git.entries(tree, [assets.CUSTODY.rstrip("/"), *also])
+    """The policy and waivers of a tree, or of the index (None); `entries` is what it holds, if that is at hand."""
+    if entries is None:
+        entries = git.entries(tree, [assets.CUSTODY.rstrip("/")])
     document = None
     if read_settings(assets.POLICY, entries, git.read) is not None:
         document = read_document(git, cache, entries[assets.POLICY].oid, "policy")
     documents = {}
-    for path, entry in entries.items():
-        if path.startswith(assets.WAIVERS) or path == assets.WAIVERS.rstrip("/"):
-            if read_settings(path, entries, git.read) is not None:
-                found = read_document(git, cache, entry.oid, "waiver")
-                if found is not None:
-                    documents[path] = found
+    folder = assets.WAIVERS.rstrip("/")
+    for path in (*([folder] if folder in entries else ()), *entries.below(assets.WAIVERS)):
+        if read_settings(path, entries, git.read) is not None:
+            found = read_document(git, cache, entries[path].oid, "waiver")
+            if found is not None:
+                documents[path] = found
     valid: tuple[waivers.Waiver, ...] = ()
     invalid: tuple[waivers.InvalidWaiver, ...] = ()
     if documents:
         rules = {rule.name: rule for hook in hooks for rule in hook.rules}
         valid, invalid = waivers.read_waivers(documents, rules)
-    return Settings(tree, entries, read_policy(document), document, valid, invalid)
+    return Settings(tree, read_policy(document), document, valid, invalid)
 
 
 def _new_demands(case: Case) -> str | None:
@@ -129,9 +129,10 @@ def _new_demands(case: Case) -> str | None:
 def _refuse_unknown(case: Case, paths: Sequence[str]) -> None:
     if not any(paths):
         return
-    tracked = {*case.after, *case.changed, *(name for name, _ in case.introduced)}
-    for path in paths:
-        if path and path not in tracked and not any(name.startswith(path + "/") for name in tracked):
+    named = {*case.changed, *(name for name, _ in case.introduced)}
+    for path in filter(None, paths):
+        is_tracked = path in case.after or path in named or any(True for _ in case.after.below(path + "/"))
+        if not is_tracked and not any(name.startswith(path + "/") for name in named):
             raise CannotJudge("git does not track this path: stage it first, or check its spelling", path)
 
 
@@ -242,8 +243,7 @@ def _is_same(path: str, case: Case, its: Case) -> bool:
     """Whether two states hold the same at and below a path, and in its card."""
     card = assets.sidecar(path)
     own, other = (
-        {p: e for p, e in state.items() if p in (path, card) or p.startswith(path + "/")}
-        for state in (case.after, its.after)
+        {p: state[p] for p in (path, card, *state.below(path + "/")) if p in state} for state in (case.after, its.after)
     )
     return own == other
 

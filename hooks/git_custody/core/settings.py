@@ -14,12 +14,10 @@ from .policy import Policy, read_policy, read_settings
 from .signers import SIGNERS, lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .case import Case
     from .metadata import Document
     from .runner_config import RunnerConfig
-    from .trees import Entry
+    from .trees import Tree
     from .waivers import InvalidWaiver, Waiver
 
 
@@ -45,7 +43,7 @@ def judged(case: Case) -> State:
     return _read(case, case.settings_after)
 
 
-def _read(case: Case, entries: Mapping[str, Entry]) -> State:
+def _read(case: Case, entries: Tree) -> State:
     from .waivers import read_waivers
 
     documents = {}
@@ -60,12 +58,12 @@ def _read(case: Case, entries: Mapping[str, Entry]) -> State:
     return State(read_policy(policy), policy, valid, invalid, _signers(case, entries))
 
 
-def settings_bytes(case: Case, path: str, entries: Mapping[str, Entry]) -> bytes | None:
+def settings_bytes(case: Case, path: str, entries: Tree) -> bytes | None:
     """The bytes of a settings file in a tree; raises as `judged` does."""
     return read_settings(path, entries, lambda oid: case.read(entries[path]))
 
 
-def _signers(case: Case, entries: Mapping[str, Entry]) -> tuple[bytes, ...]:
+def _signers(case: Case, entries: Tree) -> tuple[bytes, ...]:
     return tuple(lines(settings_bytes(case, SIGNERS, entries) or b""))
 
 
@@ -83,7 +81,7 @@ def is_outdated(case: Case, path: str) -> bool:
     return case.in_range and case.before.get(path) != case.settings_at_base.get(path)
 
 
-def runner_configs(case: Case, entries: Mapping[str, Entry]) -> dict[str, RunnerConfig]:
+def runner_configs(case: Case, entries: Tree) -> dict[str, RunnerConfig]:
     """The runner's files of a tree, by path; what cannot be read says so in its `problem`."""
     from .runner_config import RunnerConfig, read_runner_config
 

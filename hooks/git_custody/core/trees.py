@@ -25,6 +25,15 @@ def encode(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
+def fold(path: str) -> str:
+    """What two paths have in common that differ only by case or Unicode form; folder by folder it is the same."""
+    if path.isascii():
+        return path.lower()
+    import unicodedata
+
+    return unicodedata.normalize("NFC", path).casefold()
+
+
 class Entry(NamedTuple):
     """What git has at a path: the file mode (an int, as in `REGULAR`) and the object id in hex."""
 
@@ -102,9 +111,11 @@ class Tree(Mapping[str, Entry]):
         return [decode(name) for name in self._raw if name.endswith(end)]
 
     def alike(self, keys: Iterable[str]) -> list[str]:
-        """The paths that may be one of `keys` in lower case, and all that are not ASCII, for the caller to look at."""
-        wanted = {encode(key) for key in keys}
-        return [decode(name) for name in self._raw if not name.isascii() or name.lower() in wanted]
+        """The paths that `fold` makes one of `keys`."""
+        wanted = {*keys}
+        plain = {encode(key) for key in wanted}
+        named = (name for name in self._raw if not name.isascii() or name.lower() in plain)
+        return [path for path in map(decode, named) if fold(path) in wanted]
 
 
 class Change(NamedTuple):

@@ -21,7 +21,7 @@ from ..core.trees import GITLINK, SYMLINK
 from . import survey as surveys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..core import annex
     from ..core.case import Case, Said
@@ -239,20 +239,17 @@ def _of_lfs(case: Case, entries: Mapping[str, Entry]) -> dict[str, Entry]:
     """The files that Git LFS keeps, by the attributes in the judged state: the datasets in question, the models that
     the change brings and, where attributes change or everything is judged, all datasets and models.
     """
-    if not _may_name_lfs(case):
-        return {}
     paths = {path for path, entry in entries.items() if entry.is_file}
     change = any(path.rpartition("/")[2] == ".gitattributes" for path in case.changed)
     among = case.after if change or case.is_whole else (path for path in case.changed if path in case.after)
     paths.update(path for path in among if case.after[path].is_file and _is_asset(case, path))
-    covered = case.attributes(sorted(paths), ("filter",)) if paths else {}
+    covered = case.attributes(sorted(paths), ("filter",)) if _may_name_lfs(case, paths) else {}
     return {path: case.after[path] for path, values in covered.items() if values.get("filter") == "lfs"}
 
 
-def _may_name_lfs(case: Case) -> bool:
+def _may_name_lfs(case: Case, paths: Iterable[str]) -> bool:
     """Whether any attributes can speak of Git LFS: where none do, git need not be asked about each path."""
-    names = (path for path in case.after.ending(".gitattributes") if path.rpartition("/")[2] == ".gitattributes")
-    files = [entry for path in names if (entry := case.after[path]).is_file]
+    files = [entry for path in case.attribute_files(paths) if (entry := case.after[path]).is_file]
     texts = case.read_many(files) if files else {}
     starts = (texts.get(entry.oid) for entry in files)
     return any(start is None or len(start) == READ_AT_MOST or b"lfs" in start for start in starts)

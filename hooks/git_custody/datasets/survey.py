@@ -164,7 +164,8 @@ def together(case: Case, found: Survey) -> dict[str, str]:
     unfit = [path for path in found.undocumented if is_ambiguous(path) or not case.holds_content(path)]
     if several:
         unfit += moved(case, found).values()
-        unfit += case.after.ending("datacard.yaml")
+        below = (path for folder in several for path in case.after.below(f"{folder}/"))
+        unfit += (path for path in below if path.endswith("datacard.yaml"))
     for path in unfit:
         several.difference_update(_above(path))
     chosen = {path: next((folder for folder in _above(path) if folder in several), None) for path in found.undocumented}
@@ -286,12 +287,15 @@ def _ids_of_all_cards(case: Case) -> dict[str, str]:
         name = assets.card_name(path)
         if name is not None and name.kind == "data" and (entry := case.after[path]).is_file:
             cards[path] = entry
-    raw = case.read_many(cards.values())
+    known = case.verdicts("dataset-id", [entry.oid for entry in cards.values()])
+    raw = case.read_many(entry for entry in cards.values() if entry.oid not in known)
     ids = {}
     for path, entry in cards.items():
-        found = ids_in(raw.get(entry.oid, b""))
-        if len(found) == 1:
+        if entry.oid in known:
+            ids[path] = known[entry.oid]
+        elif len(found := ids_in(raw.get(entry.oid, b""))) == 1:
             ids[path] = found[0]
+            case.remember("dataset-id", entry.oid, found[0])
         elif (document := case.document(entry, "data-card")) and isinstance(document.data, dict):
             ids[path] = str(document.data.get("id"))
     return ids

@@ -315,24 +315,28 @@ def _names(*seen: Seen) -> set[str | None]:
     return {name and name.replace("\r", "") for names in told for name in ((None,) if names is None else names)}
 
 
+_OF_SOURCES = ("src/", "lib/", "python/")
+
+
 class _Owned:
     """Whether a top-level module is one of the repository's own, which its pickles may well name."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
-        self._modules: frozenset[str] | None = None
+        self._known: dict[str, bool] = {}
         self.asked = False
 
     def __call__(self, module: str) -> bool:
         self.asked = True
-        if self._modules is None:
-            folders = {"", "src/", "lib/", "python/"}
-            found = set()
-            for path in self._case.after.ending(".py"):
-                folder = next((f for f in folders if f and path.startswith(f)), "")
-                found.add(path.removeprefix(folder).partition("/")[0].removesuffix(".py"))
-            self._modules = frozenset(found)
-        return module in self._modules
+        if module not in self._known:
+            self._known[module] = any(self._is_in(folder, module) for folder in ("", *_OF_SOURCES))
+        return self._known[module]
+
+    def _is_in(self, folder: str, module: str) -> bool:
+        after, place = self._case.after, f"{folder}{module}"
+        if f"{place}.py" in after:
+            return True
+        return f"{place}/" not in _OF_SOURCES and any(path.endswith(".py") for path in after.below(f"{place}/"))
 
 
 def _converted(

@@ -14,7 +14,7 @@ from ..core.trees import SYMLINK
 from .training_data import changed_cards, hub_names, restated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ..core.case import Case
     from ..core.trees import Entry
@@ -27,12 +27,9 @@ _AT_ONCE = 20
 def in_question(case: Case) -> list[str]:
     """The model cards that the change concerns, or all of them when everything is judged: cards of ours first."""
     cards, readmes = (_all_cards(case), _all_readmes(case)) if case.is_whole else _concerned(case)
-    if changes := changed_cards(case):
-        # What may name a dataset is found by its path; a card that changes has to be parsed.
-        those, others = _all_cards(case), _all_readmes(case)
-        if (those or (others and _models(case))) and (relicensed := restated(case, changes)):
-            cards |= _naming(case, those, relicensed)
-            readmes |= _naming(case, others, relicensed)
+    if (changes := changed_cards(case)) and (relicensed := restated(case, changes)):
+        cards |= _naming(case, _all_cards(case), relicensed)
+        readmes |= _naming(case, _all_readmes(case), relicensed)
     _take_up(case, cards | readmes)
     return [*sorted(cards), *(path for path in sorted(readmes) if _is_card_of_model(case, path))]
 
@@ -52,7 +49,7 @@ def with_license(case: Case, path: str, found: Statement) -> Statement:
     folder = path.rpartition("/")[0]
     others = [join(folder, README)] if _is_card(path) else []
     if not _is_card(path):
-        own = _models(case).get(folder, ())
+        own = _models_in(case, folder)
         others = [assets.sidecar(own[0], "model")] if len(own) == 1 else []
         others += assets.folder_cards(join(folder, README), "model")
     elif found.license is not None:
@@ -114,17 +111,32 @@ def _cards_in(case: Case, folder: str) -> Iterator[str]:
 
 def _naming(case: Case, paths: Iterable[str], names: frozenset[str]) -> set[str]:
     """The cards among `paths` that name one of these datasets."""
+    import json
+
+    from .cards import Fault
+
+    entries = {path: case.after[path] for path in paths}
+    known = case.verdicts("data-of-model", [entry.oid for entry in entries.values() if entry.is_file])
+    named = {path: json.loads(known[entry.oid]) for path, entry in entries.items() if entry.oid in known}
+    _take_up(case, entries.keys() - named.keys())
+    for path in sorted(entries.keys() - named.keys()):
+        said = _taken_up(case)[path]
+        named[path] = sorted(_data_in(said))
+        # A link says what another file does, and what is absent may come.
+        if entries[path].is_file and not (isinstance(said, Fault) and said.is_absent):
+            case.remember("data-of-model", entries[path].oid, json.dumps(named[path]))
+    return {path for path in named if not names.isdisjoint(named[path])}
+
+
+def _data_in(said: Statement | Fault | None) -> set[str]:
+    """All names that a model card has for data: ids, and keys of names on the Hub."""
     from .cards import Statement
 
-    _take_up(case, paths)
-    found = set()
-    for path in paths:
-        said = _taken_up(case)[path]
-        if isinstance(said, Statement):
-            ids = {str(entry.get("id")) for entry in said.data or ()}
-            if ids & names or any(name in names or not names.isdisjoint(hub_names(name)) for name in said.names or ()):
-                found.add(path)
-    return found
+    if not isinstance(said, Statement):
+        return set()
+    written = said.names or ()
+    ids = {entry["id"] for entry in said.data or () if isinstance(entry.get("id"), str)}
+    return {*ids, *written, *(form for name in written for form in hub_names(name))}
 
 
 # ---------------------------------------------------------------------- what they say
@@ -199,9 +211,9 @@ def _is_card_of_model(case: Case, path: str) -> bool:
     said, folder = statement(case, path), path.rpartition("/")[0]
     if said is None or (isinstance(said, Statement) and said.names is None):
         return False
-    if folder not in case.once("folders of models", _folders_of_models):
+    if not _models_below(case, folder):
         return False
-    own = _models(case).get(folder, ())
+    own = _models_in(case, folder)
     if own and all(_says_data(case, assets.sidecar(model, "model")) for model in own):
         return False
     return not any(_says_data(case, card) for card in assets.folder_cards(path, "model"))
@@ -214,26 +226,21 @@ def _says_data(case: Case, card: str) -> bool:
     return isinstance(said, Statement) and said.data is not None
 
 
-def _models(case: Case) -> dict[str, Sequence[str]]:
-    """The model files, by the folder that they lie in."""
-    return case.once("models by folder", _models_by_folder)
+def _models_in(case: Case, folder: str) -> list[str]:
+    """The model files of one folder."""
+    return [path for path in _models_below(case, folder) if path.rpartition("/")[0] == folder]
 
 
-def _models_by_folder(case: Case) -> dict[str, Sequence[str]]:
-    found: dict[str, list[str]] = {}
-    for path in case.after:
-        plain = path.lower().removesuffix(".dvc")
-        # Of the paths of a repository hardly any is a model, and to ask the policy of each takes long.
-        if (plain.endswith(assets.MODEL_SUFFIXES) or case.policy.models.include) and _is_model(case, path):
-            found.setdefault(path.rpartition("/")[0], []).append(path)
-    return dict(found)
+def _models_below(case: Case, folder: str) -> list[str]:
+    """The model files in a folder, and in all folders below it."""
+    return case.once(f"models below {folder}", lambda case: _find_models(case, f"{folder}/" if folder else ""))
 
 
-def _folders_of_models(case: Case) -> set[str]:
-    """The folders of model files, and all folders above them."""
-    found: set[str] = set()
-    for folder in _models(case):
-        while folder not in found:
-            found.add(folder)
-            folder = folder.rpartition("/")[0]
-    return found
+def _find_models(case: Case, prefix: str) -> list[str]:
+    # Of the paths of a repository hardly any is a model, and to ask the policy of each takes long.
+    ends = (
+        ("",)
+        if case.policy.models.include
+        else tuple(f"{end}{dvc}" for end in assets.MODEL_SUFFIXES for dvc in ("", ".dvc"))
+    )
+    return [path for path in case.after.below(prefix) if path.lower().endswith(ends) and _is_model(case, path)]

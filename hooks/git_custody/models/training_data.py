@@ -42,11 +42,10 @@ def restated(case: Case, changes: Sequence[Change]) -> frozenset[str]:
 
 
 def _terms(case: Case, entries: Iterable[Entry | None]) -> dict[str, set[str | None]]:
-    from ..core.metadata import parse_yaml
-
     found: dict[str, set[str | None]] = {}
-    for raw in case.read_many(entry for entry in entries if entry is not None and entry.is_file).values():
-        for name, terms in _named(parse_yaml(raw).data):
+    for entry in {entry for entry in entries if entry is not None and entry.is_file}:
+        document = case.document(entry, "data-card")
+        for name, terms in _named(document.data if document is not None else None):
             found.setdefault(name, set()).add(terms)
     return found
 
