@@ -14,6 +14,7 @@ from builders import torch_zip
 from commands import POLICY, Commands
 from conftest import PICKLE, PLAIN_PICKLE, ROWS, Repo, documented
 from git_custody.core.metadata import load
+from git_custody.core.pages import page
 from git_custody.core.trees import Entry
 from git_custody.scaffold.adoption import group
 
@@ -207,7 +208,7 @@ def test_the_plan_tells_what_cannot_be_owed_and_what_to_do_with_it(custody: Comm
     out = custody.ok("adopt", "--dry-run")
     assert "4 waivers" in out
     assert out.partition("4 waivers")[2].splitlines()[1:-1] == [
-        "    2 pickles that no waiver admits (docs/waivers.md), to be mended before the commit:",
+        f"    2 pickles that no waiver admits ({page('waivers')}), to be mended before the commit:",
         "        models/calls.bin: pickle-weights",
         "            git rm --cached -f models/calls.bin",
         "        models/torch.pt: pickle-weights",

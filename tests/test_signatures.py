@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conftest import ROWS, Repo, documented
+from git_custody.core.pages import page
 from git_custody.core.signers import keys, read_ssh_signature, verifies
 from git_custody.datasets.model_signing import Unfit, difference, verified
 from signing import NAMESPACE, ModelSigner, sha256, ssh_key, ssh_sign
@@ -71,7 +72,7 @@ def test_a_signature_is_asked_for_at_level_3_alone(repo: Repo, ssh: Keys) -> Non
     assert said(repo, "--all") == [("missing-signature", "nobody has signed this dataset")]
     (found,) = (f["found"] for f in repo.check("--all").report["findings"] if f["rule"] == "missing-signature")
     assert ".custody/allowed_signers says whose key may sign" in found
-    assert "docs/integrity.md" in found
+    assert page("integrity") in found
     repo.commit({".custody/policy.yaml": "version: 1\nlevel: 2\n"})
     assert said(repo, "--all") == []
 

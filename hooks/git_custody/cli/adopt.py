@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
+from ..core.pages import page
 from ..scaffold.baseline import DAYS, OWED, planned
 from .way_back import before_it_was_raised, waivable, waiving, way_back
 
@@ -58,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
         if based:
             show(
                 f"The policy asks for more than that of {based[0].said}. What it newly asks of what is unchanged can "
-                "be owed for a while (docs/ci.md).\n"
+                f"be owed for a while ({page('ci')}).\n"
             )
         return _adopt(git, hooks, plan, today, stand, raised=bool(based), dry_run=given.dry_run, yes=given.yes)
 
@@ -115,9 +116,11 @@ def _adopt(
         show("This has to be mended by hand:\n" + as_text(left, stand, changed=changed))
         if any(finding.rule.name == "pickle-weights" for finding in blocking):
             show("A pickle can only be owed where pickles.globals in the policy has all that it looks up: "
-                 "docs/waivers.md.\n")  # fmt: skip
+                 f"{page('waivers')}\n")  # fmt: skip
         if raised and (owing := waivable(blocking)):
-            show("What cannot be mended now may have a waiver, to be merged before this policy (docs/waivers.md):\n")
+            show(
+                f"What cannot be mended now may have a waiver, to be merged before this policy ({page('waivers')}):\n"
+            )
             show("".join(f"{line}\n" for line in waiving(owing, stand)))
     return report.exit_code
 
@@ -193,7 +196,7 @@ def _beyond(plan: Plan, stand: Standpoint) -> Iterator[str]:
     pickles = [finding for finding in left if finding.rule.name == "pickle-weights"]
     others = [finding for finding in left if finding not in pickles]
     for said, found in (
-        (_count(len(pickles), "pickle", "pickles") + " that no waiver admits (docs/waivers.md)", pickles),
+        (_count(len(pickles), "pickle", "pickles") + f" that no waiver admits ({page('waivers')})", pickles),
         (f"{_count(len(others), 'problem', 'problems')} {plan.left}", others),
     ):
         if found:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets, worktree
 from ..core.findings import CUSTODY, RepoPath
-from ..core.pages import HOME
+from ..core.pages import HOME, page
 from ..core.signers import SIGNERS
 from ..scaffold import ci_files, files, runner_entry
 from ..scaffold.files import Step
@@ -209,6 +209,6 @@ def _next(git: Git, steps: Sequence[Step], stand: Standpoint, *, has_assets: boo
     if assets.POLICY in written:
         lines.append(
             f"Who may sign exceptions later stands in {SIGNERS}: committed with the first policy, it needs no "
-            "signature itself (docs/waivers.md)."
+            f"signature itself ({page('waivers')})."
         )
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets
 from ..core.findings import CUSTODY, RepoPath, Slot
+from ..core.pages import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +61,7 @@ def way_back(git: Git, blocking: Sequence[Finding], stand: Standpoint) -> Iterat
         yield f"    {command_line((CUSTODY, 'adopt'), stand)}"
     elif owing := waivable(blocking):
         yield "Others have the policy already. What cannot be mended now may have a waiver, to be merged first"
-        yield "(docs/waivers.md):"
+        yield f"({page('waivers')}):"
         yield from waiving(owing, stand)
 
 

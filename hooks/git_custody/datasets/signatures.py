@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets
 from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, Operator, RepoPath, Rule, Slot
+from ..core.pages import page
 from . import lineage
 from . import survey as surveys
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from ..core.digests import Digest
     from ..core.findings import Command
     from ..core.signers import Key
-    from ..core.trees import Entry
+    from ..core.trees import Entry, Tree
     from .survey import Dataset
 
 MISSING = Rule(
@@ -136,7 +137,7 @@ def _missing(case: Case, dataset: Dataset) -> Finding:
     return Finding(
         MISSING, dataset.shown_path, "nobody has signed this dataset", fix=_signing(dataset, places(dataset)[0]),
         found=f"none of {' and '.join(places(dataset))}; KEY is the file of a private key, and "
-        f".custody/allowed_signers says whose key may sign, in a line for {ROLE} (docs/integrity.md)",
+        f".custody/allowed_signers says whose key may sign, in a line for {ROLE} ({page('integrity')})",
         unless=("digest-mismatch",),
     )  # fmt: skip
 
@@ -230,7 +231,7 @@ def _allowed(case: Case) -> bytes:
     return _lines(case, case.settings_after if case.settings.tree == case.change_set.tree else case.settings_at_base)
 
 
-def _lines(case: Case, entries: Mapping[str, Entry]) -> bytes:
+def _lines(case: Case, entries: Tree) -> bytes:
     from ..core import settings
     from ..core.signers import SIGNERS, for_role
 

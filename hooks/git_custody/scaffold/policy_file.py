@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..core.pages import linked
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 _TEXT = """\
 # What this repository asks of its models and datasets. Explained at
-# {docs}/policy.md
+# docs/policy.md
 # Whoever weakens this file has to answer for it: in CI the policy of the base branch counts.
 version: 1
 level: 1                          # 1, 2 or 3: the LLMSVS level whose rules are enforced
@@ -21,7 +23,7 @@ edition: {edition:<25}# rules newer than this only warn
 requires: {requires:<24}# the oldest git-custody that may judge
 
 # Which files count, as gitignore-style globs; without them, see
-# {docs}/assets.md
+# docs/assets.md
 # datasets: {{include: ["corpus/**"], exclude: ["data/tmp/**"]}}
 # models: {{include: [], exclude: []}}
 
@@ -29,7 +31,7 @@ requires: {requires:<24}# the oldest git-custody that may judge
 # licenses: {{deny: ["CC-BY-NC-*"]}}
 
 # What the law asks of datasets, from level 2 on; for the ids, see
-# {docs}/regulation.md
+# docs/regulation.md
 # regimes: [gdpr, eu-ai-act]
 
 # What new data cards are filled with.
@@ -42,6 +44,5 @@ def first_policy(hooks: Sequence[Hook]) -> bytes:
     from .. import __version__
 
     edition = max(rule.since for hook in hooks for rule in hook.rules)
-    docs = f"https://github.com/git-custody/git-custody/blob/v{__version__}/docs"
     requires = ".".join(__version__.split(".")[:2])
-    return _TEXT.format(edition=f'"{edition}"', requires=f'">={requires}"', docs=docs).encode("utf-8")
+    return linked(_TEXT.format(edition=f'"{edition}"', requires=f'">={requires}"')).encode("utf-8")
