@@ -34,9 +34,9 @@ content: {{digest: {{dirHash: {digest}}}, bytes: {size}, media_type: text/csv}}
 """
 SMALL = 20
 GROWTH = (
-    "What a commit of one dataset grows by with the repository is git reading its index, and listing it once, since "
-    "another name that differs only by case may be anywhere. The cards of other datasets are read where an id is new, "
-    "or a parent or a licence changes."
+    "A commit asks about the folders around what it touches, so that it grows by little more than what git needs to "
+    "read its index. Where a dataset is new, or its licence changes, other cards count, too: what they say is "
+    "remembered by object, and where they lie by folder."
 )
 
 
@@ -68,7 +68,21 @@ def tree(bench: Bench, datasets: int, files: int) -> str:
     return bench.repo(f"datasets-{datasets}", every, folder(7, files, edited=True))
 
 
-def jobs_in(bench: Bench, root: str, name: str) -> list[Job]:
+def with_another(bench: Bench, root: str, datasets: int, files: int) -> str:
+    """An index of its own, in which a new dataset is staged instead."""
+    index = f"{root}.index"
+    new = folder(datasets, files)
+    for path, content in new.items():
+        os.makedirs(os.path.dirname(os.path.join(root, path)), exist_ok=True)
+        with open(os.path.join(root, path), "wb") as file:
+            file.write(content)
+    for words in (("read-tree", "HEAD"), ("add", "-f", "--", *new)):
+        environment = {**bench.environment, "GIT_INDEX_FILE": index}
+        subprocess.run(("git", *words), cwd=root, env=environment, check=True)
+    return index
+
+
+def jobs_in(bench: Bench, root: str, name: str, index: str) -> list[Job]:
     custody = (bench.program("git-custody"), "check")
     cold, warm = (os.path.join(bench.place, f"{kind}-{name}") for kind in ("cold", "warm"))
 
@@ -80,6 +94,19 @@ def jobs_in(bench: Bench, root: str, name: str) -> list[Job]:
         Job(f"--all, again, {name}", (*custody, "--all"), root, env={"XDG_CACHE_HOME": warm}),
         Job(f"one edit, cold, {name}", (*custody, "--staged"), root, env={"XDG_CACHE_HOME": cold}, before=forget),
         Job(f"one edit, again, {name}", (*custody, "--staged"), root, env={"XDG_CACHE_HOME": warm}),
+        Job(
+            f"a new one, cold, {name}",
+            (*custody, "--staged"),
+            root,
+            env={"XDG_CACHE_HOME": cold, "GIT_INDEX_FILE": index},
+            before=forget,
+        ),
+        Job(
+            f"a new one, again, {name}",
+            (*custody, "--staged"),
+            root,
+            env={"XDG_CACHE_HOME": warm, "GIT_INDEX_FILE": index},
+        ),
         Job(f"git diff --cached, {name}", ("git", "diff", "--cached", "--quiet"), root, 1),
     ]
 
@@ -136,7 +163,8 @@ def main() -> int:
         for count in (SMALL, options.datasets):
             say(f"writing {count} datasets of {options.files} files")
             root = tree(bench, count, options.files)
-            jobs += jobs_in(bench, root, f"{count} datasets")
+            another = with_another(bench, root, count, options.files)
+            jobs += jobs_in(bench, root, f"{count} datasets", another)
         say("measuring")
         found = interleaved(jobs, options.rounds, bench.environment)
         if not options.no_peers:
