@@ -283,6 +283,41 @@ def test_removed_data(repo: Repo) -> None:
     assert repo.check().code == 0
 
 
+@pytest.mark.parametrize("ignored", [True, False])
+def test_data_that_git_no_longer_has_are_not_taken_back_by_the_fix(repo: Repo, ignored: bool) -> None:
+    repo.commit(documented("data/rows.csv"))
+    repo.git("rm", "-q", "--cached", "data/rows.csv")
+    if ignored:
+        repo.stage({".gitignore": b"data/rows.csv\n"})
+    run_the_fix_of_the_orphan(repo)
+    assert repo.check().passes
+    assert repo.git("ls-files", "data") == ""
+    assert (repo.path / "data/rows.csv").exists()
+
+
+def test_a_file_that_became_a_folder(repo: Repo) -> None:
+    repo.commit(documented("data/rows.csv"))
+    repo.git("rm", "-q", "data/rows.csv")
+    repo.stage(documented("data/rows.csv/part.csv", "b,1\n"))
+    run_the_fix_of_the_orphan(repo)
+    assert repo.check().passes
+
+
+def test_data_that_were_forgotten_beside_a_new_card(repo: Repo) -> None:
+    repo.stage(documented("data/rows.csv"))
+    repo.git("rm", "-q", "--cached", "data/rows.csv")
+    run_the_fix_of_the_orphan(repo)
+    assert repo.check().passes
+    assert "data/rows.csv" in repo.git("ls-files", "data").splitlines()
+
+
+def run_the_fix_of_the_orphan(repo: Repo) -> None:
+    (finding,) = [one for one in repo.check().report["findings"] if one["rule"] == "orphan-data-card"]
+    (line,) = finding["fix"]
+    words = shlex.split(line)
+    assert repo.custody(*words[words.index("add") :]).code == 0
+
+
 def test_rename_without_the_card(repo: Repo) -> None:
     repo.commit(documented("data/rows.csv"))
     repo.git("mv", "data/rows.csv", "data/lines.csv")

@@ -276,6 +276,24 @@ def test_a_card_takes_its_signature_along(repo: Repo, ssh: Keys) -> None:
     assert (repo.path / "data/lines.csv.sig").is_file()
 
 
+def test_add_takes_the_signature_of_moved_data_along(repo: Repo, ssh: Keys) -> None:
+    base(repo, line(ssh.public))
+    repo.commit({f"{PATH}.sig": ssh_sign(ssh.ours, STATEMENT)})
+    repo.git("mv", PATH, "data/lines.csv")
+    repo.custody("add", "--reason", "a better name", "data/lines.csv")
+    assert repo.git("ls-files", "data").split() == [f"data/lines.csv{end}" for end in ("", ".datacard.yaml", ".sig")]
+    assert said(repo) == []
+
+
+def test_add_takes_the_signature_of_data_away_with_them(repo: Repo, ssh: Keys) -> None:
+    base(repo, line(ssh.public))
+    repo.commit({f"{PATH}.sig": ssh_sign(ssh.ours, STATEMENT)})
+    repo.git("rm", "-q", PATH)
+    repo.custody("add", "--reason", "no longer needed", PATH)
+    assert repo.git("ls-files", "data") == ""
+    assert said(repo) == []
+
+
 def test_an_ssh_signature_whose_bytes_change_does_not_hold(ssh: Keys) -> None:
     raw = ssh_sign(ssh.ours, STATEMENT)
     allowed = line(ssh.public).encode()

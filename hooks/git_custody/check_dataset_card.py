@@ -82,8 +82,8 @@ ORPHAN = Rule(
     "orphan-data-card", ("2.5",), 1,
     "A data card speaks of a file that is not there.",
     "A card that lost its data hides that the data was moved or removed.",
-    "Move the card with its data (`git custody card mv OLD NEW`); `git custody add` of the data's path stages what "
-    "is there, and removes the card when nothing is.",
+    "Move the card with its data (`git custody card mv OLD NEW`). `git custody add` of the data's path stages data "
+    "that were forgotten; of the card, it removes the card and records that the data are gone, also where git ignores them.",
     "A card in a folder is an orphan when the folder tracks nothing but paperwork.",
 )  # fmt: skip
 DUPLICATE = Rule(
@@ -221,7 +221,12 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None, edited: tuple[str,
             fix = (("git", "mv", RepoPath(dataset.card), RepoPath(assets.sidecar(there))), add_again(case, there))
             yield Finding(ORPHAN, dataset.card, f"{said}: it is now {there}", fix=fix)
         else:
-            yield Finding(ORPHAN, dataset.card, said, fix=(add_again(case, dataset.path or "."),))
+            # Of a new card the data were forgotten. Data that have gone may still lie in the work tree, and git is not
+            # to take them again: the card alone is named.
+            change = case.changed.get(dataset.card)
+            forgotten = change is not None and change.before is None
+            fix = (add_again(case, (dataset.path or ".") if forgotten else dataset.card),)
+            yield Finding(ORPHAN, dataset.card, said, fix=fix)
         return
     if not dataset.is_folder and len(dataset.files) > 1:
         said = f"this card could speak of {' or '.join(dataset.files)}; only one of them may be tracked"

@@ -10,6 +10,7 @@ from ..core import assets, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain
 from ..datasets import cards as card_texts
+from ..datasets import signatures
 from ..datasets import survey as surveys
 from ..datasets.audit_log import heads, read_log
 from ..datasets.cards import FETCHED
@@ -114,6 +115,7 @@ class Desk(Ledger):
             old, text = moved
             self._moved.add(old)
             self.remove_card(old)
+            self._move_signatures(old, found)
             self._card(found, text, measured, answers, f"moved here from {plain(old)}")
             return
         pair = moved_and_edited(self.case, surveys.survey(self.case))
@@ -221,6 +223,7 @@ class Desk(Ledger):
             raise CannotJudge("a data card has to be a plain file", card)
         if not found.files:
             self.remove_card(card)
+            self._remove_signatures(found)
             if log and found.id is not None and self._sharing(found.id) == [card]:
                 self.deleted(found.id, answers.reason)
             return
@@ -359,6 +362,26 @@ class Desk(Ledger):
         told = "card removed, because its data are gone"
         self.changes[card] = Change(card, None, told)
         self.concerned.append(card)
+
+    def _move_signatures(self, old: str, found: Dataset) -> None:
+        """Take the signatures of a file along with its card: what they are over has not changed."""
+        name = assets.card_name(old)
+        if name is None or name.is_folder or found.is_folder:
+            return  # those in a folder move with it
+        before = surveys.Dataset(old, name.subject, False, None, {})
+        for there, here in zip(signatures.places(before), signatures.places(found), strict=True):
+            entry = self.case.after.get(there)
+            raw = self.case.read(entry) if entry is not None and entry.is_file else None
+            if raw is not None and here not in self.case.after:
+                self._moved.add(there)
+                self.changes[here] = Change(here, raw, f"signature moved here from {plain(there)}")
+                self.changes[there] = Change(there, None, "signature moved")
+
+    def _remove_signatures(self, found: Dataset) -> None:
+        """Take away the signatures of data that are gone."""
+        for path in signatures.places(found):
+            if path in self.case.after:
+                self.changes[path] = Change(path, None, "signature removed, because its data are gone")
 
     def _card_of_moved(self, digest: Digest) -> tuple[str, bytes] | None:
         """The card of a dataset with this content whose place is empty now: it has moved."""
