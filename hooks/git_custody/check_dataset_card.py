@@ -83,7 +83,8 @@ ORPHAN = Rule(
     "A data card speaks of a file that is not there.",
     "A card that lost its data hides that the data was moved or removed.",
     "Move the card with its data (`git custody card mv OLD NEW`). `git custody add` of the data's path stages data "
-    "that were forgotten; of the card, it removes the card and records that the data are gone, also where git ignores them.",
+    "that were forgotten; of the card, it removes the card and records that the data are gone, also where git ignores "
+    "them.",
     "A card in a folder is an orphan when the folder tracks nothing but paperwork.",
 )  # fmt: skip
 DUPLICATE = Rule(
