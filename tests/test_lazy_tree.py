@@ -22,12 +22,30 @@ from git_custody.core.runner import judge
 from git_custody.core.trees import Tree, encode, fold
 
 HOOKS = load_all()
-_PART = st.sampled_from(["a", "A", "b", "data", "Data", "x.csv", "X.csv", "\u00e9", "e\u0301", "-z", "\udcff", "c d"])
+_PART = st.sampled_from(
+    [
+        "a",
+        "A",
+        "b",
+        "data",
+        "Data",
+        "x.csv",
+        "X.csv",
+        "datacard.yaml",
+        "x.csv.datacard.yaml",
+        "README.md",
+        "\u00e9",
+        "e\u0301",
+        "-z",
+        "\udcff",
+        "c d",
+    ]
+)
 _PATHS = st.sets(st.lists(_PART, min_size=1, max_size=4).map("/".join), max_size=12).map(
     lambda paths: {path for path in paths if not any(other.startswith(path + "/") for other in paths)}
 )
 _PREFIXES = ("a", "a/", "data/", "data/x", "data/x.csv", "A/b/", "/", "a//", "no/", "-", "\udcff")
-_SUFFIXES = (".csv", "a", "\u00e9", "none")
+_SUFFIXES = (".csv", "README.md", "x.csv.datacard.yaml", "datacard.yaml", "none")
 
 
 def _git(root: Path, *words: str, data: bytes = b"") -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from .trees import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry, Tree, decode, encode, fold
@@ -26,6 +27,8 @@ _T = TypeVar("_T")
 # What a tree object consists of: mode, name, and the id in 20 or 32 bytes (git's Documentation/user-manual.txt).
 _RECORD = rb"([0-7]{5,6}) ([^/\0]+)\0(.{%d})"
 _FOLDER = (b"40000", b"040000")
+# What is looked for wherever it lies.
+_METADATA = (b"datacard.yaml", b"modelcard.yaml", b"README.md")
 # A longer list of what lies below a folder is put together anew from those of its folders.
 _REMEMBERED_AT_MOST = 4096
 
@@ -46,8 +49,9 @@ class LazyTree(Tree):
         cache: Cache,
     ) -> None:
         self._root = root
-        self._laid = {encode(change.path): change.after for change in changes}
-        self._added = sorted(path for path, entry in self._laid.items() if entry is not None)
+        self._met = {change.path: change.after for change in changes}
+        self._laid = {encode(path) for path in self._met}
+        self._added = sorted(encode(path) for path, entry in self._met.items() if entry is not None)
         self._read = read
         self._list = whole
         self._listed: Tree | None = None
@@ -72,8 +76,11 @@ class LazyTree(Tree):
         return self._answer(lambda: map(decode, self._below(encode(prefix))), lambda whole: whole.below(prefix))
 
     def ending(self, suffix: str) -> list[str]:
-        """The paths that end with `suffix`, which is part of a file's name; what was seen of a folder is remembered."""
-        return self._answer(lambda: self._ending(suffix), lambda whole: whole.ending(suffix))
+        """The paths that end with `suffix`; of metadata, what was seen of a folder is remembered."""
+        if not encode(suffix).endswith(_METADATA):
+            return self._everything.ending(suffix)
+        metadata = self._answer(lambda: self._metadata, lambda whole: whole)
+        return [path for path in metadata if path.endswith(suffix)]
 
     def alike(self, keys: Iterable[str]) -> list[str]:
         """The paths that `fold` makes one of `keys`."""
@@ -112,10 +119,9 @@ class LazyTree(Tree):
         # Thousands of times where a commit has many files, hence without `_answer`.
         if self._listed is not None:
             return self._listed.get(path)
-        raw = encode(path)
-        if raw in self._laid:
-            return self._laid[raw]
-        folder, slash, name = raw.rpartition(b"/")
+        if path in self._met:
+            return self._met[path]
+        folder, slash, name = encode(path).rpartition(b"/")
         try:
             record = self._folder(folder + slash).get(name)
         except _UnreadableError:
@@ -161,12 +167,12 @@ class LazyTree(Tree):
             wave = [(path, rests) for path, rests in deeper if rests]
         return found
 
-    def _ending(self, suffix: str) -> list[str]:
+    @cached_property
+    def _metadata(self) -> dict[str, Entry]:
         """Folder by folder, each known by its id: what one held that was looked at before is not read again."""
         import json
 
-        kind = f"ending-{suffix}"
-        held: dict[bytes, list[str]] = {b"": []}
+        held: dict[bytes, dict[str, Entry]] = {b"": {}}
         new: dict[bytes, str] = {}
         wave = [(b"", self._folder(b""))]
         while wave:
@@ -175,23 +181,25 @@ class LazyTree(Tree):
                 for name, (mode, oid) in folder.items():
                     if mode in _FOLDER:
                         deeper.append((path + name + b"/", oid))
-                    elif (text := decode(name)).endswith(suffix):
-                        held[path].append(text)
-            known = self._cache.known(kind, [oid.hex() for _, oid in deeper])
+                    elif name.endswith(_METADATA):
+                        held[path][decode(name)] = _entry(mode, oid)
+            known = self._cache.known("metadata-below", [oid.hex() for _, oid in deeper])
             for path, oid in deeper:
                 if (said := known.get(oid.hex())) is not None:
-                    held[path] = json.loads(said)
+                    held[path] = {rest: Entry(*entry) for rest, entry in json.loads(said).items()}
                 else:
-                    held[path], new[path] = [], oid.hex()
+                    held[path], new[path] = {}, oid.hex()
             wave = self._open([(path, oid) for path, oid in deeper if path in new])
         for path in reversed(held):
             if path in new and len(text := json.dumps(held[path])) <= _REMEMBERED_AT_MOST:
-                self._cache.put(kind, new[path], text)
+                self._cache.put("metadata-below", new[path], text)
             if path:
                 above = path[: path.rfind(b"/", 0, -1) + 1]
-                held[above] += [decode(path[len(above) :]) + rest for rest in held[path]]
-        found = [path for path in held[b""] if encode(path) not in self._laid]
-        return found + [path for path in map(decode, self._added) if path.endswith(suffix)]
+                held[above].update((decode(path[len(above) :]) + rest, entry) for rest, entry in held[path].items())
+        found = {path: entry for path, entry in held[b""].items() if encode(path) not in self._laid}
+        found.update((decode(path), self[decode(path)]) for path in self._added if path.endswith(_METADATA))
+        self._met.update(found)
+        return found
 
     def _folder(self, path: bytes) -> Folder:
         """What a folder holds, given by its path with a slash at its end, "" for the root; nothing if it is none."""
