@@ -234,6 +234,18 @@ def test_a_submodule_among_data_shows_whatever_is_configured(repo: Repo, other: 
     assert repo.check("--range", f"{base}...HEAD").caught("missing-data-card") == ["data/ext"]
 
 
+def test_a_submodule_among_data_has_a_way_out(repo: Repo, other: Repo) -> None:
+    repo.git("submodule", "add", "-q", str(other.path), "data/ext")
+    (finding,) = repo.check().report["findings"]
+    assert finding["fix"] == ["git mv data/ext NEW_NAME"]
+    assert "datasets.exclude" in finding["message"]
+    repo.git("mv", "data/ext", "ext")
+    assert repo.check().passes
+    repo.git("mv", "ext", "data/ext")
+    repo.stage({".custody/policy.yaml": "version: 1\ndatasets: {exclude: [data/ext]}\n"})
+    assert repo.check().passes
+
+
 def test_a_submodule_inside_a_documented_folder_is_seen_to_move(repo: Repo, other: Repo) -> None:
     first = other.git("rev-parse", "HEAD")
     second = other.commit({"rows.csv": ROWS + ROWS})

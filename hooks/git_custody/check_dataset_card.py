@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
-from .core.trees import SYMLINK, fold
+from .core.trees import GITLINK, SYMLINK, fold
 from .datasets import card_rules, lineage_rules, load_rules, regulation, source_rules
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
@@ -145,6 +145,13 @@ def check(case: Case) -> Iterator[Said]:
     folders = surveys.together(case, found)
     edited = moved_and_edited(case, found)
     for path in found.undocumented:
+        if case.after[path].mode == GITLINK:
+            said = (
+                "this submodule lies among the data, and no data card can speak of what another repository records: "
+                "move it out of them, or name it in datasets.exclude of the policy"
+            )
+            yield Finding(MISSING, path, said, fix=(("git", "mv", RepoPath(path), Slot("NEW_NAME")),))
+            continue
         card = surveys.removed_card(case, path) if path not in moved.values() else None
         fix = add_again(case, path) if path in moved.values() else add_new(case, path, folders.get(path))
         fix = restore(card) if card is not None else fix
