@@ -41,7 +41,7 @@ from .core import assets
 from .core.case import Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
 from .core.trees import GITLINK, SYMLINK, fold
-from .datasets import card_rules, lineage_rules, load_rules, regulation, source_rules
+from .datasets import card_rules, lineage_rules, load_rules, merged_names, regulation, source_rules
 from .datasets import survey as surveys
 from .datasets.metadata import disagreement
 from .datasets.moved_and_edited import move_command, moved_and_edited
@@ -107,7 +107,7 @@ AMBIGUOUS = Rule(
     "The name of an asset can be taken for another, or stands for something else.",
     "On another machine this name can mean other bytes than the ones that were recorded.",
     "Rename it; replace a link by the file that it points at.",
-    "Compares names without case and in Unicode normal form C.",
+    "Compares names without case and in Unicode normal form C; folders around assets in a range and with `--all`.",
 )  # fmt: skip
 ATTRIBUTES = Rule(
     "asset-attributes", ("2.4",), 1,
@@ -176,7 +176,9 @@ def check(case: Case) -> Iterator[Said]:
     yield from lineage_rules.check(case, found.datasets)
     yield from load_rules.check(case)
     yield from _names(case, found.datasets, found.undocumented)
+    yield from merged_names.folders(case, AMBIGUOUS)
     yield from _attributes(case, found.datasets, found.undocumented)
+    yield from merged_names.attribute_files(case, ATTRIBUTES)
     yield from disagreement.check(case)
 
 

@@ -117,6 +117,8 @@ _POLICY_NAMES = (
     "policies.yml",
     "policy",
 )
+# What else is read in `.custody`.
+_READ = tuple(path.removeprefix(assets.CUSTODY).rstrip("/") for path in (assets.AUDIT, assets.WAIVERS, SIGNERS))
 
 
 def check(case: Case) -> Iterator[Said]:
@@ -234,10 +236,11 @@ def _policy(case: Case, after: State) -> Iterator[Finding]:
     everywhere = case.is_whole or case.in_range or not after.policy.exists
     state = (case.after if case.is_whole else case.settings_after) if everywhere else {}
     fresh = (path for path, change in case.changed.items() if change.after is not None)
-    for path in sorted(path for path in {*state, *fresh} if _is_misspelled(path)):
-        said = f"nothing reads this file: the policy has to be named {assets.POLICY}"
-        move = () if after.policy.exists else (("git", "mv", RepoPath(path), RepoPath(assets.POLICY)),)
-        yield Finding(INVALID_POLICY, path, said, fix=move, subject="name")
+    for path in sorted({*state, *fresh}):
+        if (proper := _proper(path)) != path:
+            what = "the policy" if proper == assets.POLICY else "it"
+            said = f"nothing reads this file: {what} has to be named {proper}"
+            yield Finding(INVALID_POLICY, path, said, fix=_renamed(case, path, proper), subject="name")
 
 
 def _formats(allowed: Sequence[str], lines: Mapping[str, int]) -> Iterator[Finding]:
@@ -293,9 +296,25 @@ def _regimes(after: State) -> Iterator[Finding]:
         yield Finding(INVALID_POLICY, assets.POLICY, said, _line(after.document, pointer), subject=said)
 
 
-def _is_misspelled(path: str) -> bool:
-    folder, _, name = path.lower().rpartition("/")
-    return folder == ".custody" and name in _POLICY_NAMES and path != assets.POLICY
+def _renamed(case: Case, path: str, proper: str) -> tuple[Command, ...]:
+    """The commands that give a file its proper name, none where something has that."""
+    if proper in case.after:
+        return ()
+    folder = proper.rpartition("/")[0]
+    is_new = not any(True for _ in case.after.below(folder + "/"))
+    make: tuple[Command, ...] = (("mkdir", "-p", RepoPath(folder)),) if is_new else ()
+    return (*make, ("git", "mv", RepoPath(path), RepoPath(proper)))
+
+
+def _proper(path: str) -> str:
+    """How a file below `.custody`, in whatever case, has to be spelled so that it is read."""
+    folded = path.lower()
+    if not folded.startswith(assets.CUSTODY):
+        return path
+    if folded.removeprefix(assets.CUSTODY) in _POLICY_NAMES:
+        return assets.POLICY
+    first, slash, rest = path[len(assets.CUSTODY) :].partition("/")
+    return assets.CUSTODY + (first.lower() if first.lower() in _READ else first) + slash + rest
 
 
 def _expired(case: Case, after: State) -> Iterator[Finding]:

@@ -67,7 +67,8 @@ def add(
     from ..core.runner import rooted
 
     git = desk.git
-    paths = list(dict.fromkeys(rooted(name, git) for name in names))
+    paths = list(dict.fromkeys(desk.named(name) for name in names))
+    typed = [path for path in (rooted(name, git) for name in names) if assets.sidecar(path) in desk.case.after]
     changed = {change.path for change in desk.case.change_set.changes if change.after is not None}
     refused = dict(pickles.found(desk, paths, (p for path in paths for p in _below(path, changed))))
     kept = [path for path in paths if path not in refused]
@@ -83,7 +84,8 @@ def add(
         stage = desk.command("git", "add", RepoPath(assets.POLICY))
         show(f"note: {assets.POLICY} is not staged, so it does not count yet; first: {stage}\n")
     desk.take_up(_cards(desk, kept))
-    _papers(desk, kept, answers, as_one, only_new, op)
+    # A card without its data may have just the other spelling, as after a rename.
+    _papers(desk, [*kept, *(path for path in typed if path not in paths)], answers, as_one, only_new, op)
     desk.demand(verb, answers, words, paths)
     done = desk.finish(staged)
     quiet = bool(refused)

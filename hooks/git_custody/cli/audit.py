@@ -54,10 +54,9 @@ def dataset_of(desk: Desk, word: str) -> str:
 
     Raises `CannotJudge` when there is none.
     """
-    from ..core.runner import rooted
     from ..datasets.survey import ids_of_all_cards
 
-    path = rooted(word, desk.git)
+    path = desk.named(word)
     if path.startswith(assets.AUDIT):
         return path.removeprefix(assets.AUDIT).partition("/")[0]
     desk.take_up(desk.cards_near(path) if assets.card_name(path) is None else [path])

@@ -6,9 +6,10 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core import assets, worktree
-from ..core.findings import CannotJudge
+from ..core import assets, spelling, worktree
+from ..core.findings import CannotJudge, RepoPath
 from ..core.report import plain, sentence
+from ..core.trees import fold
 from .answers import Asker
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..core.cache import Cache
     from ..core.case import Case, Hook
-    from ..core.findings import RepoPath, Slot
+    from ..core.findings import Slot
     from ..core.git import Git
     from ..core.report import Standpoint
     from .answers import Answers
@@ -86,6 +87,12 @@ class Bench:
 
         self.case = open_index(self.scratch, self.cache, self.hooks)
 
+    def named(self, word: str) -> str:
+        """The path that the user means by a word, as git has it."""
+        from ..core.runner import rooted
+
+        return spelling.as_tracked(self.git.root, rooted(word, self.git), self.case.after)
+
     def demand(
         self, verb: Sequence[str], answers: Answers, words: Sequence[str], paths: Sequence[str],
         after: Sequence[str] = (),
@@ -113,6 +120,7 @@ class Bench:
         try:
             for path in self.changes:
                 worktree.read_file(self.git.root, path)  # refuses what could not be written
+            self._refuse_twins()
             if staged:
                 before = {change.path: change.after for change in self.git.merged(self.git.empty_tree)}
                 self.git.add(staged)
@@ -126,26 +134,39 @@ class Bench:
             raise CannotJudge(error.message + so_far, error.path, error.line) from None
         return done
 
+    def _refuse_twins(self) -> None:
+        """Raise `CannotJudge` where writing a file would overwrite another, which differs from it only in spelling."""
+        new = [change.path for change in self.changes.values() if change.data is not None]
+        for path, twin in spelling.tracked_twins(self.git.root, new, self.case.after).items():
+            if twin not in self.changes:
+                move = self.command("git", "mv", RepoPath(twin), RepoPath(path))
+                raise CannotJudge(f"here this is the same file as {twin}, which git tracks; rename that: {move}", path)
+
     def _write(self, done: list[str]) -> None:
         """Write new files, stage them, and only then remove old ones; `done` grows by what was done."""
         root = self.git.root
         new = {change.path: change.data for change in self.changes.values() if change.data is not None}
+        gone = [change for change in self.changes.values() if change.data is None]
+        # Where the file system takes both for one, git would stage the new name as the old one.
+        self.git.drop([change.path for change in gone if any(fold(change.path) == fold(path) for path in new)])
         for path, data in new.items():
             worktree.write_file(root, path, data)
             done.append(f"wrote    {plain(path)} ({sentence(self.changes[path].told)})")
         self.git.add(list(new), ignored=True)
-        entries = {path: data for path, data in new.items() if path.startswith(assets.AUDIT)}
-        if entries:
-            # A filter for *.json must not touch an entry: its bytes are what its name is the hash of.
-            there = self.git.entries(None, list(entries))
+        if new:
+            # A filter for *.json must not touch an entry: its bytes are what its name is the hash of. And git silently
+            # leaves out what it is asked for in another spelling than the disk's.
+            there = self.git.entries(None, list(new))
+            entries = [path for path in new if path.startswith(assets.AUDIT)]
             other = [path for path in entries if path not in there or self.git.read(there[path].oid) != new[path]]
-            self.git.put_all({path: entries[path] for path in other})
-        gone = [change for change in self.changes.values() if change.data is None]
+            self.git.put_all({path: new[path] for path in {*other, *(new.keys() - there.keys())}})
         self.git.drop([change.path for change in gone])
+        kept = spelling.tracked_twins(root, [change.path for change in gone], self.git.entries(None)) if gone else {}
         for change in gone:
             # What a person wrote and did not commit is nowhere else: it stays in the work tree.
             ours = change.path.startswith(assets.AUDIT) or change.path in self._moved
-            if ours or worktree.read_file(root, change.path) == self._committed(change.path):
+            ours = ours or worktree.read_file(root, change.path) == self._committed(change.path)
+            if ours and change.path not in kept:
                 worktree.remove_file(root, change.path)
             done.append(f"removed  {plain(change.path)} ({sentence(change.told)})")
 

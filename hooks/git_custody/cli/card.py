@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..core import assets, worktree
+from ..core import assets, spelling, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain, sentence
 from ..datasets import survey as surveys
@@ -46,11 +46,10 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _new(desk: Desk, given: Namespace) -> int:
-    from ..core.runner import rooted
     from .add import add
 
     answers = checked(from_options(given), desk.case.policy, desk.case.today)
-    folder = os.path.isdir(worktree.full_path(desk.git.root, rooted(given.path, desk.git)))
+    folder = os.path.isdir(worktree.full_path(desk.git.root, desk.named(given.path)))
     return add(desk, [given.path], answers, as_one=folder, verb=("card", "new"), only_new=True)
 
 
@@ -69,9 +68,7 @@ def cards_of(desk: Desk, names: Sequence[str]) -> list[str]:
 
     Raises `CannotJudge` for a path that has none.
     """
-    from ..core.runner import rooted
-
-    paths = [rooted(name, desk.git) for name in names]
+    paths = [desk.named(name) for name in names]
     near = [card for path in paths for card in (path, *desk.cards_near(path))]
     if any(not path or os.path.isdir(worktree.full_path(desk.git.root, path)) for path in paths):
         near += [f"{path}/datacard.yaml" if path else "datacard.yaml" for path in paths]
@@ -168,7 +165,17 @@ def _move(desk: Desk, given: Namespace) -> int:
 
     git = desk.git
     old, new = rooted(given.old, git), rooted(given.new, git)
-    if os.path.isdir(worktree.full_path(git.root, new)):
+    # After git mv, a card can be all that has the old spelling; and the new spelling is what is asked for.
+    if assets.sidecar(old) not in desk.case.after:
+        old = desk.named(given.old)
+    if (above := os.path.dirname(new)) and (folder := desk.named(os.path.join(git.root, above))) != above:
+        new = f"{folder}/{os.path.basename(new)}"
+
+    def is_taken(new: str, old: str) -> bool:
+        return worktree.exists(git.root, new) and not spelling.is_same(git.root, new, old)
+
+    if os.path.isdir(worktree.full_path(git.root, new)) and is_taken(new, old):
+        new = desk.named(given.new)
         new = f"{new}/{old.rpartition('/')[2]}" if new else old.rpartition("/")[2]
     after = desk.case.after
     if old not in after and f"{old}.dvc" in after:
@@ -179,14 +186,14 @@ def _move(desk: Desk, given: Namespace) -> int:
     # After git mv, the card is what is left to be moved.
     moves = [(old, new)]
     if not any(path == old or path.startswith(old + "/") for path in after):
-        if assets.sidecar(old) not in after or new not in after or worktree.exists(git.root, old):
+        if assets.sidecar(old) not in after or new not in after or is_taken(old, new):
             raise CannotJudge("git does not track it, so there is nothing to move", old)
         moves = []
-    elif worktree.exists(git.root, new):
+    elif is_taken(new, old):
         raise CannotJudge("something is there already; nothing was changed", new)
     if (old in after or not moves) and assets.sidecar(old) in after:
         moves.append((assets.sidecar(old), assets.sidecar(new)))
-        if worktree.exists(git.root, assets.sidecar(new)):
+        if is_taken(assets.sidecar(new), assets.sidecar(old)):
             raise CannotJudge("something is there already; nothing was changed", assets.sidecar(new))
     answers = checked(Answers(reason=reason_of(given)), desk.case.policy, desk.case.today)
     moves += [(old + end, new + end) for end in (".sig", ".sigstore.json") if old + end in after]
@@ -204,7 +211,12 @@ def _move(desk: Desk, given: Namespace) -> int:
     desk.demand(("card", "mv"), answers, (), [old, new])
     for here, there in moves:
         worktree.make_folder(git.root, there)
-        git.move(here, there)
+        if here not in after and spelling.is_same(git.root, here, there):
+            # To git mv this would be a folder moved into itself.
+            worktree.rename(git.root, here, there)
+            git.relocate({path: pair for path, pair in pairs.items() if path.startswith(here + "/")})
+        else:
+            git.move(here, there)
     done = [f"moved    {plain(here)} to {plain(there)}" for here, there in moves]
     try:
         done += desk.finish()

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..core import assets, worktree
+from ..core import assets, spelling, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.report import plain
 from ..datasets import cards as card_texts
@@ -44,8 +44,9 @@ class Desk(Ledger):
         Conflicts in what the tool wrote are settled. Raises `CannotJudge` for others.
         """
         texts = {}
-        for card in dict.fromkeys(cards):
-            text = worktree.read_file(self.git.root, card)
+        root, after = self.git.root, self.case.after
+        for card in dict.fromkeys(spelling.as_tracked(root, card, after) for card in cards):
+            text = worktree.read_file(root, card)
             if text is not None:
                 try:
                     texts[card] = card_texts.without_conflicts(text)

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..core import assets, worktree
+from ..core import assets, spelling, worktree
 from ..core.findings import CUSTODY, CannotJudge, RepoPath
 from ..core.pages import page
 from ..core.waivers import HORIZON
@@ -66,7 +66,8 @@ def main(argv: Sequence[str]) -> int:
         rule = _rule(given.rule, rules, stand)
         entries = git.entries(None)
         ahead = given.digest is not None
-        paths = list(dict.fromkeys(_named(rooted(path, git), path, entries, ahead=ahead) for path in given.paths))
+        meant = {path: spelling.as_tracked(git.root, rooted(path, git), entries) for path in given.paths}
+        paths = list(dict.fromkeys(_named(path, word, entries, ahead=ahead) for word, path in meant.items()))
         if ahead and len(paths) > 1:
             raise CannotJudge("--digest names one content, and so goes with one path")
         settings = read_all_settings(git, Cache(None), None, hooks)

@@ -90,6 +90,14 @@ def make_folder(root: str, path: str) -> None:
         raise CannotJudge(f"its folder cannot be made: {error.strerror}", path) from None
 
 
+def rename(root: str, old: str, new: str) -> None:
+    """Give a file or folder another name in its folder; raises `CannotJudge` when that is not possible."""
+    try:
+        os.rename(_place(root, old), _place(root, new))
+    except OSError as error:
+        raise CannotJudge(f"it cannot be renamed: {error.strerror}", old) from None
+
+
 def is_file(root: str, path: str) -> bool:
     """Whether a plain file lies at a path from the root, not behind a symlink."""
     try:
