@@ -135,6 +135,26 @@ def test_update_resolves_a_conflict_that_was_staged(repo: Repo, custody: Command
     assert (repo.path / CARD).read_text() == text
 
 
+def test_update_settles_a_conflict_over_a_card_that_both_sides_moved(repo: Repo, custody: Commands) -> None:
+    started(repo, custody, log=False)
+    repo.commit()
+    repo.git("checkout", "-q", "-b", "side")
+    for branch, name in (("side", "data/theirs.csv"), ("main", "data/ours.csv")):
+        repo.git("checkout", "-q", branch)
+        custody.ok("card", "mv", DATA, name)
+        repo.commit()
+    repo.git("merge", "-q", "side", check=False)
+    for path in (DATA, "data/theirs.csv"):
+        repo.git("rm", "-q", "--cached", path)
+    repo.git("add", "data/ours.csv")
+    while (check := repo.check()).code == 2:
+        ((path, message),) = [(error["path"], error["message"]) for error in check.report["errors"]]
+        assert message == "this card has an unresolved merge conflict"
+        assert custody("card", "update", path).code != 2, path
+    assert repo.git("ls-files", "data").split() == ["data/ours.csv", "data/ours.csv.datacard.yaml"]
+    assert check.passes
+
+
 @pytest.mark.parametrize("name", ["README.md", "data", "nowhere"])
 def test_update_of_what_has_no_card(repo: Repo, custody: Commands, name: str) -> None:
     started(repo, custody)

@@ -128,3 +128,17 @@ def test_a_folder_grows_by_files(repo: Repo) -> None:
     refused = repo.custody("add", "--op", "append", "--reason", "the third day", "data/days")
     assert (refused.code, "is gone" in refused.err) == (2, True)
     assert repo.check("--all").rules == []
+
+
+def test_branches_that_have_to_be_joined_ask_nobody_before_they_are(feed: Repo) -> None:
+    rows = (feed.path / FEED).read_text()
+    feed.git("checkout", "-q", "-b", "side")
+    night(feed, 1)
+    feed.git("checkout", "-q", "main")
+    night(feed, 2)
+    feed.git("merge", "-q", "side", check=False)
+    feed.stage({FEED: f"{rows}2026-01-02,101\n2026-01-03,102\n"})
+    feed.custody("card", "update", CARD)
+    assert [said.partition(":")[0] for said in about(feed)] == ["audit-heads-diverged"]
+    feed.custody("audit", "merge", "--reason", "the nights of both branches", FEED)
+    assert about(feed) == []

@@ -54,8 +54,14 @@ def _new(desk: Desk, given: Namespace) -> int:
 
 
 def _update(desk: Desk, given: Namespace) -> int:
+    from ..core.runner import rooted
+
     answers = checked(from_options(given), desk.case.policy, desk.case.today)
-    cards = cards_of(desk, given.paths)
+    # A conflict over a card that both sides moved, or that the user has removed, leaves no file to be mended.
+    gone = {name for name in given.paths if desk.is_conflict_over_nothing(rooted(name, desk.git))}
+    for name in sorted(gone):
+        desk.remove_card(rooted(name, desk.git), "conflict settled: it is not in the work tree")
+    cards = cards_of(desk, [name for name in given.paths if name not in gone])
     if answers.describe and len(cards) > 1:
         raise CannotJudge("fields can be set on one card at a time; nothing was changed")
     for card in cards:

@@ -96,6 +96,12 @@ class Desk(Ledger):
             if mine:
                 raise CannotJudge(self._unresolved(path), path)
 
+    def is_conflict_over_nothing(self, path: str) -> bool:
+        """Whether a card is unmerged and has no file in the work tree: both sides have moved or removed it."""
+        name = assets.card_name(path)
+        is_card = name is not None and name.kind == "data" and name.well_named
+        return is_card and path in self.git.unmerged() and not worktree.exists(self.git.root, path)
+
     def _unresolved(self, path: str) -> str:
         return f"its merge conflict is not resolved: mend it, then run: {self.command(CUSTODY, 'add', RepoPath(path))}"
 
@@ -358,9 +364,8 @@ class Desk(Ledger):
             return None  # a link: what is owed will say so
         return surveys.measured(self.case, found)
 
-    def remove_card(self, card: str) -> None:
+    def remove_card(self, card: str, told: str = "card removed, because its data are gone") -> None:
         """Take away a card that lost its data."""
-        told = "card removed, because its data are gone"
         self.changes[card] = Change(card, None, told)
         self.concerned.append(card)
 

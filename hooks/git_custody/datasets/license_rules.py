@@ -132,9 +132,11 @@ def check(
 
         # To approve a card that names data which are gone mends nothing.
         fix = () if lost_parents(case, data) else fix
-        # A wrong digest in the card is mended first: the review has to be of what is there then.
+        # A wrong digest and an open log are mended first: the review has to be of what is there then, or still holds.
         where = dataset.shown_path
-        first = (*_TEXT_FIRST, ("digest-mismatch", where), ("missing-audit-entry", where))
+        first = (
+            *_TEXT_FIRST, ("digest-mismatch", where), ("missing-audit-entry", where), ("audit-heads-diverged", where)
+        )  # fmt: skip
         unless = first if wanted is not None else ("invalid-data-card", *first)
         yield Finding(STALE, dataset.card, who, line, found=found, fix=fix, warns=wanted is None, unless=unless)
 
