@@ -337,6 +337,23 @@ def test_merge_that_drops_an_entry(logged: Repo) -> None:
     assert "audit-log-rewritten" in logged.check().rules
 
 
+def test_cards_that_a_partial_clone_leaves_out_are_not_taken_for_deleted_data(logged: Repo) -> None:
+    logged.git("config", "uploadpack.allowFilter", "true")
+    partial = Repo.__new__(Repo)
+    partial.path = logged.path.parent / "partial"
+    words = ("--filter=blob:none", "--no-checkout", f"file://{logged.path}", str(partial.path))
+    logged.git("clone", "-q", *words)
+    partial.git("sparse-checkout", "set", ".custody")
+    partial.git("checkout", "-q")
+    report = partial.check("--all", env={"XDG_CACHE_HOME": str(partial.path.parent / "empty")}).report
+    assert report["exit_code"] == 2
+    assert [f for f in report["findings"] if f["rule"] == "missing-audit-entry"] == []
+    (fix,) = {fix for one in report["not_judged"] for fix in one["fix"]}
+    assert fix.startswith("git fetch ")
+    partial.git(*fix.split()[1:])
+    assert partial.check("--all").passes
+
+
 def test_shallow_clone_cannot_verify(logged: Repo) -> None:
     edit(logged, "22,a\n")
     edit(logged, "23,b\n")

@@ -153,7 +153,8 @@ class _Look(NamedTuple):
     def at(self, content: Content | None, sha256: str | None) -> Iterator[Seen]:
         path = self.path
         if content is None:
-            yield Unread(path, "git does not have its content here", None, (("git", "fetch", "--refetch"),))
+            fetch = ("git", "fetch", "--refetch", "--no-filter")
+            yield Unread(path, "git does not have its content here", None, (fetch,))
             return
         if (pointer := as_pointer(content)) is not None:
             behind = self.case.local_object(pointer, path)
