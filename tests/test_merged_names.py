@@ -153,6 +153,13 @@ def test_what_git_is_told_of_the_file_system_changes_no_verdict(repo: Repo, igno
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("ignore", ["true", "false"])
+def test_patterns_of_attributes_mean_the_same_everywhere(repo: Repo, ignore: str) -> None:
+    repo.git("config", "core.ignorecase", ignore)
+    repo.commit({".gitattributes": "*.CSV working-tree-encoding=UTF-16\n", **documented("data/rows.csv")})
+    assert "asset-attributes" not in repo.check("--all").rules
+
+
 def test_two_files_that_git_takes_for_one_pass_by_no_name(repo: Repo, custody: Commands) -> None:
     repo.git("config", "core.ignorecase", "true")
     repo.stage({"data/rows.csv": ROWS})

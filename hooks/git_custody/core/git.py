@@ -353,7 +353,8 @@ class Git:
             small = ("-c", "core.splitIndex=false", "-c", "index.sparse=false")
             self.run(*small, "update-index", "-z", "--index-info", input=b"".join(lines), environment=environment)
             raw = self.run(
-                "check-attr", "--cached", "-z", "--stdin", *names,
+                # What a machine says of its file system must not change the answer.
+                "-c", "core.ignoreCase=false", "check-attr", "--cached", "-z", "--stdin", *names,
                 input=b"".join(encode(path) + b"\0" for path in paths), environment=environment,
             )  # fmt: skip
         fields = [decode(field) for field in raw.split(b"\0")]
