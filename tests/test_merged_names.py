@@ -155,8 +155,8 @@ def test_what_git_is_told_of_the_file_system_changes_no_verdict(repo: Repo, igno
 
 @pytest.mark.parametrize("ignore", ["true", "false"])
 def test_patterns_of_attributes_mean_the_same_everywhere(repo: Repo, ignore: str) -> None:
-    repo.git("config", "core.ignorecase", ignore)
     repo.commit({".gitattributes": "*.CSV working-tree-encoding=UTF-16\n", **documented("data/rows.csv")})
+    repo.git("config", "core.ignorecase", ignore)
     assert "asset-attributes" not in repo.check("--all").rules
 
 
