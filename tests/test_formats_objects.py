@@ -603,7 +603,50 @@ def test_large_yaml_is_searched() -> None:
             assert judged(hostile.encode(), "a.yaml") == ()
 
 
-# JSON of Python objects, and serialised objects of .NET
+# Texts that are evaluated, JSON of Python objects, and serialised objects of .NET
+
+YOLO = """nc: 80 # classes
+activation: {activation}
+scales: {{n: [0.33, 0.25, 1024]}}
+backbone:
+  - [-1, 1, Conv, [64, 3, {argument}]]
+  - [-1, 3, C2f, [128, True]]
+head:
+  - [-1, 1, nn.Upsample, [None, 2, "nearest"]]
+  - [[15, 18, 21], 1, Detect, [nc, anchors]]
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "__import__('os').system('id')", "eval('1')", "[eval][0]('1')", "list(map(eval, ['1']))", "torch.os.system('id')",
+        "list(map(torch.os.popen, ['id']))", "[c for c in ().__class__.__base__.__subclasses__()]", "torch.hub.load('a', 'b')",
+        "nn.SiLU(exec('1'))", "nn.modules.activation.torch.os.getcwd()",
+    ],
+)  # fmt: skip
+def test_a_text_that_yolo_evaluates_is_code(text: str) -> None:
+    quoted = json.dumps(text)
+    for data in (
+        YOLO.format(activation=quoted, argument=1),
+        YOLO.format(activation="nn.SiLU()", argument=quoted),
+        YOLO.format(activation=f"&a {quoted}", argument="*a").replace("activation", "x"),
+        YOLO.format(activation=quoted, argument=1).replace("backbone", '"back\\x62one"'),
+    ):
+        for encoded in (data.encode(), data.encode("utf-16")):
+            verdict = only(encoded, "models/yolov8x.yaml")
+            assert (verdict.kind, verdict.format) == (CODE, "yolo")
+        assert judged(data.replace("head", "neck").encode(), "a.yaml") == judged(data.encode(), "a.txt") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["nn.SiLU()", "torch.nn.LeakyReLU(0.1, inplace=True)", "nn.modules.activation.GELU()", "nn.ReLU", "SiLU()", "null",
+     "nearest", "1e-3", "hot dog (raw)", "'a (b'", "'(' ", "x.y"],
+)  # fmt: skip
+def test_an_ordinary_model_of_yolo_is_left_alone(text: str) -> None:
+    assert judged(YOLO.format(activation=text, argument=text).encode(), "yolov8.yaml") == ()
+
 
 RAY = {"_type": "CLOUDPICKLE_FALLBACK", "value": pickle.dumps(os.getcwd).hex()}
 
@@ -709,6 +752,7 @@ SAMPLES = [
     ("a.t7", b"3\n1\n1\n2\n1\na\n4\n2\n3\nV 1\n18\ntorch.FloatStorage\n2\n0.5 -1e-05\n"),
     ("a.pmml", applied("com.example.Run").encode()),
     ("a.yaml", b"a: !!python/object/apply:os.system [id]\n"),
+    ("a.yaml", YOLO.format(activation="eval('1')", argument="&a 'f(x)'").encode()),
     ("a.json", json.dumps([RAY, fiddle("os", "system"), gluonts("os.system"), jsonpickled("os.system")]).encode()),
     ("", DOTNET + b"\x0c\2\0\0\0\x06Accord\5\1\0\0\0\1A"),
 ]

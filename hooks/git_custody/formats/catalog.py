@@ -116,6 +116,7 @@ FORMATS = (
     ),
     Format("yaml-python", "YAML with tags for Python", "yaml_tags", names=(".yaml", ".yml")),
     Format("hydra", "a Hydra configuration", "hydra", names=(".yaml", ".yml")),
+    Format("yolo", "a YOLO model in YAML", "yolo", names=(".yaml", ".yml")),
     Format("json-python", "JSON that describes Python objects", "json_objects", names=(".json",)),
     # Databases and tables whose readers unpickle
     Format(
