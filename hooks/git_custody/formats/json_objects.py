@@ -4,7 +4,8 @@ fiddle's (``fiddle/_src/experimental/serialization.py``; NeMo 2 keeps a model's 
 in a ``pyref``, GluonTS's (``gluonts/core/serde/_base.py``) in a ``class`` behind ``__kind__``, jsonpickle's
 (``jsonpickle/unpickler.py``) behind ``py/function`` and ``py/type``, which ``py/reduce`` calls. Most are classes of the
 program's own, so that only what the standard library itself would run counts, as in Hydra's configurations. Ray Tune
-(``ray/tune/utils/serialization.py``) keeps pickles in hexadecimal, also in JSON in the texts of other JSON.
+(``ray/tune/utils/serialization.py``) keeps pickles in hexadecimal, also in JSON in the texts of other JSON. Nothing behind
+the first 16 MiB is looked at.
 """
 
 from __future__ import annotations
@@ -22,15 +23,17 @@ from git_custody.formats.yaml_tags import runs
 ID = "json-python"
 PICKLED = "CLOUDPICKLE_FALLBACK"
 UNPICKLED = (ID, "a setting in a file of Ray Tune, which is a pickle")
-SEARCHED_AT_MOST = 64 * 1024 * 1024
+SEARCHED_AT_MOST = 16 * 1024 * 1024
 WINDOW = 1024 * 1024
 OVERLAP = 1024
 PICKLES_AT_MOST = 100
 TEXTS_AT_MOST = 10_000
 # Constants and signatures beside what is harmless in a configuration.
 CONSTANTS = ("inspect.", "signal.")
-WORDS = (b'"pyref"', b'"__kind__"', b"py/reduce", b"py\\/reduce", PICKLED.encode())
+KEYS = frozenset({"type", "_type", "__kind__", "py/function", "py/type", "py/reduce"})
+WORDS = (b"pyref", b"__kind__", b"/reduce", b"CLOUDPICKLE_FALLBACK")
 # Letters that need no escape have one where somebody hides them.
+ESCAPED = b"\\u00"
 HIDDEN = re.compile(rb"\\u00(?:2[fF]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 # What is looked for in a file that is too long to be parsed.
 NAMED = re.compile(
@@ -60,6 +63,8 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     pickles = 0
     has_reduced, named = False, None
     for item in _objects(value):
+        if KEYS.isdisjoint(item):
+            continue
         text = item.get("value")
         if item.get("_type") == PICKLED and isinstance(text, str) and pickles < PICKLES_AT_MOST:
             try:
@@ -111,7 +116,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 def _is_hinted(content: Content) -> bool:
     for at in range(0, SEARCHED_AT_MOST, WINDOW):
         window = content.read_at(at, WINDOW + OVERLAP)
-        if any(word in window for word in WORDS) or HIDDEN.search(window):
+        if any(word in window for word in WORDS) or (ESCAPED in window and HIDDEN.search(window)):
             return True
         if len(window) < WINDOW + OVERLAP:
             break
