@@ -4,8 +4,8 @@ fiddle's (``fiddle/_src/experimental/serialization.py``; NeMo 2 keeps a model's 
 in a ``pyref``, GluonTS's (``gluonts/core/serde/_base.py``) in a ``class`` behind ``__kind__``, jsonpickle's
 (``jsonpickle/unpickler.py``) behind ``py/function`` and ``py/type``, which ``py/reduce`` calls. Most are classes of the
 program's own, so that only what the standard library itself would run counts, as in Hydra's configurations. Ray Tune
-(``ray/tune/utils/serialization.py``) keeps pickles in hexadecimal, also in JSON in the texts of other JSON. Nothing behind
-the first 16 MiB is looked at.
+(``ray/tune/utils/serialization.py``) keeps pickles in hexadecimal, also in JSON in the texts of other JSON. Nothing
+behind the first 16 MiB is looked at.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TEXTS_AT_MOST = 10_000
 # Constants and signatures beside what is harmless in a configuration.
 CONSTANTS = ("inspect.", "signal.")
 KEYS = frozenset({"type", "_type", "__kind__", "py/function", "py/type", "py/reduce"})
-WORDS = (b"pyref", b"__kind__", b"/reduce", b"CLOUDPICKLE_FALLBACK")
+WORDS = (b'"pyref"', b'"__kind__"', b"/reduce", b"CLOUDPICKLE_FALLBACK")
 # Letters that need no escape have one where somebody hides them.
 ESCAPED = b"\\u00"
 HIDDEN = re.compile(rb"\\u00(?:2[fF]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
