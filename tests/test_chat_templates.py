@@ -40,7 +40,7 @@ CODE = [("code", "chat-template")]
 
 @pytest.mark.parametrize("name", BAD)
 def test_attacks_are_code(name: str) -> None:
-    found = Judge()(BAD[name])
+    found = Judge(Budget())(BAD[name])
     assert found is not None
     assert found.kind == "code"
     assert found.evidence

@@ -185,14 +185,6 @@ def test_a_pickle_right_behind_a_line_end_in_a_zip_is_placed_in_its_member() -> 
         assert {verdict.member for verdict in pickles_in(data)} <= {"a.npy", "b"}
 
 
-def test_members_that_take_long_come_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("git_custody.formats.recognise.SECONDS_AT_MOST", 0.5)
-    slow = b"S'abc'\n0" * 100_000
-    data = zipped({f"{number}.txt": slow for number in range(60)} | {"last": EVIL0}, zipfile.ZIP_DEFLATED)
-    with within(5):
-        assert [(verdict.kind, verdict.forced) for verdict in judged(data)] == [("opaque", True)]
-
-
 def test_what_cannot_be_looked_into_is_said_to_be_opaque() -> None:
     encrypted = bytearray(zipped({"a": b"\x17\x94" * 40}))
     encrypted[encrypted.index(b"PK\x01\x02") + 8] |= 1

@@ -21,7 +21,7 @@ from git_custody.formats.protobuf import BYTES, FIXED32, FIXED64, VARINT, Reader
 from git_custody.formats.reading import BrokenError, TooMuchError
 from git_custody.formats.recognise import recognise
 from git_custody.formats.tensorflow_operations import KNOWN
-from git_custody.formats.verdicts import Verdict
+from git_custody.formats.verdicts import Budget, Verdict
 
 QUICK = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
 GIGABYTE = 1 << 30
@@ -62,7 +62,7 @@ class Padded:
 
 
 def fields(data: bytes) -> list[tuple[int, int, int, int]]:
-    return list(Reader(BytesContent(data)).fields())
+    return list(Reader(BytesContent(data), Budget()).fields())
 
 
 def test_every_wire_type_is_read() -> None:
@@ -87,12 +87,12 @@ def test_what_is_no_message_is_broken(data: bytes) -> None:
     with pytest.raises(BrokenError):
         fields(data)
     with pytest.raises(BrokenError):
-        list(Reader(BytesContent(data + b"\x08\x01")).fields(0, len(data)))
+        list(Reader(BytesContent(data + b"\x08\x01"), Budget()).fields(0, len(data)))
 
 
 def test_the_last_of_several_strings_counts() -> None:
     data = field(1, "a") + field(2, "b") + field(1, "c") + field(3, 5)
-    assert Reader(BytesContent(data)).strings(0, len(data), 2, 1, 3, 4) == ["b", "c", "", ""]
+    assert Reader(BytesContent(data), Budget()).strings(0, len(data), 2, 1, 3, 4) == ["b", "c", "", ""]
 
 
 def test_the_budget_of_fields_is_kept() -> None:
@@ -107,8 +107,8 @@ VALUES = st.one_of(st.integers(0, (1 << 64) - 1), st.binary(max_size=200), st.bi
 @given(st.lists(st.tuples(st.integers(1, (1 << 29) - 1), VALUES), max_size=60), st.binary(max_size=3))
 def test_what_was_written_is_read(written: list[tuple[int, int | bytes]], tail: bytes) -> None:
     data = b"".join(field(number, value) for number, value in written)
-    whole = Reader(BytesContent(data))
-    part = Reader(BytesContent(field(1, data) + tail))
+    whole = Reader(BytesContent(data), Budget())
+    part = Reader(BytesContent(field(1, data) + tail), Budget())
     begin = len(field(1, data)) - len(data)
     for reader, start, end in ((whole, 0, None), (part, begin, begin + len(data))):
         read: list[tuple[int, int | bytes]] = []

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from git_custody.core.content import Content
 from git_custody.formats.pickles import walk
-from git_custody.formats.verdicts import SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import SAFE, Budget, Member, Said, Scene
 
 OBJECTS = ("numpy-objects", "a NumPy array of Python objects, which is a pickle")
 MAGIC = b"\x93NUMPY"
 HEADER_PARSED_AT_MOST = 65_536
-HEADER_SEARCHED_AT_MOST = 16 * 1024 * 1024  # what describes an array at greater length describes something else
+BYTES_PER_STEP = 8  # of headers
+HEADER_SEARCHED_AT_MOST = 4 * 1024 * 1024  # what describes an array at greater length describes something else
 ARRAYS_AT_MOST = 1_000
 SEARCHED_FOR_NEXT = 1024 * 1024
 WINDOW = 1024 * 1024
@@ -51,7 +52,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for arrays of objects, and for a pickle behind the last array."""
     content = scene.content
     end: int | None = None
-    for array in arrays(content):
+    for array in arrays(content, scene.budget):
         if array.holds_objects:
             yield Member(None, scene.behind(array.data_at), unpickled=OBJECTS)
             return
@@ -59,7 +60,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         if end is not None and _is_all(content, end):
             end = None
             break
-    if end is not None and walk(content, end) is not None:
+    if end is not None and walk(content, end, budget=scene.budget) is not None:
         behind = ("numpy-objects", "a pickle behind a NumPy array")
         yield Member(None, scene.behind(end), unpickled=behind)
         return
@@ -75,11 +76,11 @@ def _is_all(content: Content, end: int) -> bool:
     return announced is not None and READ_THROUGH_AT_MOST < announced <= end
 
 
-def arrays(content: Content) -> Iterator[Array]:
+def arrays(content: Content, budget: Budget) -> Iterator[Array]:
     """Find the arrays of a file: several, where `numpy.save` wrote to one handle repeatedly."""
     at = 0
     for _ in range(ARRAYS_AT_MOST):
-        array = _array_at(content, at)
+        array = _array_at(content, at, budget) if budget.steps >= 0 else None
         if array is None:
             return
         yield array
@@ -92,13 +93,14 @@ def arrays(content: Content) -> Iterator[Array]:
             at = array.data_at + found
 
 
-def _array_at(content: Content, at: int) -> Array | None:
+def _array_at(content: Content, at: int, budget: Budget) -> Array | None:
     start = content.read_at(at, 12)
     if len(start) < 10 or start[:6] != MAGIC:
         return None
     width = 2 if start[6] == 1 else 4
     length = int.from_bytes(start[8 : 8 + width], "little")
     data_at = at + 8 + width + length
+    budget.steps -= min(length, HEADER_SEARCHED_AT_MOST) // BYTES_PER_STEP
     header = content.read_at(at + 8 + width, min(length, HEADER_PARSED_AT_MOST))
     described = _parsed(header) if length <= HEADER_PARSED_AT_MOST else None
     if described is None:

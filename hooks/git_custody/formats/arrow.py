@@ -15,7 +15,7 @@ from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.flatbuffers import Reader, Table
 from git_custody.formats.reading import BrokenError, TooMuchError
 from git_custody.formats.stored_values import is_pickle, shown
-from git_custody.formats.verdicts import OPAQUE, Member, Said, Scene
+from git_custody.formats.verdicts import OPAQUE, Budget, Member, Said, Scene
 
 MAGIC = b"ARROW1"
 CONTINUES = b"\xff\xff\xff\xff"
@@ -31,7 +31,7 @@ PICKLES_AT_MOST = 200
 COMPARED = 16_384
 SEARCHED_AT_MOST = 256 * 1024 * 1024
 WINDOW = 1024 * 1024
-READS_AT_MOST = 800_000
+READS_AT_MOST = 600_000
 NAMES = (".arrow", ".arrows", ".feather")  # streams before Arrow 0.15 have no mark
 
 # Fields of the tables, by their index in the schemas.
@@ -50,14 +50,14 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 def _of_schemas(scene: Scene) -> Iterator[Said | Member]:
     content, head = scene.content, scene.head
     if head.startswith(MAGIC):
-        yield from schema_members(_message(content, 8))
+        yield from schema_members(_message(content, 8), scene.budget)
         end = content.size
         tail = content.read_at(end - 10, 10)
         length = int.from_bytes(tail[:4], "little")
         if tail[4:] == MAGIC and 0 < length < end:
-            yield from _members(PartContent(content, end - 10 - length, length), is_footer=True)
+            yield from _members(PartContent(content, end - 10 - length, length), scene.budget, is_footer=True)
     elif head.startswith(CONTINUES) or scene.name.lower().endswith(NAMES):
-        yield from schema_members(_message(content, 0))
+        yield from schema_members(_message(content, 0), scene.budget)
 
 
 def distinct(found: Iterator[Said | Member]) -> Iterator[Said | Member]:
@@ -70,9 +70,9 @@ def distinct(found: Iterator[Said | Member]) -> Iterator[Said | Member]:
             yield one
 
 
-def schema_members(message: Content) -> Iterator[Said | Member]:
+def schema_members(message: Content, budget: Budget) -> Iterator[Said | Member]:
     """The pickles in an encapsulated message's metadata, if it is a schema."""
-    yield from _members(message, is_footer=False)
+    yield from _members(message, budget, is_footer=False)
 
 
 def message_in(data: bytes) -> Content:
@@ -88,9 +88,8 @@ def _message(content: Content, at: int) -> Content:
     return PartContent(content, at + 4, int.from_bytes(start[:4], "little"))
 
 
-def _members(content: Content, is_footer: bool) -> Iterator[Said | Member]:
-    reader = Reader(content)
-    reader.left = READS_AT_MOST
+def _members(content: Content, budget: Budget, is_footer: bool) -> Iterator[Said | Member]:
+    reader = Reader(content, budget, min(READS_AT_MOST, budget.steps // 2))  # there may be another schema
     try:
         root = reader.root()
         if is_footer:

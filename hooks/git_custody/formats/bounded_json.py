@@ -13,7 +13,13 @@ BYTES_AT_MOST = 8 * 1024 * 1024
 # A file of 8 MiB that is nothing but short lists, or short texts, would take twenty times as much.
 BRACKETS_AT_MOST = 150_000
 COMMAS_AT_MOST = 600_000
+KEYS_AT_MOST = 100_000  # that differ: Python keeps each only once
+MEMORY_AT_MOST = 36 * 1024 * 1024
+MEMORY_OF_A_TEXT = 80  # half as much more where it is not in ASCII
+ESCAPED_AT_MOST = 4  # windows with escaped letters that are looked through
+KEY = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"\s*:', re.DOTALL)
 SEARCHED_AT_MOST = 64 * 1024 * 1024
+ESCAPED_LETTER = re.compile(rb"\\u00([46][1-9a-fA-F]|[57][0-9aA]|5[fF]|3[aA])")  # and the colon
 WINDOW = 1024 * 1024
 
 
@@ -40,6 +46,8 @@ def parse(data: bytes, single: Iterable[str] = ()) -> Any:
         len(data) > BYTES_AT_MOST
         or data.count(b",") > COMMAS_AT_MOST
         or data.count(b"[") + data.count(b"{") > BRACKETS_AT_MOST
+        or _memory_of_texts(data) > MEMORY_AT_MOST
+        or (data.count(b":") > KEYS_AT_MOST and _has_too_many_keys(data))
     ):
         raise TooLong
     keys = frozenset(single)
@@ -56,16 +64,43 @@ def parse(data: bytes, single: Iterable[str] = ()) -> Any:
         raise Broken from None
 
 
+def _memory_of_texts(data: bytes) -> int:
+    """About what the texts take that are no keys."""
+    texts = data.count(b'"') // 2 - data.count(b":")
+    return max(0, texts) * MEMORY_OF_A_TEXT * (2 if data.isascii() else 3) // 2
+
+
+def _has_too_many_keys(data: bytes) -> bool:
+    known: set[int] = set()
+    for key in KEY.finditer(data):
+        known.add(hash(key[1]))
+        if len(known) > KEYS_AT_MOST:
+            return True
+    return False
+
+
 def may_hold(content: Content, word: bytes) -> bool:
     """Whether a document, also one that is `TooLong` or `Broken`, may have a word in a text, escaped or not."""
-    sign = re.compile(b"".join(rb"(?:%b|\\u00(?i:%02x))" % (re.escape(b"%c" % byte), byte) for byte in word))
+    return holds(content, [word]) or content.read_at(SEARCHED_AT_MOST, 1) != b""
+
+
+def holds(content: Content, words: Iterable[bytes]) -> bool:
+    """Whether it has all of these words, in so much of it as is searched."""
+    missing = list(words)
+    escaped = 0
+    longest = 6 * max(map(len, missing))
     for at in range(0, SEARCHED_AT_MOST, WINDOW):
-        window = content.read_at(at, WINDOW + 6 * len(word))
-        if sign.search(window.replace(b"\0", b"")):  # UTF-16 and UTF-32
-            return True
-        if len(window) < WINDOW:
-            return False
-    return True
+        window = content.read_at(at, WINDOW + longest).replace(b"\0", b"")  # UTF-16 and UTF-32
+        missing = [word for word in missing if word not in window]
+        if missing and ESCAPED_LETTER.search(window):  # which no writer of JSON makes of letters
+            escaped += 1
+            if escaped > ESCAPED_AT_MOST:
+                return True
+            window = ESCAPED_LETTER.sub(lambda found: bytes([int(found[1], 16)]), window)
+            missing = [word for word in missing if word not in window]
+        if not missing or not content.read_at(at + WINDOW, 1):
+            break
+    return not missing
 
 
 def _zero(_: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any
 
 from git_custody.core.content import Content
 from git_custody.formats.jinja_tree import DUNDERS, Judged, judged
-from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, Budget, Member, Said, Scene
 from git_custody.formats.yaml_values import yaml_values
 
 ID = "chat-template"
@@ -24,8 +24,12 @@ JINJA = (".jinja", ".jinja2", ".j2", ".template")
 YAML = (".yaml", ".yml")
 CONFIGURATIONS = ("tokenizer_config.json", "chat_template.json", "processor_config.json")
 TEXT_AT_MOST = 96 * 1024  # the longest of some 800 that are in use has 45 KB
+STEPS_PER_TOKEN = 10
+TOKEN = re.compile(r"\w+|[^\w\s]")
 TEMPLATES_AT_MOST = 64
+FIRST_READ = 16 * 1024
 VALUE_AT_MOST = 1024 * 1024
+BYTES_PER_STEP = 64
 JSON_AT_MOST = 32 * 1024 * 1024
 FINDINGS_AT_MOST = 5
 _WINDOW = 1024 * 1024
@@ -42,7 +46,8 @@ _YAML_KEY = (
 class Judge:
     """Judges the templates of one file, each text once, up to `TEXT_AT_MOST` characters in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._seen: set[str] = set()
         self._left = TEXT_AT_MOST
 
@@ -51,7 +56,7 @@ class Judge:
         if template in self._seen:
             return None
         self._left -= len(template)
-        if self._left < 0:
+        if self._left < 0 or not _afford(template, self._budget):
             return Judged(OPAQUE, "is too long to be looked into", forced=True)
         self._seen.add(template)
         found = judged(template)
@@ -60,15 +65,21 @@ class Judge:
         return found
 
 
+def _afford(template: str, budget: Budget) -> bool:
+    """Take from the budget what it costs to judge a template; whether that was left."""
+    budget.steps -= STEPS_PER_TOKEN * sum(1 for _ in TOKEN.finditer(template))
+    return budget.steps >= 0
+
+
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Judge the templates in a JSON file, or the one that a file's name says it is."""
     name = scene.name.lower().replace("\\", "/")
     if name.endswith(JINJA):
-        yield from _of_file(scene.content, is_template_name(name))
+        yield from _of_file(scene, is_template_name(name))
     elif name.endswith(YAML):
-        yield from _of_yaml(scene.content)
+        yield from _of_yaml(scene)
     elif scene.head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:1] in (b"{", b""):
-        yield from _of_json(scene.content, name.endswith(CONFIGURATIONS))
+        yield from _of_json(scene, name.endswith(CONFIGURATIONS))
 
 
 def is_template_name(name: str) -> bool:
@@ -77,12 +88,12 @@ def is_template_name(name: str) -> bool:
     return re.search(r"chat[_-]?template", base) is not None or folders.endswith("additional_chat_templates")
 
 
-def _of_file(content: Content, is_chat_template: bool) -> Iterator[Said]:
-    raw = content.read_at(0, 4 * TEXT_AT_MOST + 1)
+def _of_file(scene: Scene, is_chat_template: bool) -> Iterator[Said]:
+    raw = scene.content.read_at(0, 4 * TEXT_AT_MOST + 1)
     text = raw.decode("utf-8", "replace")
     if is_chat_template:
-        found = Judge()(text)
-    elif re.search(_NEVER_ORDINARY, raw) and len(text) <= TEXT_AT_MOST:
+        found = Judge(scene.budget)(text)
+    elif re.search(_NEVER_ORDINARY, raw) and len(text) <= TEXT_AT_MOST and _afford(text, scene.budget):
         found = judged(text)
     else:
         return
@@ -91,18 +102,18 @@ def _of_file(content: Content, is_chat_template: bool) -> Iterator[Said]:
         yield Said(found.kind, ID, f"{what} that {found.says}", found.calls, found.evidence, found.forced)
 
 
-def _of_yaml(content: Content) -> Iterator[Said]:
+def _of_yaml(scene: Scene) -> Iterator[Said]:
     """Judge what stands behind keys such as "chat_template": as libyaml reads it, and by lines and quotes, because what
     has templates of another kind around it does not parse.
     """
-    raw = content.read_at(0, VALUE_AT_MOST)
+    raw = scene.content.read_at(0, VALUE_AT_MOST)
     if not re.search(_YAML_HINT, raw.replace(b"\0", b"")):
         return
     text = raw.decode("utf-8", "replace")
     values = yaml_values(raw)
     by_lines = islice(re.finditer(_YAML_KEY, text, re.MULTILINE), TEMPLATES_AT_MOST)
     for templates, is_sure in ((values, True), ((_yaml_scalar(text, m.end(), len(m[1])) for m in by_lines), False)):
-        judge = Judge()
+        judge = Judge(scene.budget)
         for found in map(judge, templates):
             if found is not None and (found.kind == CODE or (found.forced and is_sure)):
                 what = f"a YAML file with a chat template that {found.says}"
@@ -129,12 +140,15 @@ def _yaml_scalar(text: str, at: int, indentation: int) -> str:
     return "\n".join(kept)
 
 
-def _of_json(content: Content, must_be_looked_into: bool) -> Iterator[Said]:
+def _of_json(scene: Scene, must_be_looked_into: bool) -> Iterator[Said]:
     """Judge what stands behind each key "chat_template": a template, or several in lists and dictionaries."""
-    judge = Judge()
+    content = scene.content
+    judge = Judge(scene.budget)
     said = count = 0
     for at in _places_of_key(content):
-        values = _strings_at(content, at)
+        if scene.budget.steps < 0:
+            return
+        values = _strings_at(scene, at)
         for template in values if values is not None else ():
             count += 1
             found = judge(template) if count <= TEMPLATES_AT_MOST else None
@@ -180,11 +194,19 @@ def _ends_of_key(window: bytes) -> Iterator[int]:
         yield match.end()
 
 
-def _strings_at(content: Content, at: int) -> list[str] | None:
+def _strings_at(scene: Scene, at: int) -> list[str] | None:
     """The strings in the value behind a key that ends at `at`; None where there is more than can be read."""
+    raw = scene.content.read_at(at, FIRST_READ)
+    strings = _strings_in(raw, scene.budget)
+    if strings is None and len(raw) == FIRST_READ and scene.budget.steps >= 0:
+        strings = _strings_in(scene.content.read_at(at, VALUE_AT_MOST), scene.budget)
+    return strings
+
+
+def _strings_in(raw: bytes, budget: Budget) -> list[str] | None:
     import json
 
-    raw = content.read_at(at, VALUE_AT_MOST)
+    budget.steps -= len(raw) // BYTES_PER_STEP
     stripped = raw.lstrip(b" \t\r\n")
     if stripped[:1] != b":":
         return [] if stripped else None
@@ -194,7 +216,7 @@ def _strings_at(content: Content, at: int) -> list[str] | None:
     except RecursionError:
         return None
     except ValueError:
-        return None if len(raw) == VALUE_AT_MOST else []
+        return None if len(raw) in (FIRST_READ, VALUE_AT_MOST) else []
     strings, left = [], [value]
     while left:
         value = left.pop()

@@ -22,6 +22,7 @@ ZFILE_MAGIC = b"ZF0x"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 SKIPPED_AT_MOST = 10_000
+WINDOW = 4096
 ZSTD_DICTIONARY = 3  # the bits of the frame header's descriptor that say how long the dictionary's id is
 # Told by their first bytes, and not unpacked here.
 UNREADABLE = {b"\x02\x21\x4c\x18": ("lz4", "lz4 (legacy frame)"), b"Rar!\x1a\x07": ("rar", "RAR")}
@@ -102,8 +103,11 @@ def _is_skippable(frame: bytes) -> bool:
 
 def _behind_skippable(content: Content, at: int) -> int:
     """Where the first frame that is not skippable may begin (RFC 8878, 3.1.2; the same in LZ4's frames)."""
+    window, base = b"", at
     for _ in range(SKIPPED_AT_MOST):
-        frame = content.read_at(at, 8)
+        if at + 8 > base + len(window):
+            window, base = content.read_at(at, WINDOW), at
+        frame = window[at - base : at - base + 8]
         if not _is_skippable(frame):
             break
         at += 8 + int.from_bytes(frame[4:], "little")

@@ -41,7 +41,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     named = scene.name.lower().endswith(".mlmodel")
     if named and is_pointer(scene.head):
         return
-    model = _Model(Reader(scene.content))
+    model = _Model(Reader(scene.content, scene.budget))
     try:
         claimed = _is_model(model.reader)
         if claimed:

@@ -18,7 +18,7 @@ PLANS, PLAN_DELEGATES, DELEGATE_ID = 1, 7, 0
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Tell a program by its identifier and its root table, and name what it delegates to."""
-    head, reader = scene.head, Reader(scene.content)
+    head, reader = scene.head, Reader(scene.content, scene.budget)
     if head[4:6] not in MARKS or not head[6:8].isdigit() or not reader.holds(int.from_bytes(head[:4], "little"), 4):
         return
     delegates: set[str] = set()

@@ -10,18 +10,20 @@ from collections.abc import Iterator
 
 from git_custody.core.content import Content
 from git_custody.formats.reading import BrokenError, TooMuchError
+from git_custody.formats.verdicts import Budget
 
-READS_AT_MOST = 1_500_000
+READS_AT_MOST = 1_200_000
 PAGE = 4_096
 PAGES_AT_MOST = 64
 TEXT_AT_MOST = 4_096
 
 
 class Reader:
-    """Reads numbers of one content, within one budget of reads, of which `left` are left."""
+    """Reads numbers of one content, `most` of them, of which `left` are left. Each takes a step of `budget`."""
 
-    def __init__(self, content: Content) -> None:
-        self.left = READS_AT_MOST
+    def __init__(self, content: Content, budget: Budget, most: int = READS_AT_MOST) -> None:
+        self.left = min(most, budget.steps)
+        self._budget = budget
         self._content = content
         self._pages: dict[int, bytes] = {}
 
@@ -32,6 +34,7 @@ class Reader:
     def number(self, at: int, width: int) -> int:
         """The unsigned number of `width` bytes at `at`. Raises `BrokenError` outside of the content."""
         self.left -= 1
+        self._budget.steps -= 1
         if self.left < 0:
             raise TooMuchError
         offset = at % PAGE

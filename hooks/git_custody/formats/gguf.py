@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from git_custody.core.content import Content
 from git_custody.formats.cursor import ContentEnds, Cursor, PastLimit, is_cut_short
 from git_custody.formats.pointers import is_pointer
-from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Budget, Member, Said, Scene
 
 ID = "gguf"
 MAGIC = b"GGUF"
@@ -76,7 +76,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         trouble = Said(OPAQUE, ID, "a GGUF model with more than 256 MiB of metadata", forced=True)
     except _TooMuch as most:
         trouble = Said(OPAQUE, ID, f"a GGUF model with more than {most}", forced=True)
-    dangerous = list(_of_templates(model.templates))
+    dangerous = list(_of_templates(model.templates, scene.budget))
     yield from dangerous
     if trouble is not None:
         yield trouble
@@ -91,12 +91,12 @@ def _is_gguf(head: bytes) -> bool:
     return head[:4] == MAGIC and b"\0\0" in (head[4:6], head[6:8])
 
 
-def _of_templates(templates: list[tuple[str, str]]) -> Iterator[Said]:
+def _of_templates(templates: list[tuple[str, str]], budget: Budget) -> Iterator[Said]:
     if not templates:
         return
     from git_custody.formats.chat_templates import Judge
 
-    judge = Judge()
+    judge = Judge(budget)
     for key, template in templates:
         judged = judge(template)
         if judged is not None and judged.kind in (CODE, OPAQUE):

@@ -12,8 +12,7 @@ Keras's is imported by tf_keras and earlier versions of Keras, and counts as cod
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -29,15 +28,12 @@ TENSORFLOW_JS = "modelTopology"  # in its model.json, from which `tensorflowjs` 
 KEYS = ("class_name", "config", "module", "registered_name", "function", "function_type")
 YAML_AT_MOST = 512 * 1024
 EVENTS_AT_MOST = 60_000
-WINDOW = 512 * 1024
 FINDINGS_AT_MOST = 20
 NESTED_AT_MOST = 4
 MODELS = frozenset(("Model", "Functional", "Sequential"))
 OF_KERAS = frozenset(("module", "registered_name", "keras_version", "backend", "build_config", "compile_config"))
 SIGNS = (b'"class_name"', b'"config"')
 SIGNS_OF_KERAS = tuple(b'"%b"' % word.encode() for word in sorted(MODELS | OF_KERAS))
-LONGEST_SIGN = 6 * len(b'"class_name"')
-ESCAPED_LETTER = re.compile(rb"\\u00([46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 PROGRAMS = (".py", ".pyc", ".so", ".dll", ".pyd", ".dylib", ".sh")
 
 # Classes that do more than build themselves, whatever module is named with them.
@@ -77,12 +73,12 @@ def judge(content: Content, where: str) -> Iterator[Said]:
 
 def _alone(scene: Scene, named: bool) -> Iterator[Said]:
     """A JSON file; only where it is `named` like a configuration, it may be in another encoding than UTF-8."""
-    if not named and not _has(scene.content, SIGNS):
+    if not named and not bounded_json.holds(scene.content, SIGNS):
         return
     config = _read(scene.content)
     if isinstance(config, Said):
         others = SIGNS_OF_KERAS if config.kind == OPAQUE else (b'"module"',)
-        if any(_has(scene.content, (*SIGNS, sign)) for sign in others):
+        if any(bounded_json.holds(scene.content, (*SIGNS, sign)) for sign in others):
             yield config
     elif isinstance(config, dict) and _is_keras(config):
         findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
@@ -91,19 +87,6 @@ def _alone(scene: Scene, named: bool) -> Iterator[Said]:
         config = topology.get("model_config", topology)
         if isinstance(config, dict) and _is_keras(config):
             yield from _findings(config, TENSORFLOW_JS)
-
-
-def _has(content: Content, signs: Iterable[bytes]) -> bool:
-    """Whether all of these words stand in what may be a configuration, also with letters that are escaped."""
-    missing = list(signs)
-    for at in range(0, bounded_json.SEARCHED_AT_MOST, WINDOW):
-        window = content.read_at(at, WINDOW + LONGEST_SIGN)
-        if b"\\u00" in window:  # which no writer of JSON makes of letters
-            window = ESCAPED_LETTER.sub(lambda found: bytes([int(found[1], 16)]), window)
-        missing = [sign for sign in missing if sign not in window]
-        if not missing or not content.read_at(at + WINDOW, 1):
-            break
-    return not missing
 
 
 def _is_keras(config: Object) -> bool:

@@ -44,7 +44,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     named = scene.name.lower().endswith(".onnx")
     if named and is_pointer(scene.head):
         return
-    reader = Reader(scene.content)
+    reader = Reader(scene.content, scene.budget)
     try:
         if not _is_model(reader, named):
             if named:

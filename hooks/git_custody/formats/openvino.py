@@ -21,9 +21,10 @@ LAYERS = b"<layers"
 BYTES_AT_MOST = 128 * 1024 * 1024
 ELEMENTS_AT_MOST = 1_000_000
 DEPTH_AT_MOST = 1_000
-TOKEN_AT_MOST = 1024 * 1024
+TOKEN_AT_MOST = 256 * 1024
 WINDOW = 65_536
 NAME_AT_MOST = 200
+NAMES_AT_MOST = 20_000
 
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
@@ -76,7 +77,8 @@ class _Network:
             while window := scene.content.read_at(at, WINDOW):
                 at += len(window)
                 parser.Parse(window, False)
-                if at > BYTES_AT_MOST or at - parser.CurrentByteIndex > TOKEN_AT_MOST:
+                names = len(parser.intern)  # of elements and attributes, of which OpenVINO has few
+                if at > BYTES_AT_MOST or at - parser.CurrentByteIndex > TOKEN_AT_MOST or names > NAMES_AT_MOST:
                     raise TooMuchError
             parser.Parse(b"", True)
         except (expat.ExpatError, ValueError, LookupError):

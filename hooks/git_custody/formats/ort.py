@@ -25,7 +25,7 @@ ATTRIBUTE_NAME, ATTRIBUTE_STRING, ATTRIBUTE_GRAPH, ATTRIBUTE_GRAPHS = 0, 5, 7, 1
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for operators that are not ONNX's own."""
-    reader = Reader(scene.content)
+    reader = Reader(scene.content, scene.budget)
     if scene.head[4:8] != MARK or not reader.holds(int.from_bytes(scene.head[:4], "little"), 4):
         return
     try:

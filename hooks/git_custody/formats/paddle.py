@@ -59,7 +59,7 @@ def _binary(scene: Scene, *, named: bool) -> Iterator[Said]:
     found: dict[str, None] = {}
     broken: BrokenError | TooMuchError | None = None
     try:
-        for operator in _program(Reader(scene.content)):
+        for operator in _program(Reader(scene.content, scene.budget)):
             found[operator] = None
             if len(found) > OPERATORS_AT_MOST:
                 raise TooMuchError

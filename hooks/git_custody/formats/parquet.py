@@ -51,7 +51,7 @@ def _of_footer(scene: Scene) -> Iterator[Said | Member]:
                 message = message_in(b64decode(value))
             except (Error, ValueError):
                 continue
-            yield from schema_members(message)
+            yield from schema_members(message, scene.budget)
         elif is_pickle(BytesContent(value)):
             yield Member(key.decode("utf-8", "replace"), BytesContent(value))
 

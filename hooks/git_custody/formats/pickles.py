@@ -12,7 +12,7 @@ The opcodes are those of CPython's ``Lib/pickletools.py`` (protocols 0 to 5), re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from git_custody.core.content import Content
 from git_custody.formats.pickle_imports import Import, exists, is_known, is_plain, telling
@@ -51,10 +51,16 @@ from git_custody.formats.pickle_opcodes import (
     WINDOW,
 )
 
+if TYPE_CHECKING:
+    from git_custody.formats.verdicts import Budget
+
 OPCODES_TO_BELIEVE_A_PROTOCOL = 12
 OPCODES_PER_LOOK = 256
 MEMO_OPCODES_PER_LOOK = 8
 OPCODES_AT_MOST = 1_000_000
+STEPS_AT_MOST = 1_250_000  # as many as opcodes; but a row of plain pushes takes fewer, and a stream or import more
+STEPS_OF_A_STREAM = 2
+STEPS_OF_AN_IMPORT = 2
 EVIDENCE_FOR_AN_IMPORT = 4
 WINDOWS_SEARCHED = 64  # for imports among lines that are passed over
 LOOKS_AT_PROSE = 1000  # no prose is consistent for that long
@@ -64,6 +70,7 @@ OPCODES_FOR_THE_REASON = 10_000
 STACK_KEPT = 16_384
 TEXT_KEPT = 128
 FIRST_WINDOW = 4096
+REST_READ = 512
 
 
 class Walk(NamedTuple):
@@ -88,19 +95,21 @@ NUMPY_MAGIC = b"\x93NUMPY"
 Owns = Callable[[str], bool]
 
 
-def walk(content: Content, start: int = 0, *, is_own: Owns | None = None) -> Walk | None:
+def walk(content: Content, start: int = 0, *, is_own: Owns | None = None, budget: Budget | None = None) -> Walk | None:
     """Walk `content` from `start`.
 
     `None` where it is no pickle, or one of protocol 0 or 1 that can neither call nor import and does not
     fill the content with at least one container. `is_own` tells whether a top-level module is one of the
     repository that the content lies in, so that it can be imported there; it is only asked where that decides.
+    What is walked counts against `budget`, and the walk ends where that is used up.
     """
-    return _Walker(content, start, is_own).run()
+    return _Walker(content, start, is_own, budget).run()
 
 
 class _Walker:
-    def __init__(self, content: Content, start: int, is_own: Owns | None) -> None:
+    def __init__(self, content: Content, start: int, is_own: Owns | None, budget: Budget | None) -> None:
         self.content = content
+        self.budget = budget
         self.is_own = is_own
         self.owned: dict[str, bool] = {}
         self.window = content.read_at(start, FIRST_WINDOW)
@@ -108,6 +117,8 @@ class _Walker:
         self.base = start
         self.at = 0
         self.opcodes = 0
+        self.steps = 0  # how many more, or fewer, they take than one each
+        self.spent = 0
         self.look_at = OPCODES_PER_LOOK
         self.protocol = 0
         self.containers = 0
@@ -148,6 +159,7 @@ class _Walker:
                 pass
         except Broken:
             to_the_end = False
+        self._spend()
         if not self.found:
             return None
         return Walk(
@@ -249,8 +261,10 @@ class _Walker:
                 if at > end:
                     raise Broken
                 self.at = at
-                self.opcodes += len(stack) - begin
-                self.firm += len(stack) - begin
+                count = len(stack) - begin
+                self.opcodes += count
+                self.firm += count
+                self.steps -= (count - 1) * 7 // 8
                 if not self.containers:
                     pushed = stack[begin:]
                     self.containers = CONTAINER in pushed or TUPLE in pushed
@@ -283,13 +297,14 @@ class _Walker:
 
     def _look(self) -> None:
         """Believe that it is a pickle where that much consistency is no accident."""
-        if self.found:
+        steps = self._spend()
+        if self.found or (self.budget is not None and self.budget.steps < 0):
             raise Broken
         count = self.opcodes - self.stream_began
         if (
             (self.protocol >= 2 and count >= OPCODES_TO_BELIEVE_A_PROTOCOL)
             or (count >= OPCODES_PER_LOOK and self.memo_opcodes >= MEMO_OPCODES_PER_LOOK)
-            or (self.opcodes > OPCODES_AT_MOST and self.firm)
+            or ((self.opcodes > OPCODES_AT_MOST or steps > STEPS_AT_MOST) and self.firm)
         ):
             self._believe()
         elif self.opcodes > LINES_AT_MOST and not self.firm:
@@ -301,6 +316,14 @@ class _Walker:
             raise Broken
         else:
             self.look_at = self.opcodes + OPCODES_PER_LOOK
+
+    def _spend(self) -> int:
+        """Take what was walked since the last time from the budget; how many steps there have been in all."""
+        steps = self.opcodes + self.steps
+        if self.budget is not None:
+            self.budget.steps -= steps - self.spent
+        self.spent = steps
+        return steps
 
     def _believe(self) -> None:
         if not self.found:
@@ -341,11 +364,15 @@ class _Walker:
         group, width, _ = spec
         if group == LINE:
             for _ in range(2 if opcode in b"ci" else 1):
-                line = self.content.read_at(self.base + at, min(room, WINDOW))
-                end = line.find(b"\n") + 1
-                if not end:
-                    return 0 < room <= WINDOW
-                at, room = at + end, room - end
+                end = self.window.find(b"\n", at, at + room) + 1
+                if not end:  # else it lies in the window, as nearly all do
+                    line = self.content.read_at(self.base + at, min(room, WINDOW))
+                    end = line.find(b"\n") + 1
+                    if not end:
+                        return 0 < room <= WINDOW
+                    end += at
+                room -= end - at
+                at = end
             return False
         width = width or WIDTHS.get(opcode, 0)
         if group == COUNTED and width < room:
@@ -355,9 +382,12 @@ class _Walker:
     def _stopped(self) -> bool:
         end = self.base + self.at
         self.firm += 1
+        self.steps += STEPS_OF_A_STREAM
         if self.frame_end > end and self._is_there(self.frame_end):
             self._believe()
-        rest = self.content.read_at(end, 512)
+        rest = self.window[self.at : self.at + REST_READ]
+        if len(rest) < REST_READ:
+            rest = self.content.read_at(end, REST_READ)
         has_value = self._has_items() or self.deep
         if self._counts_when_stopped(rest, has_value):
             self._believe()
@@ -456,6 +486,7 @@ class _Walker:
     # Imports and calls
 
     def _import(self, module: str, name: str, opcode: str, offset: int) -> Import:
+        self.steps += STEPS_OF_AN_IMPORT
         found = Import(module[:NAME_AT_MOST], name[:NAME_AT_MOST], opcode, offset)
         # Prose may begin with GLOBAL too; a name that could not be written in a program has to be called.
         if len(self.imports) < IMPORTS_KEPT:

@@ -21,6 +21,8 @@ SEARCHED_AT_MOST = 512 * 1024 * 1024
 WINDOW = 256 * 1024
 OVERLAP = 1024
 DEPTH_AT_MOST = 10_000
+TOKEN_AT_MOST = 256 * 1024
+NAMES_AT_MOST = 20_000  # of elements and attributes, of which PMML has few
 ROOTS = (b"PMML", "PMML".encode("utf-16-le"), "PMML".encode("utf-16-be"))
 XML_STARTS = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\0<")
 CLASS_NAME = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+")
@@ -101,6 +103,8 @@ class _Reading:
                 parser.Parse(window, len(window) < WINDOW)
                 if len(window) < WINDOW:
                     return
+                if at + WINDOW - parser.CurrentByteIndex > TOKEN_AT_MOST or len(parser.intern) > NAMES_AT_MOST:
+                    break
         except _OtherRoot:
             return
         self.is_cut = True

@@ -12,9 +12,13 @@ from collections.abc import Iterator
 
 from git_custody.core.content import Content
 from git_custody.formats.reading import BrokenError, TooMuchError
+from git_custody.formats.verdicts import Budget
 
 VARINT, FIXED64, BYTES, GROUP, END_GROUP, FIXED32 = range(6)
-FIELDS_AT_MOST = 3_000_000
+FIELDS_AT_MOST = 2_500_000
+FIELDS_PER_STEP = 2
+COST_OF_MESSAGE = 4
+COST_OF_TEXT = 2
 DEPTH_AT_MOST = 100
 LARGEST_KEY = (1 << 32) - 1
 WINDOW = 65_536
@@ -26,10 +30,15 @@ Field = tuple[int, int, int, int]
 
 
 class Reader:
-    """Reads the messages of one content, within one budget of fields (`left`; a message counts as two)."""
+    """Reads the messages of one content, within one budget of fields.
 
-    def __init__(self, content: Content) -> None:
-        self.left = FIELDS_AT_MOST
+    `left` are left, of which a message takes four more, and a text two.
+    """
+
+    def __init__(self, content: Content, budget: Budget) -> None:
+        self.left = min(FIELDS_AT_MOST, FIELDS_PER_STEP * budget.steps)
+        self._budget = budget
+        self._charged = self.left
         self._content = content
         self._window = b""
         self._base = 0
@@ -44,7 +53,7 @@ class Reader:
         """
         at = begin
         groups: list[int] = []
-        self.left -= 2
+        self.left -= COST_OF_MESSAGE
         window, base, last, bound = self._load(at, end)
         while at != end:
             offset = at - base
@@ -89,6 +98,7 @@ class Reader:
 
     def text(self, begin: int, end: int) -> str:
         """The string from `begin` to `end`, of which at most 4 KiB are read; bytes that are no UTF-8 are replaced."""
+        self.left -= COST_OF_TEXT
         length = min(end - begin, TEXT_AT_MOST)
         offset = begin - self._base
         if offset < 0 or offset + length > len(self._window):
@@ -97,11 +107,36 @@ class Reader:
 
     def strings(self, begin: int, end: int, *numbers: int) -> list[str]:
         """What the strings with these field numbers are, in that order; the last one counts, as for every parser."""
-        found = dict.fromkeys(numbers, "")
-        for number, kind, value, stop in self.fields(begin, end):
-            if number in found and kind == BYTES:
-                found[number] = self.text(value, stop)
-        return list(found.values())
+        places = self._short_strings(begin, end, numbers)
+        if places is None:
+            places = {}
+            for number, kind, value, stop in self.fields(begin, end):
+                if number in numbers and kind == BYTES:
+                    places[number] = value, stop
+        return [self.text(*places[number]) if number in places else "" for number in numbers]
+
+    def _short_strings(self, begin: int, end: int, numbers: tuple[int, ...]) -> dict[int, tuple[int, int]] | None:
+        """Where those strings are in a message of short fields that is held, as most are; else None."""
+        base, window = self._base, self._window
+        at, stop = begin - base, end - base
+        if at < 0 or stop > len(window):
+            return None
+        places: dict[int, tuple[int, int]] = {}
+        count = COST_OF_MESSAGE
+        while at < stop - 1:
+            key, value = window[at], window[at + 1]
+            if key > 127 or value > 127 or key & 5:  # no varint, and no string
+                return None
+            at += 2
+            count += 1
+            if key & 2:
+                if key >> 3 in numbers:
+                    places[key >> 3] = base + at, base + at + value
+                at += value
+        if at != stop:
+            return None
+        self.left -= count
+        return places
 
     def _load(self, at: int, end: int | None) -> tuple[bytes, int, int, int]:
         """A window that holds `at` and, if it can, the message up to `end`.
@@ -110,6 +145,10 @@ class Reader:
         window, and the offset that no field may pass unchecked. This is where the budget is watched: no window
         holds more than a few thousand fields.
         """
+        if self._charged - self.left >= FIELDS_PER_STEP:
+            steps = (self._charged - self.left) // FIELDS_PER_STEP
+            self._budget.steps -= steps
+            self._charged -= steps * FIELDS_PER_STEP
         if self.left < 0:
             raise TooMuchError
         offset = at - self._base

@@ -21,7 +21,9 @@ from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, Member, Said, 
 ID = "r-object"
 WINDOW = 256 * 1024
 STRINGS_AT_MOST = 5_000_000
-STRINGS_FOR_AN_OBJECT = 4  # what looking at any other object costs
+STRINGS_FOR_AN_OBJECT = 6  # what looking at any other object costs
+STRINGS_FOR_A_SYMBOL = 10
+STRINGS_PER_STEP = 4
 ASCII_BYTES_AT_MOST = 64 * 1024 * 1024
 WORDS_ONE_BY_ONE = 64
 LONGEST_USUAL_WORD = 24
@@ -83,11 +85,12 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     encoding = ENCODINGS.get(head[start : start + 2])
     if encoding is None:
         return
-    walker = _walker(scene.content, start + 2, encoding, is_workspace)
+    walker = _walker(scene, start + 2, encoding, is_workspace)
     if walker is None:
         if is_workspace:
             yield Said(MALFORMED, ID, "an R workspace whose header is not valid")
         return
+    most = walker.left
     try:
         walker.run()
     except _Found as found:
@@ -97,6 +100,8 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     except _Broken:
         if getattr(scene.content, "obstacle", None) is None:  # where it could all be unpacked
             yield Said(MALFORMED, ID, f"R data that are not valid from byte {walker.reader.position} on")
+    finally:
+        scene.budget.steps -= (most - walker.left) // STRINGS_PER_STEP
 
 
 class _Broken(Exception):
@@ -282,8 +287,9 @@ Task = tuple[int, int, int]  # what, where, how many times
 VALUE_NEXT, QUOTED_NEXT, BINDINGS_NEXT = ((ITEMS, where, 1) for where in (VALUE, QUOTED, BINDINGS))
 
 
-def _walker(content: Content, at: int, encoding: str, is_workspace: bool) -> _Walker | None:
+def _walker(scene: Scene, at: int, encoding: str, is_workspace: bool) -> _Walker | None:
     """A walker behind the header of a stream; None where there is none."""
+    content = scene.content
     readers: list[_Reader]
     if encoding == "ascii":
         readers = [_AsciiReader(content, at)]
@@ -302,15 +308,15 @@ def _walker(content: Content, at: int, encoding: str, is_workspace: bool) -> _Wa
                 reader.text(length)
         except (_Broken, _TooMuch):
             continue
-        return _Walker(reader, is_workspace)
+        return _Walker(reader, is_workspace, min(STRINGS_AT_MOST, STRINGS_PER_STEP * scene.budget.steps))
     return None
 
 
 class _Walker:
-    def __init__(self, reader: _Reader, is_workspace: bool) -> None:
+    def __init__(self, reader: _Reader, is_workspace: bool, most: int) -> None:
         self.reader = reader
-        self.left = STRINGS_AT_MOST
-        self.cost = STRINGS_FOR_AN_OBJECT * (2 if isinstance(reader, _AsciiReader) else 1)
+        self.left = most
+        self.cost = STRINGS_FOR_AN_OBJECT * (3 if isinstance(reader, _AsciiReader) else 1)
         self.references = 0
         self.symbols: dict[int, str] = {}
         self.binding: str | None = None
@@ -377,6 +383,7 @@ class _Walker:
 
     def _attributed(self, kind: int, where: int) -> None:
         """What is followed by its attributes."""
+        self.left -= STRINGS_FOR_AN_OBJECT // 2
         reader = self.reader
         if kind == CHARS:
             length = reader.integer()
@@ -462,6 +469,7 @@ class _Walker:
         return None
 
     def _symbol(self) -> str | None:
+        self.left -= STRINGS_FOR_A_SYMBOL
         flags = self.reader.integer()
         if flags & 0xFF != CHARS:
             raise _Broken

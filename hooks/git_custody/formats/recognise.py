@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from time import process_time
 from typing import TYPE_CHECKING
 
 from git_custody.core.content import Content
@@ -22,7 +21,7 @@ from git_custody.formats.verdicts import (
     OPAQUE,
     PICKLE,
     SAFE,
-    UNPACKED_AT_MOST,
+    STEPS_PER_MEMBER,
     Budget,
     Member,
     Said,
@@ -37,11 +36,6 @@ HEAD = 4096
 PICKLES_AT_MOST = 20
 PICKLES_WITH_NAMES = 1000
 VERDICTS_AT_MOST = 200
-# Seconds of processor time for one file, and what it gets more for what it holds. Ordinary archives take a fraction of
-# that; each member may be made to take a second, so that there has to be an end.
-SECONDS_AT_MOST = 5.0
-MEMBERS_PER_SECOND = 2_000
-UNPACKED_PER_SECOND = 100_000_000
 UNPACKED_FOR_A_TAIL = 4 * 1024 * 1024
 # The inspectors that hand out everything there is, or say so; others pick out what looks like a pickle, or a sample.
 COMPLETE = frozenset({"arrays", "compressed", "tars", "zips"})
@@ -76,7 +70,7 @@ def recognise(
     if _is_plain(content, name):
         return ()
     examination = _Examination(PICKLES_WITH_NAMES if thorough else most, is_own, thorough)
-    examination.look(content, name, (), 0)
+    examination.of_file(content, name)
     if examination.has_left_out or examination.pickles >= PICKLES_WITH_NAMES:
         return tuple(verdict._replace(names=None) for verdict in examination.verdicts)
     return tuple(examination.verdicts)
@@ -102,12 +96,18 @@ class _Examination:
         self.is_own = is_own
         self.thorough = thorough
         self.has_left_out = False
-        self.began: float | None = None  # when the first member was looked at
         self.opcodes: int | None = None  # that may still be read for names
 
-    def look(self, content: Content, name: str, place: tuple[str, ...], depth: int, wrapping: str = "") -> None:
+    def of_file(self, content: Content, name: str) -> None:
+        """Judge a file."""
+        self._look(content, name, (), 0)
+        if self.budget.steps < 0:
+            self.has_left_out = True
+            self._said(Said(OPAQUE, "", "a file that takes too long to look into", forced=True), (), "")
+
+    def _look(self, content: Content, name: str, place: tuple[str, ...], depth: int, wrapping: str = "") -> None:
         """Judge one stretch of content."""
-        if self.pickles >= self.most:
+        if self.pickles >= self.most or self.budget.steps < 0:
             return
         head = content.read_at(0, HEAD)
         if not head:
@@ -142,15 +142,13 @@ class _Examination:
     def _member(self, member: Member, name: str, place: tuple[str, ...], depth: int, how: str) -> bool:
         """Look at a member; whether another one may follow."""
         self.budget.members -= 1
+        self.budget.steps += STEPS_PER_MEMBER
         inside = place if member.name is None else (*place, member.name)
         wrapping = member.wrapping and f", {member.wrapping}"
         if member.unpickled is not None:
             known, what = member.unpickled
             walked = self._walk(member.content)
             self._pickle(member.content, inside, walked, known, what + how + wrapping)
-        elif self._is_late():
-            self.budget.members = -1
-            self._said(Said(OPAQUE, "", "an archive that takes too long to look into", forced=True), place, "")
         elif self.budget.members < 0:
             self._said(Said(OPAQUE, "", f"an archive with more than {MEMBERS_AT_MOST} members", forced=True), place, "")
         elif depth >= DEPTH_AT_MOST:
@@ -158,19 +156,10 @@ class _Examination:
             self._said(Said(OPAQUE, "", what, forced=True), inside, "")
         else:
             before = len(self.verdicts)
-            self.look(member.content, name if member.name is None else member.name, inside, depth + 1, wrapping)
+            self._look(member.content, name if member.name is None else member.name, inside, depth + 1, wrapping)
             if member.obstacle is not None and (self.thorough or len(self.verdicts) == before):
                 self._said(Said(OPAQUE, "", f"a member that is {member.obstacle}"), inside, "")
-        return self.budget.members >= 0 and self.pickles < self.most
-
-    def _is_late(self) -> bool:
-        if self.began is None:
-            self.began = process_time()
-        if self.budget.members % 8:  # the clock costs more than a small member
-            return False
-        seen = (MEMBERS_AT_MOST - self.budget.members) / MEMBERS_PER_SECOND
-        unpacked = (UNPACKED_AT_MOST - self.budget.unpacked) / UNPACKED_PER_SECOND
-        return process_time() - self.began > SECONDS_AT_MOST + seen + unpacked
+        return self.budget.members >= 0 and self.budget.steps >= 0 and self.pickles < self.most
 
     def _said(self, said: Said, place: tuple[str, ...], how: str) -> None:
         where = "!".join(place) or None
@@ -192,7 +181,7 @@ class _Examination:
     def _walk(self, content: Content) -> Walk | None:
         from git_custody.formats.pickles import walk  # most files of a repository need none
 
-        return walk(content, is_own=self.is_own)
+        return walk(content, is_own=self.is_own, budget=self.budget)
 
     def _pickle(self, content: Content, place: tuple[str, ...], walked: Walk | None, known: str, what: str) -> None:
         calls = walked.call if walked else None

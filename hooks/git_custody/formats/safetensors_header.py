@@ -23,12 +23,14 @@ ID, INDEX_ID = "safetensors", "safetensors-index"
 SUFFIX, INDEX_SUFFIX = ".safetensors", ".safetensors.index.json"
 HEADER_AT_MOST = 16 * 1024 * 1024
 LIBRARY_HEADER_AT_MOST = 100_000_000
-INDEX_AT_MOST = 64 * 1024 * 1024
+INDEX_AT_MOST = 48 * 1024 * 1024
 ENTRIES_OF_INDEX_AT_MOST = 500_000
+FILES_OF_INDEX_AT_MOST = 20_000
 VALUES_BESIDE_WEIGHT_MAP_AT_MOST = 10_000
 ENTRIES_AT_MOST = 300_000
 METADATA_AT_MOST = 100_000
 DIMENSIONS_AT_MOST = 64
+EXTENTS_AT_MOST = 3_000_000  # with the other fields of each tensor
 
 # Bits per element.
 DTYPES = {b"BOOL": 8, b"F4": 4, b"F6_E2M3": 6, b"F6_E3M2": 6}
@@ -116,7 +118,7 @@ def _of_file(scene: Scene, length: int, meant: bool) -> Iterator[Said | Member]:
 def _of_index(content: Content) -> Said:
     size = content.size
     if size > INDEX_AT_MOST:
-        return Said(OPAQUE, INDEX_ID, "a safetensors index of more than 64 MiB", forced=True)
+        return Said(OPAQUE, INDEX_ID, "a safetensors index of more than 48 MiB", forced=True)
     try:
         _check_index(_Scanner(content, 0, size, "text"))
     except _Malformed as flaw:
@@ -209,6 +211,7 @@ def _checked(content: Content, length: int) -> int:
 
 def _read_entries(scanner: _Scanner, begins: array[int], ends: array[int]) -> None:
     names: set[bytes] = set()
+    extents = 0
     if not scanner.take(_OPEN) or scanner.take(_CLOSE):
         return
     while True:
@@ -221,6 +224,9 @@ def _read_entries(scanner: _Scanner, begins: array[int], ends: array[int]) -> No
         names.add(name)
         if entry is not None:
             begin, end = _span(entry, name)
+            extents += entry[0].count(b",")
+            if extents > EXTENTS_AT_MOST:
+                raise _Malformed("with more dimensions than any in use has")
             begins.append(begin)
             ends.append(end)
             following = entry[8]
@@ -339,7 +345,7 @@ def _check_index(scanner: _Scanner) -> None:
 
 
 def _check_weight_map(scanner: _Scanner) -> None:
-    last = None
+    known: set[bytes] = set()
     if not scanner.take(_OPEN):
         raise _Malformed("whose weight_map is not file names by tensor")
     if scanner.take(_CLOSE):
@@ -348,8 +354,10 @@ def _check_weight_map(scanner: _Scanner) -> None:
         pair = scanner.take(_PAIR)
         if pair is None:
             raise _Malformed("whose weight_map is not file names by tensor")
-        if pair[2] != last:
-            last = pair[2]
+        if pair[2] not in known:
+            known.add(pair[2])
+            if len(known) > FILES_OF_INDEX_AT_MOST:
+                raise _Malformed("with more than 20000 files")
             _check_file_name(json.loads(b'"' + pair[2] + b'"'))
         if pair[3] == b"}":
             return

@@ -26,7 +26,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Judge the configurations in a ``keras_metadata.pb``."""
     if is_pointer(scene.head) or file_name(scene.name) != "keras_metadata.pb":
         return
-    reader = Reader(scene.content)
+    reader = Reader(scene.content, scene.budget)
     found: dict[Said, None] = {}
     try:
         for number, kind, begin, end in reader.fields():

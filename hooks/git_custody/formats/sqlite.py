@@ -23,6 +23,7 @@ READ_AT_MOST = 256 * 1024 * 1024
 ROWS_AT_MOST = 50_000
 ROWS_PER_TABLE = 128
 ROWS_PER_LEAF = 32  # a guess
+VALUES_READ_AT_MOST = 600_000
 TABLES_AT_MOST = 2_000
 COLUMNS_AT_MOST = 2_000
 DEPTH_AT_MOST = 32
@@ -73,6 +74,7 @@ class _Database:
         self.sieve, self.texts = Sieve(), Sieve()
         self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))
         self.rows = 2 * ROWS_AT_MOST
+        self.values = VALUES_READ_AT_MOST
         self.is_readable = self.page_size >= 512 and not self.page_size & (self.page_size - 1) and self.usable >= 480
 
     def tables(self) -> Iterator[Table]:
@@ -90,7 +92,10 @@ class _Database:
         """The blobs, and the texts that Python 2 wrote, of about `most` rows of a table that may be pickles."""
         columns = _columns(table.sql)
         for record, row in self._rows(table.root, most):
+            if self.values < 0 or self.sieve.left <= 0:
+                return
             for value in _values(record):
+                self.values -= 1
                 if value.type < 12:
                     continue
                 is_text = bool(value.type & 1)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from git_custody.core.content import Content
 from git_custody.formats.paths import file_name
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.protobuf import BYTES, VARINT, Reader
@@ -63,10 +62,16 @@ NAME_AT_MOST = 200
 TEXT_AT_MOST = 16 * 1024 * 1024
 TEXT_WINDOW = 1024 * 1024
 TEXT_OVERLAP = 4_096
-_GAP = rb"(?:\s|#[^\n]*\n)*"
-_STRING = rb"(?:\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')"
+# Repetitions have bounds, since the memory that they take has none. More is more than is looked at.
+REPEATED_AT_MOST = 2_000
+_BOUND = b"{0,%d}" % REPEATED_AT_MOST
+_GAP = rb"\s*(?:#[^\n]*\n\s*)" + _BOUND
+_STRING = rb"(?:\"[^\"\\\n]*(?:\\.[^\"\\\n]*)" + _BOUND + rb"\"|'[^'\\\n]*(?:\\.[^'\\\n]*)" + _BOUND + rb"')"
 STRINGS_IN_TEXT = re.compile(_STRING)
-OPERATION_IN_TEXT = re.compile(rb"op" + _GAP + rb":" + _GAP + rb"((?:" + _STRING + _GAP + rb")+)")
+OPERATION_IN_TEXT = re.compile(
+    rb"op" + _GAP + rb":" + _GAP + rb"((?:" + _STRING + _GAP + rb"){1,%d})" % REPEATED_AT_MOST
+)
+TOO_LONG_A_GAP = re.compile(rb"\bop" + _GAP + rb":?\s*(?:#[^\n]*\n\s*){%d}" % REPEATED_AT_MOST)
 ESCAPES = re.compile(rb"\\(?:[xX]([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 
 
@@ -85,7 +90,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 
 
 def _binary(scene: Scene, format: str, *, named: bool) -> Iterator[Said]:
-    graph = _Graph(scene.content, named=named)
+    graph = _Graph(scene, named=named)
     broken: BrokenError | TooMuchError | None = None
     try:
         if not (graph.saved_model() if format == SAVED_MODEL else graph.graph_or_meta_graph()):
@@ -143,10 +148,10 @@ class _Operations:
 class _Graph:
     """Reads the operations of a graph, and nothing else of it."""
 
-    def __init__(self, content: Content, *, named: bool) -> None:
-        self.content = content
+    def __init__(self, scene: Scene, *, named: bool) -> None:
+        self.content = scene.content
         self.named = named  # as a SavedModel
-        self.reader = Reader(content)
+        self.reader = Reader(scene.content, scene.budget)
         self.keras: dict[Said, None] = {}  # what is to be said of the configurations of Keras in it
         self.plausible = False  # something in it looks like a node
         self.has_library = False
@@ -262,14 +267,21 @@ def _text(scene: Scene, format: str) -> Iterator[Said]:
 
 def _read_text(window: bytes, operations: _Operations) -> None:
     prints, seen = False, set[bytes]()
+    if TOO_LONG_A_GAP.search(window):
+        operations.are_tensorflow = True  # nothing else is written like that
+        raise TooMuchError
     for found in OPERATION_IN_TEXT.finditer(window):
         if found[1] in seen or window[found.start() - 1 : found.start()].isalnum():
             continue
         seen.add(found[1])
-        operation = "".join(map(_unescaped, STRINGS_IN_TEXT.findall(found[1])))
+        pieces = STRINGS_IN_TEXT.findall(found[1])
+        if len(pieces) >= REPEATED_AT_MOST:
+            operations.are_tensorflow = True
+            raise TooMuchError
+        operation = "".join(map(_unescaped, pieces))
         operations.add(operation, "")
         prints = prints or operation == PRINTS
-    if prints and any(_unescaped(text).startswith("file:") for text in STRINGS_IN_TEXT.findall(window)):
+    if prints and any(_unescaped(text[0]).startswith("file:") for text in STRINGS_IN_TEXT.finditer(window)):
         operations.dangerous.setdefault(PRINTS, "")
 
 

@@ -29,7 +29,7 @@ BUFFER_DATA, BUFFER_OFFSET, BUFFER_SIZE = 0, 1, 2
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for operators that are not TensorFlow Lite's own, and for weights outside of the file."""
-    reader = Reader(scene.content)
+    reader = Reader(scene.content, scene.budget)
     if scene.head[4:8] != MARK or not reader.holds(int.from_bytes(scene.head[:4], "little"), 4):
         return
     try:

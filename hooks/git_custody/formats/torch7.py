@@ -69,6 +69,8 @@ class _Broken(Exception):
 class _Reader:
     """Reads the binary encoding, in order; `long` is the width of a C long."""
 
+    cost = 1
+
     def __init__(self, content: Content, long: int) -> None:
         self.long = long
         self.position = 0
@@ -104,7 +106,11 @@ class _Reader:
 
     def ahead(self, length: int) -> bytes:
         """What comes next, at most that many bytes of it."""
-        return self._content.read_at(self.position, length)
+        at = self.position - self._base
+        if not 0 <= at <= at + length <= len(self._window):
+            self._base, at = self.position, 0
+            self._window = self._content.read_at(self._base, WINDOW)
+        return self._window[at : at + length]
 
     def skip(self, width: int, count: int) -> None:
         """Pass numbers of that many bytes each over."""
@@ -120,6 +126,8 @@ class _Reader:
 
 class _AsciiReader(_Reader):
     """Reads the ASCII encoding: numbers with white space between, characters as they are, and a line's end behind."""
+
+    cost = 3
 
     def integer(self) -> int:
         """Read a C int."""
@@ -200,7 +208,7 @@ class _Walker:
         """Read one object; whether it is whole."""
         pending = 1
         try:
-            for _ in range(OBJECTS_AT_MOST):
+            for _ in range(OBJECTS_AT_MOST // self.reader.cost):
                 if not pending:
                     return True
                 pending += self._object() - 1

@@ -42,6 +42,7 @@ DIRECTORIES_AT_MOST = 16
 ENTRIES_AT_MOST = 4 * MEMBERS_AT_MOST
 SEARCHED_FOR_NEXT = 8 * 1024 * 1024
 SEARCHED_INSIDE = 64 * 1024 * 1024
+STEPS_OF_ANOTHER_READING, STEPS_OF_AN_EMPTY_ENTRY = 16, 5
 ODD = 1 << 16  # a flag of ours: the directory and the data themselves do not agree where a member ends
 
 
@@ -92,6 +93,8 @@ class _Zip:
 
     def _count(self) -> None:
         self.entries += 1
+        if self.budget.steps < 0:
+            raise _TooMuch("a zip that takes too long to look into")
         if self.entries > ENTRIES_AT_MOST:
             raise _TooMuch(f"a zip with more than {ENTRIES_AT_MOST} entries")
 
@@ -252,6 +255,7 @@ class _Zip:
         if key in self.readings and (is_named(entry.name) or entry.name.endswith(TELLING)):
             key |= crc32(entry.name.encode("utf-8", "surrogateescape")) << 144  # by another name it is another thing
         if key in self.readings or not (length or entry.method):
+            self.budget.steps -= STEPS_OF_ANOTHER_READING if key in self.readings else STEPS_OF_AN_EMPTY_ENTRY
             return None
         self.readings.add(key)
         stored = PartContent(self.content, start, length)

@@ -1,0 +1,172 @@
+"""What files at the limits of every format cost: a bounded number of steps, whatever the machine, and little memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable
+
+import pytest
+
+from clock import within
+from corpus import zipped
+from git_custody.core.content import BytesContent
+from git_custody.formats.pickles import walk
+from git_custody.formats.recognise import recognise
+from git_custody.formats.verdicts import STEPS_AT_MOST, Budget, Verdict
+
+MOST_MEMORY = 48 * 1024 * 1024  # beside that of the interpreter, so that all is less than 64 MB
+
+Made = tuple[str, bytes]
+
+
+def judged(name: str, data: bytes) -> tuple[Verdict, ...]:
+    return recognise(BytesContent(data), name=name)
+
+
+def field(number: int, data: bytes) -> bytes:
+    """One field of a message in Protocol Buffers."""
+    length, written = len(data), b""
+    while length > 127:
+        length, written = length >> 7, written + bytes((length & 127 | 128,))
+    return bytes((number << 3 | 2,)) + written + bytes((length,)) + data
+
+
+def tar_header(kind: bytes, size: int) -> bytes:
+    header = bytearray(512)
+    header[:1], header[124:135], header[156:157], header[257:263] = b"a", b"%011o" % size, kind, b"ustar\0"
+    header[148:156] = b" " * 8
+    header[148:155] = b"%06o\0" % sum(header)
+    return bytes(header)
+
+
+def npy(header: bytes) -> bytes:
+    return b"\x93NUMPY\x02\0" + struct.pack("<L", len(header)) + header
+
+
+def many(inside: bytes, count: int, name: str = "{}") -> bytes:
+    return zipped({name.format(number): inside for number in range(count)}, zipfile.ZIP_DEFLATED)
+
+
+# Each takes far longer than a second, or more memory than is there, where nothing counts what it does.
+TOO_LONG: dict[str, Callable[[], Made]] = {
+    "streams in members": lambda: ("a.zip", many(b"N." * 30_000, 100)),
+    "lines in members": lambda: ("a.zip", many(b"Vx\n0" * 15_000, 200)),
+    "streams in compressed members": lambda: ("a.zip", many(gzip.compress(b"N." * 30_000), 100)),
+    "graphs in members": lambda: ("a.zip", many(field(1, field(1, b"n") + field(2, b"Add")) * 20_000, 60, "{}.pb")),
+    "templates in members": lambda: ("a.zip", many(b"{{" + b"a+" * 20_000 + b"a}}", 20, "{}/chat_template.jinja")),
+    "R data in members": lambda: (
+        "a.zip",
+        many(b"X\n" + struct.pack(">LLL", 2, 0x30500, 0x20300) + struct.pack(">LL", 2, 254) * 200_000, 20),
+    ),
+    "headers of arrays": lambda: ("a.npy", npy(b"-" * 60_000) * 300),
+    "records of pax headers": lambda: (
+        "a.tar",
+        (tar_header(b"x", 102_400) + (b"11 path=aa\n" * 9_310)[:102_400].ljust(102_400, b"\0")) * 120,
+    ),
+    "links in a tar": lambda: ("a.tar", tar_header(b"2", 0) * 300_000),
+    "values behind keys of templates": lambda: (
+        "tokenizer_config.json",
+        b"{" + b",".join([b'"chat_template":' + b"[" * 900 + b"]" * 900] * 10_000) + b"}",
+    ),
+    "entries for one member": lambda: ("a.zip", one_member(120_000)),
+}
+
+
+def one_member(entries: int) -> bytes:
+    """A zip whose directory names one member again and again."""
+    local = b"PK\3\4" + struct.pack("<HHHHHLLLHH", 20, 0, 0, 0, 0, 0, 4, 4, 1, 0) + b"atext"
+    entry = b"PK\1\2" + struct.pack("<HHHHHHLLLHHHHHLL", 20, 20, 0, 0, 0, 0, 0, 4, 4, 1, 0, 0, 0, 0, 0, 0) + b"a"
+    end = b"PK\5\6" + struct.pack("<HHHHLLH", 0, 0, 1, 1, len(entry) * entries, len(local), 0)
+    return local + entry * entries + end
+
+
+@pytest.mark.parametrize("kind", TOO_LONG)
+def test_what_takes_too_long_is_said_to(kind: str) -> None:
+    name, data = TOO_LONG[kind]()
+    with within(2):
+        first = judged(name, data)
+    assert [(verdict.kind, verdict.forced) for verdict in first if verdict.kind != "safe"][-1] == ("opaque", True)
+    assert judged(name, data) == first
+
+
+@pytest.mark.parametrize("padding", [b"N.", b"N0", b"(0", b"Vx\n0", b"N.).K\x01."])
+def test_a_walk_takes_no_more_steps_than_a_file_may(padding: bytes) -> None:
+    budget = Budget()
+    walked = walk(BytesContent(padding * 3_000_000), budget=budget)
+    assert walked is not None
+    assert 0 <= budget.steps < STEPS_AT_MOST
+
+
+def test_a_frame_is_looked_at_in_passing() -> None:
+    """Whether each line ends within its frame is told without reading all of it anew."""
+    with within(2):
+        assert walk(BytesContent(b"\x95" + struct.pack("<Q", 1 << 40) + b"Vx\n0" * 1_500_000)) is not None
+
+
+FINE: dict[str, Callable[[], Made]] = {
+    "a zip of 60 000 texts": lambda: ("a.zip", zipped({f"data/{n}.txt": b"some words\n" for n in range(60_000)})),
+    "texts that begin like pickles": lambda: ("a.zip", zipped({f"{n}": b"(N, I)\nVienna\n" for n in range(20_000)})),
+    "a tar of 30 000 texts": lambda: ("a.tar", (tar_header(b"0", 12) + b"hello world\n".ljust(512, b"\0")) * 30_000),
+    "a tar with pax headers": lambda: (
+        "a.tar",
+        (tar_header(b"x", 512) + b"11 path=aa\n".ljust(512, b"\0") + tar_header(b"0", 2) + b"ok".ljust(512, b"\0"))
+        * 10_000,
+    ),
+    "templates of twenty models": lambda: (
+        "a.zip",
+        many(b"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}" * 40, 20, "{}/chat_template.jinja"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FINE)
+def test_what_is_only_long_is_not_refused(kind: str) -> None:
+    assert judged(*FINE[kind]()) == ()
+
+
+KEYS = ",".join(f'"{number}":0' for number in range(590_000))
+TEXTS = ",".join(f'"\u20ac{number:07}"' for number in range(590_000))
+LARGE: dict[str, Callable[[], Made]] = {
+    "keys": lambda: ("config.json", ('{"class_name":"Model","config":{' + KEYS + "}}").encode()),
+    "texts": lambda: ("config.json", ('{"class_name":"Model","config":[' + TEXTS + "]}").encode()),
+    "texts in a graph": lambda: ("a.pbtxt", b"op: 'PrintV2'" + b"'a'" * 2_000_000),
+    "comments in a graph": lambda: ("a.pbtxt", b"op:" + b"#\n" * 2_000_000),
+    "spaces in a graph": lambda: ("a.pbtxt", b"op: 'Add'\nop:" + b" " * 4_000_000),
+    "elements of OpenVINO": lambda: (
+        "a.xml",
+        b"<net version='10'><layers>" + b"".join(b"<a%d/>" % number for number in range(500_000)),
+    ),
+    "attributes of PMML": lambda: ("a.pmml", b"<PMML " + b"".join(b"a%d='' " % number for number in range(200_000))),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_memory_has_a_bound(kind: str) -> None:
+    name, data = LARGE[kind]()
+    tracemalloc.start()
+    try:
+        judged(name, data)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < MOST_MEMORY
+
+
+@pytest.mark.parametrize("name", ["x.json", ".zmetadata", "tokenizer_config.json"])
+def test_escaped_letters_take_no_time_each(name: str) -> None:
+    text = "".join(f"\\u{ord(letter):04x}" for letter in "pickle") * 1_000_000
+    with within(2):
+        judged(name, f'{{"class_nam": "{text}"}}'.encode())
+
+
+def test_a_name_in_an_index_is_looked_at_once() -> None:
+    files = {str(number): f"model-{number % 5}.safetensors" for number in range(300_000)}
+    data = json.dumps({"weight_map": files}).encode()
+    assert [verdict.kind for verdict in judged("model.safetensors.index.json", data)] == ["safe"]
+    files = {str(number): f"{number}.safetensors" for number in range(30_000)}
+    data = json.dumps({"weight_map": files}).encode()
+    assert [verdict.kind for verdict in judged("model.safetensors.index.json", data)] == ["malformed"]
