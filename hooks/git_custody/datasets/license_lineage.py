@@ -14,7 +14,7 @@ from .license_terms import Terms, terms_of
 from .licenses import branches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence, Set
 
 # What was done with a parent that leaves its parts as they were.
 VERBATIM = ("copy", "subset")
@@ -53,7 +53,8 @@ def clash(parent: str | None, child: Child, relation: str) -> Clash | None:
         return Clash("review", f"{_cut(child.license)} cannot be told apart into its parts")
     alternatives = offered or ()
     whose = "the licence of the parent"
-    return _least(parent, lambda name: (_one(name, branch, child, relation) for branch in alternatives), whose)
+    given = {name for branch in branches(parent) or () for name in branch} if parent is not None else set()
+    return _least(parent, lambda name: (_one(name, branch, child, relation, given) for branch in alternatives), whose)
 
 
 @lru_cache(maxsize=1024)
@@ -110,8 +111,8 @@ def _worst(found: Iterable[Clash | None]) -> Clash | None:
     return max(found, key=_rank, default=None)
 
 
-def _one(name: str, branch: Sequence[str], child: Child, relation: str) -> Clash | None:
-    """What one licence of a parent has against one alternative of the child's."""
+def _one(name: str, branch: Sequence[str], child: Child, relation: str, given: Set[str]) -> Clash | None:
+    """What one licence of a parent has against one alternative of the child's; `given` are all of the parent's."""
     terms = terms_of(name)
     if terms is None:
         return Clash("review", f"what {_cut(name)} asks of derived data is not known here")
@@ -132,7 +133,7 @@ def _one(name: str, branch: Sequence[str], child: Child, relation: str) -> Clash
         said = f"{name} forbids some uses, which neither {shown} nor prohibited_use passes on"
         found.append(Clash(grade, said))
     if terms.share_alike is not None:
-        found.append(_share_alike(name, terms.share_alike, branch, grade, shown))
+        found.append(_share_alike(name, terms.share_alike, branch, grade, shown, given))
     return _worst(found)
 
 
@@ -162,16 +163,31 @@ def _one_model(name: str, branch: Sequence[str] | None) -> Clash | None:
     return _worst(found)
 
 
-def _share_alike(name: str, family: str, branch: Sequence[str], grade: Grade, shown: str) -> Clash | None:
+def _share_alike(
+    name: str, family: str, branch: Sequence[str], grade: Grade, shown: str, given: Set[str] = frozenset()
+) -> Clash | None:
     families = {other: terms.share_alike for other in branch if (terms := terms_of(other))}
     same = [other for other, its in families.items() if its == family]
     if any(_may_follow(name, other) for other in same) or any(o in _COMPATIBLE.get(name, ()) for o in branch):
-        return None
+        kept = {*same, *_COMPATIBLE.get(name, ()), *given}
+        more = [other for other in branch if other not in kept and _adds(name, other)]
+        # Whether two licences that hold together speak of all of the data, or each of a part, no expression says.
+        said = f"{name} asks that derived data stay under it, and {_cut(' AND '.join(more))} beside it asks for more"
+        return Clash("review", said) if more else None
     if same:
         return Clash("review", f"whether data under {name} may go on under {shown} depends on the version")
     if any(families.values()):
         return Clash("review", f"{name} asks that derived data stay under it, and so does {shown} for itself")
     return Clash(grade, f"{name} asks that derived data stay under it, and {shown} is another licence")
+
+
+def _adds(name: str, other: str) -> bool:
+    """Whether a licence forbids or asks for what another one, which derived data stay under, does not."""
+    mine, its = terms_of(name), terms_of(other)
+    return mine is not None and its is not None and (
+        (mine.commercial and not its.commercial) or (mine.derivatives and not its.derivatives)
+        or (its.use_restrictions and not mine.use_restrictions) or its.share_alike is not None
+    )  # fmt: skip
 
 
 def _may_follow(name: str, other: str) -> bool:
