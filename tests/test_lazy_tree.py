@@ -19,7 +19,7 @@ from git_custody.core.cache import Cache
 from git_custody.core.changes import Request, decide, state_after, tree_of
 from git_custody.core.git import Git
 from git_custody.core.runner import judge
-from git_custody.core.trees import Tree, encode, fold
+from git_custody.core.trees import Tree, encode, fold, folders_above
 
 HOOKS = load_all()
 _PART = st.sampled_from(
@@ -73,6 +73,9 @@ def _same(lazy: Callable[[], Tree], listed: Tree, among: set[str]) -> None:
         assert sorted(lazy().ending(suffix)) == sorted(listed.ending(suffix))
     keys = {fold(path) for path in among}
     assert sorted(lazy().alike(keys)) == sorted(listed.alike(keys))
+    keys = {fold(folder) for folder in folders_above(among)}
+    folders = {folder for folder in lazy().folders_alike(keys) if any(True for _ in listed.below(folder + "/"))}
+    assert folders == {*listed.folders_alike(keys)}
     for path in (*among, *(path.rpartition("/")[0] for path in among), *(path + "/y" for path in among), "/a", ""):
         assert lazy().get(path) == listed.get(path)
         assert (path in lazy()) == (path in listed)

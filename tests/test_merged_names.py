@@ -45,10 +45,11 @@ def test_a_folder_that_is_one_with_that_of_an_asset(repo: Repo, folder: str, twi
     base = repo.commit(documented(f"{folder}/rows.csv"))
     assert repo.check("--all").passes
     enter(repo, documented(f"{twin}/other.csv", MORE, id="other"))
-    assert "ambiguous-asset-name" not in repo.check().rules  # not before a commit: it takes a look at all folders
-    (finding,) = repo.check("--all").report["findings"]
-    assert (finding["rule"], finding["path"]) == ("ambiguous-asset-name", f"{twin}/other.csv")
-    assert [shlex.split(fix) for fix in finding["fix"]] == [["git", "mv", f"{twin}/other.csv", f"{folder}/other.csv"]]
+    for how in ("--staged", "--all"):
+        (finding,) = repo.check(how).report["findings"]
+        assert (finding["rule"], finding["path"]) == ("ambiguous-asset-name", f"{twin}/other.csv")
+        renamed = ["git", "mv", f"{twin}/other.csv", f"{folder}/other.csv"]
+        assert [shlex.split(fix) for fix in finding["fix"]] == [renamed]
     repo.git("commit", "-q", "--no-verify", "-m", "Twin")
     assert repo.check("--range", f"{base}...HEAD").caught("ambiguous-asset-name") == [f"{twin}/other.csv"]
 

@@ -11,7 +11,7 @@ from bisect import bisect_left
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
-from .trees import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry, Tree, decode, encode, fold
+from .trees import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry, Tree, decode, encode, fold, folders_above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
@@ -85,7 +85,12 @@ class LazyTree(Tree):
     def alike(self, keys: Iterable[str]) -> list[str]:
         """The paths that `fold` makes one of `keys`."""
         wanted = {*keys}
-        return self._answer(lambda: self._alike(wanted), lambda whole: whole.alike(wanted))
+        return self._answer(lambda: self._alike(wanted)[0], lambda whole: whole.alike(wanted))
+
+    def folders_alike(self, keys: Iterable[str]) -> list[str]:
+        """The folders whose paths `fold` makes one of `keys`; also one of which a change takes all away."""
+        wanted = {*keys}
+        return self._answer(lambda: self._alike(wanted)[1], lambda whole: whole.folders_alike(wanted))
 
     # ------------------------------------------------------------------ everything
 
@@ -148,8 +153,11 @@ class LazyTree(Tree):
             found.append(self._added[place])
         return sorted(found)
 
-    def _alike(self, keys: set[str]) -> list[str]:
-        found = [path for path in map(decode, self._added) if fold(path) in keys]
+    def _alike(self, keys: set[str]) -> tuple[list[str], list[str]]:
+        """The paths, and the folders."""
+        added = [decode(path) for path in self._added]
+        found = [path for path in added if fold(path) in keys]
+        folders = {folder for folder in folders_above(added) if fold(folder) in keys}
         wave = [(b"", [key.split("/") for key in keys])]
         while wave:
             deeper = []
@@ -162,10 +170,12 @@ class LazyTree(Tree):
                         continue
                     if mode in _FOLDER:
                         deeper.append((folder + name + b"/", [rest for rest in matching if rest]))
+                        if [] in matching:
+                            folders.add(decode(folder + name))
                     elif [] in matching and folder + name not in self._laid:
                         found.append(decode(folder + name))
             wave = [(path, rests) for path, rests in deeper if rests]
-        return found
+        return found, sorted(folders)
 
     @cached_property
     def _metadata(self) -> dict[str, Entry]:

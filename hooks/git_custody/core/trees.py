@@ -34,6 +34,17 @@ def fold(path: str) -> str:
     return unicodedata.normalize("NFC", path).casefold()
 
 
+def folders_above(paths: Iterable[str]) -> set[str]:
+    """All folders in which paths lie, directly or not, but the root."""
+    found: set[str] = set()
+    for path in paths:
+        folder = path.rpartition("/")[0]
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
+
+
 class Entry(NamedTuple):
     """What git has at a path: the file mode (an int, as in `REGULAR`) and the object id in hex."""
 
@@ -116,6 +127,11 @@ class Tree(Mapping[str, Entry]):
         plain = {encode(key) for key in wanted}
         named = (name for name in self._raw if not name.isascii() or name.lower() in plain)
         return [path for path in map(decode, named) if fold(path) in wanted]
+
+    def folders_alike(self, keys: Iterable[str]) -> list[str]:
+        """The folders whose paths `fold` makes one of `keys`."""
+        wanted = {*keys}
+        return [folder for folder in folders_above(self) if fold(folder) in wanted]
 
 
 class Change(NamedTuple):

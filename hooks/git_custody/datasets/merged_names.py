@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from ..core import assets
 from ..core.findings import Finding, RepoPath
-from ..core.trees import fold
+from ..core.trees import fold, folders_above
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from ..core.case import Case
     from ..core.findings import Command, Rule
@@ -33,16 +33,13 @@ def attribute_files(case: Case, rule: Rule) -> Iterator[Finding]:
 
 
 def folders(case: Case, rule: Rule) -> Iterator[Finding]:
-    """The folders that are one with the folder of an asset where case makes no difference. Not said before a commit:
-    all folders there are have to be looked at.
-    """
-    if not (case.is_whole or case.in_range):
-        return
+    """The folders that are one with the folder of an asset where case makes no difference."""
     new = case.after if case.is_whole else [p for p, change in case.changed.items() if change.before is None]
-    if not new:
-        return
+    there = folders_above(new)
+    if not case.is_whole:
+        there.update(case.after.folders_alike(map(fold, there)))
     spellings: dict[str, set[str]] = {}
-    for folder in _above(case.after):
+    for folder in there:
         spellings.setdefault(fold(folder), set()).add(folder)
     for group in (sorted(found) for found in spellings.values() if len(found) > 1):
         names = {folder.rpartition("/")[2] for folder in group}
@@ -57,16 +54,6 @@ def folders(case: Case, rule: Rule) -> Iterator[Finding]:
                 said = f"some systems make one folder of its folder {folder} and of {right}, where assets lie"
                 fix = _renamed(case, path, right + path[len(folder) :])
                 yield Finding(rule, path, said, fix=(fix,), subject="folder")
-
-
-def _above(paths: Iterable[str]) -> set[str]:
-    found: set[str] = set()
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        while folder and folder not in found:
-            found.add(folder)
-            folder = folder.rpartition("/")[0]
-    return found
 
 
 def _holds_assets(case: Case, folder: str) -> bool:
