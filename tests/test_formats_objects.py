@@ -680,7 +680,7 @@ def test_json_that_has_the_standard_library_called_is_code(value: object, target
     text = json.dumps(value)
     hidden = re.sub("(pyref|__kind__|py/reduce)", lambda word: "".join(f"\\u{ord(c):04x}" for c in word[0]), text)
     long = f'{{"x": "{"x" * (9 * 1024 * 1024)}", "y": {text}}}'
-    for data in (text, text.replace("/", "\\/"), "\n" * 5_000 + hidden, f"[{text}]", long):
+    for data in (text, "\ufeff" + text, text.replace("/", "\\/"), "\n" * 5_000 + hidden, f"[{text}]", long):
         verdict = only(data.encode(), "context/io.json")
         assert (verdict.kind, verdict.format, verdict.calls) == (CODE, "json-python", target)
     assert only(long.replace(text, hidden).encode(), "a.json").kind in (CODE, OPAQUE)

@@ -51,7 +51,8 @@ class Named(NamedTuple):
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for what is named, and hand out what is pickled."""
-    if scene.head.lstrip(b" \t\r\n")[:1] not in (b"{", b"[", b'"', b"") or not _is_hinted(scene.content):
+    head = scene.head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
+    if head[:1] not in (b"{", b"[", b'"', b"") or not _is_hinted(scene.content):
         return
     try:
         value = bounded_json.read(scene.content)
