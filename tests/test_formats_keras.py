@@ -14,7 +14,7 @@ from clock import within
 from git_custody.core.content import BytesContent
 from git_custody.formats import keras_config, keras_names
 from git_custody.formats.recognise import recognise
-from git_custody.formats.verdicts import Verdict
+from git_custody.formats.verdicts import Budget, Verdict
 
 QUICK = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
 BYTECODE = "4wEAAAAAAAAAAAAAAAEAAAACAAAAQwAAAHMEAAAAfABTACkBTqkAqQHaAXhyAgAAAA==\n"
@@ -61,7 +61,7 @@ def findings(*layers: Any) -> list[tuple[str, str | None]]:
     alone = [verdict for verdict in judged(data, "architecture.json") if verdict.kind != "safe"]
     inside = [verdict for verdict in judged(keras(data)) if verdict.kind != "safe"]
     assert [v.what for v in alone] == [v.what for v in inside]
-    assert [v.kind for v in keras_config.judge(BytesContent(data), "here")] == [v.kind for v in alone]
+    assert [v.kind for v in keras_config.judge(BytesContent(data), "here", Budget())] == [v.kind for v in alone]
     return [(verdict.kind, verdict.calls) for verdict in inside]
 
 
@@ -301,7 +301,7 @@ def test_models_of_tensorflow_js_are_judged_as_keras_builds_them() -> None:
 
 @pytest.mark.parametrize("value", ["null", "1", "1.5", "true", '"x"', "[null, 1]"])
 def test_a_configuration_may_be_any_value(value: str) -> None:
-    assert list(keras_config.judge(BytesContent(value.encode()), "training_config")) == []
+    assert list(keras_config.judge(BytesContent(value.encode()), "training_config", Budget())) == []
 
 
 YAML = """\
@@ -343,7 +343,7 @@ def test_a_configuration_in_yaml_is_judged_too() -> None:
 def test_a_huge_configuration_is_not_parsed(data: bytes) -> None:
     tracemalloc.start()
     with within(2):
-        found = list(keras_config.judge(BytesContent(data), "model_config"))
+        found = list(keras_config.judge(BytesContent(data), "model_config", Budget()))
     assert tracemalloc.get_traced_memory()[1] < 32 * 1024 * 1024
     tracemalloc.stop()
     assert [(said.kind, said.forced) for said in found] == [("opaque", True)]
@@ -365,7 +365,7 @@ def test_a_huge_configuration_is_not_parsed(data: bytes) -> None:
 def test_the_largest_configuration_that_is_parsed_takes_little(data: bytes) -> None:
     tracemalloc.start()
     with within(2):
-        list(keras_config.judge(BytesContent(data), "model_config"))
+        list(keras_config.judge(BytesContent(data), "model_config", Budget()))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64 * 1024 * 1024
@@ -396,7 +396,7 @@ def test_no_configuration_raises(value: Any, noise: bytes, at: int) -> None:
     for data in (text, text[:at] + noise + text[at + len(noise) :]):
         judged(data, "config.json")
         judged(keras(data))
-        list(keras_config.judge(BytesContent(data), "here"))
+        list(keras_config.judge(BytesContent(data), "here", Budget()))
 
 
 @QUICK

@@ -57,10 +57,20 @@ TOO_LONG: dict[str, Callable[[], Made]] = {
     "lines in members": lambda: ("a.zip", many(b"Vx\n0" * 15_000, 200)),
     "streams in compressed members": lambda: ("a.zip", many(gzip.compress(b"N." * 30_000), 100)),
     "graphs in members": lambda: ("a.zip", many(field(1, field(1, b"n") + field(2, b"Add")) * 20_000, 60, "{}.pb")),
+    "messages that are no graph in members": lambda: ("a.zip", many(b"\x0a\x00" * 400_000, 20, "{}.pdmodel")),
     "templates in members": lambda: ("a.zip", many(b"{{" + b"a+" * 20_000 + b"a}}", 20, "{}/chat_template.jinja")),
     "R data in members": lambda: (
         "a.zip",
         many(b"X\n" + struct.pack(">LLL", 2, 0x30500, 0x20300) + struct.pack(">LL", 2, 254) * 200_000, 20),
+    ),
+    "objects of Torch7 in members": lambda: (
+        "a.zip",
+        many(struct.pack("<LLL", 3, 1, 2_000_000) + struct.pack("<L", 0) * 400_000, 30, "{}.t7"),
+    ),
+    "marshalled objects in members": lambda: ("a.zip", many(b"(" + struct.pack("<L", 300_000) + b"N" * 300_000, 30)),
+    "configurations in members": lambda: (
+        "a.zip",
+        many(b'{"class_name":"Model","config":[' + b"[]," * 140_000 + b"0]}", 60, "{}/config.json"),
     ),
     "headers of arrays": lambda: ("a.npy", npy(b"-" * 60_000) * 300),
     "records of pax headers": lambda: (

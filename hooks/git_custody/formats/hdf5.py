@@ -61,7 +61,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if found is None:
         return
     try:
-        file = File(scene.content, *found)
+        file = File(scene.content, *found, scene.budget)
     except Lost:
         return
     signs = _Signs(scene.name.lower())
@@ -132,7 +132,7 @@ def _of_attribute(file: File, node: Node, attribute: Attribute, signs: _Signs) -
         return
     if attribute.name in CONFIGS and kind.text:
         where = f"{node.path}@{attribute.name}" if node.path else attribute.name
-        yield from keras_config.judge(value, where)
+        yield from keras_config.judge(value, where, file.source.budget)
     if kind.text:
         if first[0] not in FIRST_BYTES or not file.afford(min(value.size, ATTRIBUTE_READ) // BYTES_PER_COST):
             return

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import BytesContent, Content, PartContent
+from git_custody.formats.verdicts import Budget
 
 # A unit of cost takes some 5 microseconds: a block that is read, 2 KiB of one, or a few steps.
 COST_AT_MOST = 350_000
+STEPS_PER_COST = 3
 BYTES_PER_COST = 2048
 ENTRIES_PER_COST = 4
 BLOCK_AT_MOST = 4 * 1024 * 1024
@@ -40,21 +42,20 @@ class Source:
     `address_size` and `length_size` are the widths in bytes of addresses and lengths.
     """
 
-    def __init__(self, content: Content, base: int, address_size: int, length_size: int) -> None:
+    def __init__(self, content: Content, base: int, address_size: int, length_size: int, budget: Budget) -> None:
         self.content = content
+        self.budget = budget
         self.base = base
         self.address_size = address_size
         self.length_size = length_size
         self._undefined = (1 << 8 * address_size) - 1
-        self._left = COST_AT_MOST
+        self._left = min(COST_AT_MOST, budget.steps // STEPS_PER_COST)
         self._collections: dict[int, dict[int, tuple[int, int]]] = {}
         self._kept = 0
 
     def read(self, address: int, length: int, least: int | None = None) -> bytes:
         """Read `length` bytes, at least `least` (default: all of them); raises `Lost` and `Exhausted`."""
-        self._left -= 1 + length // BYTES_PER_COST
-        if self._left < 0:
-            raise Exhausted
+        self.spend(1 + length // BYTES_PER_COST)
         if address == self._undefined or length > BLOCK_AT_MOST:
             raise Lost
         data = self.content.read_at(self.base + address, length)
@@ -69,6 +70,7 @@ class Source:
     def spend(self, steps: int) -> None:
         """Account for steps beside reading; raises `Exhausted`."""
         self._left -= steps
+        self.budget.steps -= steps * STEPS_PER_COST
         if self._left < 0:
             raise Exhausted
 

@@ -25,6 +25,7 @@ from git_custody.formats.hdf5_blocks import (
     tree1,
     tree2,
 )
+from git_custody.formats.verdicts import Budget
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SUPERBLOCKS_AT_MOST = 48  # at 0, 512, 1024, 2048, ... of even the largest file
@@ -99,11 +100,11 @@ class File:
     has its data in another file.
     """
 
-    def __init__(self, content: Content, begin: int, head: bytes) -> None:
+    def __init__(self, content: Content, begin: int, head: bytes, budget: Budget) -> None:
         self.lost = self.root_lost = self.filtered = self.exhausted = self.external = False
         version = head[8]
         sizes = 13 if version < 2 else 9
-        self.source = source = Source(content, begin, head[sizes], head[sizes + 1])
+        self.source = source = Source(content, begin, head[sizes], head[sizes + 1], budget)
         width = source.address_size
         if version > 3 or width not in ADDRESS_SIZES or source.length_size not in LENGTH_SIZES:
             raise Lost

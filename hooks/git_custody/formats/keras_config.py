@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from git_custody.core.content import BytesContent, Content
+from git_custody.core.content import Content
 from git_custody.formats import bounded_json
 from git_custody.formats.paths import leaves_folder
-from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Budget, Member, Said, Scene
 
 ZIP_START = b"PK\x03\x04"
 BOM = b"\xef"
@@ -30,6 +30,7 @@ YAML_AT_MOST = 512 * 1024
 EVENTS_AT_MOST = 60_000
 FINDINGS_AT_MOST = 20
 NESTED_AT_MOST = 4
+BYTES_PER_STEP = 8
 MODELS = frozenset(("Model", "Functional", "Sequential"))
 OF_KERAS = frozenset(("module", "registered_name", "keras_version", "backend", "build_config", "compile_config"))
 SIGNS = (b'"class_name"', b'"config"')
@@ -62,9 +63,9 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
             yield from _alone(scene, named)
 
 
-def judge(content: Content, where: str) -> Iterator[Said]:
+def judge(content: Content, where: str, budget: Budget) -> Iterator[Said]:
     """What is wrong with a configuration, which is JSON and known to be one; `where` it lies."""
-    config = _read(content)
+    config = _read(content, budget)
     if isinstance(config, Said):
         yield config._replace(evidence=where)
     else:
@@ -75,7 +76,7 @@ def _alone(scene: Scene, named: bool) -> Iterator[Said]:
     """A JSON file; only where it is `named` like a configuration, it may be in another encoding than UTF-8."""
     if not named and not bounded_json.holds(scene.content, SIGNS):
         return
-    config = _read(scene.content)
+    config = _read(scene.content, scene.budget)
     if isinstance(config, Said):
         others = SIGNS_OF_KERAS if config.kind == OPAQUE else (b'"module"',)
         if any(bounded_json.holds(scene.content, (*SIGNS, sign)) for sign in others):
@@ -94,10 +95,12 @@ def _is_keras(config: Object) -> bool:
     return isinstance(name, str) and "config" in config and (name in MODELS or not OF_KERAS.isdisjoint(config))
 
 
-def _read(content: Content) -> Any:
+def _read(content: Content, budget: Budget) -> Any:
     """The value of a configuration, or what to say of one that has none."""
+    data = content.read_at(0, bounded_json.BYTES_AT_MOST + 1)
+    budget.steps -= len(data) // BYTES_PER_STEP
     try:
-        return bounded_json.read(content, KEYS)
+        return bounded_json.parse(data, KEYS)
     except bounded_json.TooLong:
         return Said(OPAQUE, "keras", "a Keras configuration that is too long to be looked into", forced=True)
     except bounded_json.Broken:
@@ -145,9 +148,10 @@ def _objects(config: Any) -> Iterator[Object]:
             and value.lstrip()[:1] in ("{", "[")
             and nested < NESTED_AT_MOST
         ):
-            parsed = _read(BytesContent(value.encode("utf-8", "replace")))
-            if not isinstance(parsed, Said):
-                pending.append((parsed, nested + 1))
+            try:
+                pending.append((bounded_json.parse(value.encode("utf-8", "replace"), KEYS), nested + 1))
+            except (bounded_json.TooLong, bounded_json.Broken):
+                continue
 
 
 def _config(value: Object) -> Object:
@@ -270,7 +274,7 @@ def _archive(scene: Scene) -> Iterator[Said]:
     if outside is not None:
         yield Said(MALFORMED, "keras", "a Keras model with a member outside of its folder", None, outside[:200])
     if odd is None and outside is None:
-        value = _read(config)
+        value = _read(config, scene.budget)
         if isinstance(value, Said):
             yield value
         elif not (isinstance(value, dict) and "class_name" in value):

@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self, content: Content, budget: Budget) -> None:
         self.left = min(FIELDS_AT_MOST, FIELDS_PER_STEP * budget.steps)
-        self._budget = budget
+        self.budget = budget
         self._charged = self.left
         self._content = content
         self._window = b""
@@ -147,9 +147,10 @@ class Reader:
         """
         if self._charged - self.left >= FIELDS_PER_STEP:
             steps = (self._charged - self.left) // FIELDS_PER_STEP
-            self._budget.steps -= steps
+            self.budget.steps -= steps
             self._charged -= steps * FIELDS_PER_STEP
         if self.left < 0:
+            self.budget.steps -= 1  # so that it is used up, too, where that is why
             raise TooMuchError
         offset = at - self._base
         whole = end is not None and end - at <= WINDOW

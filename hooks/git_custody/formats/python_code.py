@@ -14,6 +14,7 @@ from git_custody.formats.verdicts import CODE, Member, Said, Scene
 
 WINDOW = 65_536
 OBJECTS_AT_MOST = 300_000
+STEPS_PER_OBJECT = 3
 DEPTH_AT_MOST = 2_000  # as MAX_MARSHAL_STACK_DEPTH
 NAME_AT_MOST = 256
 MODULE_HEADERS = (16, 12, 8)  # since Python 3.7, since 3.3, before
@@ -45,11 +46,11 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if head[2:4] == b"\r\n" and not scene.is_member and "__pycache__/" not in scene.name:
         for length in MODULE_HEADERS:
             if head[length : length + 1] in (CODE_OBJECT, b"\xe3"):
-                if (name := _code_object(scene.content, length)) is not None:
+                if (name := _code_object(scene, length)) is not None:
                     yield Said(CODE, "pyc", "compiled Python code", evidence=f"code object{name} at byte {length}")
                     return
     if head[0] in STARTS and _may_be_marshal(head):
-        if (name := _code_object(scene.content, 0)) is not None:
+        if (name := _code_object(scene, 0)) is not None:
             yield Said(CODE, "marshal", "Python bytecode, as marshal writes it", evidence=f"code object{name}")
 
 
@@ -63,14 +64,16 @@ def _may_be_marshal(head: bytes) -> bool:
     return head[4:5] == b"\0"
 
 
-def _code_object(content: Content, at: int) -> str | None:
+def _code_object(scene: Scene, at: int) -> str | None:
     """Words for what a code object in the object at `at` was compiled from; None where there is no such object."""
     for layout in LAYOUTS:
-        walker = _Walker(content, at, layout)
+        walker = _Walker(scene.content, at, layout)
         try:
-            walker.run()
+            walker.run(min(OBJECTS_AT_MOST, scene.budget.steps // STEPS_PER_OBJECT + 1))
         except _Broken:
             continue
+        finally:
+            scene.budget.steps -= (walker.objects + 1) * STEPS_PER_OBJECT
         if walker.name is not None:
             name = walker.name.replace("\\", "/").rpartition("/")[2]
             return f" of '{name}'" if name else ""
@@ -91,12 +94,13 @@ class _Walker:
         self.window = content.read_at(at, 4096)
         self.name: str | None = None
         self.remembered = 0
+        self.objects = 0
 
-    def run(self) -> None:
-        """Walk one object to its end. Raises `_Broken`."""
+    def run(self, most: int) -> None:
+        """Walk one object to its end, or so many inside of it. Raises `_Broken`."""
         # Of each object that is open: the fields or the number of items still to come, and whether it is a code object.
         todo: list[tuple[str | int, int]] = [(1, 0)]
-        for _ in range(OBJECTS_AT_MOST):
+        for self.objects in range(most):
             while todo and not todo[-1][0]:
                 todo.pop()
             if not todo:

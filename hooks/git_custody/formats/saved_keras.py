@@ -68,4 +68,4 @@ def _judge(
     if of_keras and begin < end and len(found) < SAID_AT_MOST:
         from git_custody.formats import keras_config
 
-        found.update(dict.fromkeys(keras_config.judge(PartContent(content, begin, end - begin), where)))
+        found.update(dict.fromkeys(keras_config.judge(PartContent(content, begin, end - begin), where, reader.budget)))

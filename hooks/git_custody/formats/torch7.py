@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
-from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Budget, Member, Said, Scene
 
 ID = "torch7"
 NIL, NUMBER, STRING, TABLE, OBJECT, BOOLEAN, FUNCTION, OLD_FUNCTION, NEW_FUNCTION = range(9)
 OBJECTS_AT_MOST = 300_000
+STEPS_PER_OBJECT = 3
 DIMENSIONS_AT_MOST = 64
 EXTENT_AT_MOST = 1 << 40
 NAME_AT_MOST = 256
@@ -45,7 +46,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         readers = (_AsciiReader(content, 8),)
     else:
         return
-    walkers = [_Walker(reader) for reader in readers]
+    walkers = [_Walker(reader, scene.budget) for reader in readers]
     # In the wrong width it soon makes no sense.
     whole, best = max(((walker.run(), walker) for walker in walkers), key=lambda read: (read[1].classes, read[0]))
     at_end = whole and best.reader.is_at_end()
@@ -194,8 +195,9 @@ class _AsciiReader(_Reader):
 
 
 class _Walker:
-    def __init__(self, reader: _Reader) -> None:
+    def __init__(self, reader: _Reader, budget: Budget) -> None:
         self.reader = reader
+        self.budget = budget
         self.highest = 0
         self.unordered: set[int] = set()
         self.classes = 0
@@ -211,6 +213,9 @@ class _Walker:
             for _ in range(OBJECTS_AT_MOST // self.reader.cost):
                 if not pending:
                     return True
+                self.budget.steps -= STEPS_PER_OBJECT
+                if self.budget.steps < 0:
+                    break
                 pending += self._object() - 1
         except _Broken:
             return False
