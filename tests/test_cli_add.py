@@ -1235,3 +1235,29 @@ def test_a_reason_that_many_datasets_do_not_need_is_told_in_one_line(repo: Repo,
     out = custody.ok("add", "--reason", "Third row mended", ".")
     (line,) = (line for line in out.splitlines() if "reason was not used" in line)
     assert "for 2 datasets" in line
+
+
+@pytest.mark.parametrize("named", ["data/interim/rows.csv", "data/interim"])
+def test_data_that_are_tracked_in_an_ignored_folder(repo: Repo, custody: Commands, named: str) -> None:
+    repo.commit({".custody/policy.yaml": LOGGED, ".gitignore": "/data/interim\n"})
+    repo.write("data/interim/rows.csv", ROWS)
+    assert "ignored" in custody.fails(2, "add", *TOLD, "data/interim/rows.csv")
+    repo.git("add", "-f", "data/interim/rows.csv")
+    custody.ok("add", *TOLD, "data/interim/rows.csv")
+    repo.commit()
+    repo.write("data/interim/rows.csv", ROWS + "99,more\n")
+    repo.write("data/interim/scratch.csv", ROWS)
+    custody.ok("add", "--reason", "one row more", named)
+    assert repo.git("ls-files", "data").split() == ["data/interim/rows.csv", "data/interim/rows.csv.datacard.yaml"]
+    assert repo.git("diff", "--name-only") == ""
+
+
+def test_a_card_that_owes_answers_moves_with_its_data(repo: Repo, custody: Commands) -> None:
+    repo.commit({DATA: ROWS})
+    repo.stage({POLICY: LOGGED})
+    custody.ok("adopt", "--yes")
+    repo.commit()
+    repo.git("mv", DATA, "data/elsewhere.csv")
+    assert "card moved here" in custody("add", "--reason", "a better name", "data/elsewhere.csv").out
+    custody.ok("add", *TOLD, "data/elsewhere.csv")
+    assert not (repo.path / CARD).exists()

@@ -12,6 +12,7 @@ from ..datasets.weak_names import locked
 from . import parser, pickles
 from .answers import Answers, add_options, checked, from_options
 from .appending import refuse_edited
+from .bench import stage_all
 from .desk import Desk, opened, report
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def add(
         named = [path for path in kept if worktree.is_file(git.root, path)]
         staged = sorted({*named, *git.would_add(staged)} - refused.keys())
     staged = _still_there(desk, staged)
-    desk.scratch.add(staged)
+    stage_all(desk.scratch, staged)
     desk.reopen()
     if not desk.case.policy.exists and worktree.is_file(git.root, assets.POLICY):
         stage = desk.command("git", "add", RepoPath(assets.POLICY))

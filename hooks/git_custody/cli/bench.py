@@ -123,7 +123,7 @@ class Bench:
             self._refuse_twins()
             if staged:
                 before = {change.path: change.after for change in self.git.merged(self.git.empty_tree)}
-                self.git.add(staged)
+                stage_all(self.git, staged)
                 after = {change.path: change.after for change in self.git.merged(self.git.empty_tree)}
                 paths = sorted(path for path in {**before, **after} if before.get(path) != after.get(path))
                 done += _few([f"staged   {plain(path)}" for path in paths if path not in self.changes])
@@ -178,6 +178,19 @@ class Bench:
     def _committed(self, path: str) -> bytes | None:
         entry = self.head.after.get(path)
         return self.git.read(entry.oid) if entry is not None and entry.is_file else None
+
+
+def stage_all(git: Git, paths: Sequence[str]) -> None:
+    """Stage paths as `git add` does, and what is tracked although it is ignored, which `git add` refuses to look at."""
+    try:
+        git.add(paths)
+    except CannotJudge:
+        hidden = git.ignored(paths)
+        tracked = list(git.entries(None, list(hidden))) if hidden else []
+        if not tracked:
+            raise
+        git.add(tracked, ignored=True)
+        git.add([path for path in paths if not any(file == path or file.startswith(f"{path}/") for file in tracked)])
 
 
 def _few(lines: list[str]) -> list[str]:

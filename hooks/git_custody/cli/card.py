@@ -58,10 +58,13 @@ def _update(desk: Desk, given: Namespace) -> int:
 
     answers = checked(from_options(given), desk.case.policy, desk.case.today)
     # A conflict over a card that both sides moved, or that the user has removed, leaves no file to be mended.
-    gone = {name for name in given.paths if desk.is_conflict_over_nothing(rooted(name, desk.git))}
-    for name in sorted(gone):
-        desk.remove_card(rooted(name, desk.git), "conflict settled: it is not in the work tree")
-    cards = cards_of(desk, [name for name in given.paths if name not in gone])
+    gone = [path for path in sorted(desk.git.unmerged()) if desk.is_conflict_over_nothing(path)]
+    for path in gone:
+        desk.remove_card(path, "conflict settled: it is not in the work tree")
+    if gone:
+        desk.scratch.drop(gone)
+        desk.reopen()
+    cards = cards_of(desk, [name for name in given.paths if rooted(name, desk.git) not in gone])
     if answers.describe and len(cards) > 1:
         raise CannotJudge("fields can be set on one card at a time; nothing was changed")
     for card in cards:

@@ -402,13 +402,17 @@ class Desk(Ledger):
                     continue
                 document = case.document(entry, "data-card")
                 data = document.data if document is not None else None
-                if document is None or document.problems or not isinstance(data, dict):
+                if not isinstance(data, dict):
                     continue
-                if data["content"]["digest"] != digest or data["id"] in self.taken:
+                # A card that still owes answers moves like any other.
+                content, dataset_id = data.get("content"), data.get("id")
+                if not isinstance(content, dict) or content.get("digest") != digest:
+                    continue
+                if not isinstance(dataset_id, str) or not surveys.is_id(dataset_id) or dataset_id in self.taken:
                     continue
                 text = case.read(entry)
-                if text is not None and (case is self.case or data["id"] not in self._ids()):
-                    self.taken.add(data["id"])
+                if text is not None and (case is self.case or dataset_id not in self._ids()):
+                    self.taken.add(dataset_id)
                     return card, text
         return None
 
