@@ -82,6 +82,10 @@ TOO_LONG: dict[str, Callable[[], Made]] = {
         "tokenizer_config.json",
         b"{" + b",".join([b'"chat_template":' + b"[" * 900 + b"]" * 900] * 10_000) + b"}",
     ),
+    "tags behind signs of comments": lambda: (
+        "a.yaml",
+        b"%TAG ! a\nk: !!python/name:a\n\t" + b" # !!python/name:os.system #" * 300_000,
+    ),
     "entries for one member": lambda: ("a.zip", one_member(120_000)),
 }
 

@@ -141,9 +141,9 @@ def _searched(content: Content, size: int, encoding: str | None) -> Iterator[Sai
                         yield _said(known, tag, f"at byte {at + found.start()}")
                         return
                     hidden += 1
-        if tags > TAGS_AT_MOST or hidden > HIDDEN_AT_MOST:
-            yield Said(OPAQUE, "yaml-python", "YAML with more tags than are looked at", forced=True)
-            return
+            if tags > TAGS_AT_MOST or hidden > HIDDEN_AT_MOST:
+                yield Said(OPAQUE, "yaml-python", "YAML with more tags than are looked at", forced=True)
+                return
 
 
 def _resolved(tag: bytes, prefixes: dict[bytes, set[bytes]]) -> Iterator[str]:
