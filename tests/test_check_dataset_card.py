@@ -349,7 +349,7 @@ def test_a_card_whose_data_may_be_in_two_places_is_left_to_a_person(repo: Repo) 
     repo.git("rm", "-q", "data/rows.csv")
     repo.stage({"notes/a.csv": text, "notes/b.csv": text})
     (finding,) = repo.check().report["findings"]
-    assert [line.split()[-1] for line in finding["fix"]] == ["data/rows.csv"]
+    assert [line.split()[-1] for line in finding["fix"]] == ["data/rows.csv.datacard.yaml"]
 
 
 def test_copied_card_has_the_same_id(repo: Repo) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 
 import pytest
 
@@ -151,6 +152,7 @@ def test_update_settles_a_conflict_over_a_card_that_both_sides_moved(repo: Repo,
     for _ in range(3):
         for error in repo.check().report["errors"]:
             assert error["message"] == "this card has an unresolved merge conflict"
+            assert [shlex.split(fix)[-3:-1] for fix in error["fix"]] == [["card", "update"]]
             custody("card", "update", error["path"])
     assert repo.git("ls-files", "data").split() == ["data/ours.csv", "data/ours.csv.datacard.yaml"]
     assert repo.check().passes

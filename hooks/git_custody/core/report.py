@@ -318,7 +318,7 @@ def as_json(report: Report, stand: Standpoint, more: Mapping[str, object] | None
         "exit_code": report.exit_code,
         "findings": [_finding(finding, stand) for finding in report.findings],
         "not_judged": [_not_judged(item, stand) for item in report.not_judged],
-        "errors": [_error(error) for error in report.errors],
+        "errors": [_error(error, stand) for error in report.errors],
         "notes": [sentence(note) for note in report.notes],
         "summary": {
             "blocking": sum(finding.blocks for finding in report.findings),
@@ -373,12 +373,14 @@ def path_fields(path: str) -> dict[str, str]:
     return shown
 
 
-def _error(error: CannotJudge) -> dict[str, object]:
+def _error(error: CannotJudge, stand: Standpoint) -> dict[str, object]:
     shown: dict[str, object] = {"message": sentence(error.message)}
     if error.path is not None:
         shown.update(path_fields(error.path))
     if error.line is not None:
         shown["line"] = error.line
+    if error.fix:
+        shown["fix"] = [command_line(command, stand) for command in error.fix]
     return shown
 
 
