@@ -750,6 +750,7 @@ def packed(value: object) -> bytes:
 def test_arrays_of_objects_in_messagepack_are_pickles() -> None:
     array = {b"nd": True, b"type": "|O8", b"kind": b"O", b"shape": [1.0], b"data": EVIL}
     as_text = {"data": LARGE, "kind": "O", "nd": True}
+    value: object
     for value in (
         array,
         as_text,
@@ -796,6 +797,7 @@ def test_the_index_of_a_streamed_data_set_says_that_it_is_pickled(index: dict[st
     assert [(v.kind, v.format) for v in judged(text.encode(), "train/index.json")] == [("code", "streamed-dataset")]
     assert judged(text.encode(), "train/other.json") == ()
     assert judged(text.replace("pkl", "str").replace("pickle", "str").encode(), "index.json") == ()
+    other: object
     for other in (
         [],
         {"shards": 1},

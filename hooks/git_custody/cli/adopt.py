@@ -118,9 +118,7 @@ def _adopt(
             show("A pickle can only be owed where pickles.globals in the policy has all that it looks up: "
                  f"{page('waivers')}\n")  # fmt: skip
         if raised and (owing := waivable(blocking)):
-            show(
-                f"What cannot be mended now may have a waiver, to be merged before this policy ({page('waivers')}):\n"
-            )
+            show(f"What cannot be mended now may have a waiver, to be merged before this policy ({page('waivers')}):\n")
             show("".join(f"{line}\n" for line in waiving(owing, stand)))
     return report.exit_code
 
