@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from builders import field, saved_model
 from git_custody.core.content import BytesContent
-from git_custody.core.digests import may_be_pointer, named
+from git_custody.core.digests import may_be_pointer, named, sha256_of
 from git_custody.formats.pointers import is_pointer
 from git_custody.formats.recognise import recognise
 
@@ -39,3 +41,9 @@ def test_a_size_that_git_lfs_cannot_read_is_none_of_a_pointer(size: int, is_one:
     text = f"version https://git-lfs.github.com/spec/v1\n{extension}oid sha256:{'a' * 64}\nsize {size}\n".encode()
     assert (named(text) is not None) is is_one
     assert may_be_pointer(text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 65_537, 1_048_577])
+def test_a_digest_is_the_same_by_whatever_it_is_worked_out(size: int) -> None:
+    data = bytes(n % 251 for n in range(size))
+    assert sha256_of(BytesContent(data)) == hashlib.sha256(data).hexdigest()

@@ -6,11 +6,14 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Mapping
 
     from .content import Content
 
 Digest = dict[str, str]
+
+_SMALL = 64 * 1024
 
 
 class Pointer(NamedTuple):
@@ -109,12 +112,25 @@ def may_be_pointer(head: bytes) -> bool:
 
 def sha256_of(content: Content) -> str:
     """The sha256 (hex) of a content, read in pieces of 1 MiB."""
-    import hashlib
-
-    whole = hashlib.sha256()
+    whole = _sha256(content.size)
     for offset in range(0, content.size, 1024 * 1024):
         whole.update(content.read_at(offset, 1024 * 1024))
     return whole.hexdigest()
+
+
+def _sha256(size: int) -> hashlib._Hash:
+    """A fresh SHA-256. To load OpenSSL takes longer than to hash a small file as Python does where that is missing."""
+    from importlib import import_module
+
+    for module in ("_sha2", "_sha256") if size <= _SMALL else ():  # the former from Python 3.12 on
+        try:
+            fresh: hashlib._Hash = import_module(module).sha256()
+        except ImportError:
+            continue
+        return fresh
+    import hashlib
+
+    return hashlib.sha256()
 
 
 def dir_hash(files: Mapping[str, str]) -> str:
