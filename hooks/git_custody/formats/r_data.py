@@ -316,7 +316,7 @@ class _Walker:
     def __init__(self, reader: _Reader, is_workspace: bool, most: int) -> None:
         self.reader = reader
         self.left = most
-        self.cost = STRINGS_FOR_AN_OBJECT * (3 if isinstance(reader, _AsciiReader) else 1)
+        self.cost = STRINGS_FOR_AN_OBJECT * (4 if isinstance(reader, _AsciiReader) else 1)
         self.references = 0
         self.symbols: dict[int, str] = {}
         self.binding: str | None = None

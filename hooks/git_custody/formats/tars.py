@@ -18,8 +18,8 @@ from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Budget, Member
 
 BLOCK = 512
 HEADERS_AT_MOST = 4 * MEMBERS_AT_MOST
-STEPS_PER_HEADER = 5
-RECORDS_FREE = 16  # in a pax header; more than that take two steps each
+STEPS_PER_HEADER = 7
+RECORDS_FREE = 16  # in a pax header; more than that take three steps each
 SKIPPED_AT_MOST = 16 * 1024 * 1024
 CHECKSUM_BEGINS = frozenset(b"\0 01234567+-\t\n\r\v\f\x1c\x1d\x1e\x1f\x80\xff")
 STEPS_BACK_AT_MOST = 16
@@ -286,7 +286,7 @@ def _pax(record: bytes, known: _Extended, budget: Budget) -> _Extended:
     at = count = 0
     while (found := re.compile(rb"(\d{1,20}) ([^=]+)=").match(record, at)) and budget.steps >= 0:
         count += 1
-        budget.steps -= 2 * (count > RECORDS_FREE)
+        budget.steps -= 3 * (count > RECORDS_FREE)
         length, key = int(found[1]), found[2]
         if not length:
             break

@@ -59,7 +59,7 @@ NODES_TRIED = 16
 NAMES_AT_MOST = 20_000
 NAME_AT_MOST = 200
 
-TEXT_AT_MOST = 16 * 1024 * 1024
+TEXT_AT_MOST = 12 * 1024 * 1024
 TEXT_WINDOW = 1024 * 1024
 TEXT_OVERLAP = 4_096
 # Repetitions have bounds, since the memory that they take has none. More is more than is looked at.
