@@ -170,7 +170,7 @@ def test_memory_has_a_bound(kind: str) -> None:
     assert peak < MOST_MEMORY
 
 
-@pytest.mark.parametrize("name", ["x.json", ".zmetadata", "tokenizer_config.json"])
+@pytest.mark.parametrize("name", ["x.json", ".zmetadata", "tokenizer_config.json", "tokenizer.json", "schema.json"])
 def test_escaped_letters_take_no_time_each(name: str) -> None:
     text = "".join(f"\\u{ord(letter):04x}" for letter in "pickle") * 1_000_000
     with within(2):

@@ -16,10 +16,11 @@ COMMAS_AT_MOST = 600_000
 KEYS_AT_MOST = 100_000  # that differ: Python keeps each only once
 MEMORY_AT_MOST = 36 * 1024 * 1024
 MEMORY_OF_A_TEXT = 80  # half as much more where it is not in ASCII
-ESCAPED_AT_MOST = 4  # windows with escaped letters that are looked through
+ESCAPED_AT_MOST = 2  # windows with escaped letters that are looked through
 KEY = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"\s*:', re.DOTALL)
 SEARCHED_AT_MOST = 64 * 1024 * 1024
 ESCAPED_LETTER = re.compile(rb"\\u00([46][1-9a-fA-F]|[57][0-9aA]|5[fF]|3[aA])")  # and the colon
+LETTERS = {digits % byte: bytes((byte,)) for byte in range(128) for digits in (b"%02x", b"%02X")}
 WINDOW = 1024 * 1024
 
 
@@ -86,6 +87,11 @@ def may_hold(content: Content, word: bytes) -> bool:
 
 def holds(content: Content, words: Iterable[bytes]) -> bool:
     """Whether it has all of these words, in so much of it as is searched."""
+    return not lacks(content, words)
+
+
+def lacks(content: Content, words: Iterable[bytes]) -> list[bytes]:
+    """Those of the words that it does not have, in so much of it as is searched; none where too much is escaped."""
     missing = list(words)
     escaped = 0
     longest = 6 * max(map(len, missing))
@@ -95,12 +101,17 @@ def holds(content: Content, words: Iterable[bytes]) -> bool:
         if missing and ESCAPED_LETTER.search(window):  # which no writer of JSON makes of letters
             escaped += 1
             if escaped > ESCAPED_AT_MOST:
-                return True
-            window = ESCAPED_LETTER.sub(lambda found: bytes([int(found[1], 16)]), window)
+                return []
+            window = unescaped(window)
             missing = [word for word in missing if word not in window]
         if not missing or not content.read_at(at + WINDOW, 1):
             break
-    return not missing
+    return missing
+
+
+def unescaped(text: bytes) -> bytes:
+    """A part of a document, with the letters as such that were escaped."""
+    return ESCAPED_LETTER.sub(lambda found: LETTERS[found[1]], text)
 
 
 def _zero(_: str) -> int:

@@ -33,6 +33,7 @@ CONSTANTS = ("inspect.", "signal.")
 KEYS = frozenset({"type", "_type", "__kind__", "py/function", "py/type", "py/reduce"})
 WORDS = (b'"pyref"', b'"__kind__"', b"/reduce", b"CLOUDPICKLE_FALLBACK")
 # Letters that need no escape have one where somebody hides them.
+HIDEABLE = (b"pyref", b"__kind__", b"reduce", b"CLOUDPICKLE_FALLBACK")  # one of those in every such file
 ESCAPED = b"\\u00"
 HIDDEN = re.compile(rb"\\u00(?:2[fF]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF])")
 # What is looked for in a file that is too long to be parsed.
@@ -125,7 +126,8 @@ def _is_hinted(content: Content) -> bool:
 
 
 def _searched(content: Content) -> Iterator[Said]:
-    """The first name in a long file that something would be called by."""
+    """The first name in a long file that something would be called by, and whether one may be hidden."""
+    has_hidden = may_hold = False
     for at in range(0, SEARCHED_AT_MOST, WINDOW):
         window = content.read_at(at, WINDOW + OVERLAP)
         for found in NAMED.finditer(window):
@@ -133,7 +135,10 @@ def _searched(content: Content) -> Iterator[Said]:
             if _runs(target):
                 yield Said(CODE, ID, f"JSON that may have {target} called", target, target)
                 return
-        if PICKLED.encode() in window or HIDDEN.search(window):
+        if not has_hidden and HIDDEN.search(window):
+            has_hidden = True
+            may_hold = len(bounded_json.lacks(content, HIDEABLE)) < len(HIDEABLE)
+        if PICKLED.encode() in window or may_hold:
             yield Said(OPAQUE, ID, "JSON of Python objects that is too long to be looked into", forced=True)
             return
         if len(window) < WINDOW + OVERLAP:

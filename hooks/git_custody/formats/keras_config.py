@@ -79,7 +79,9 @@ def _alone(scene: Scene, named: bool) -> Iterator[Said]:
     config = _read(scene.content, scene.budget)
     if isinstance(config, Said):
         others = SIGNS_OF_KERAS if config.kind == OPAQUE else (b'"module"',)
-        if any(bounded_json.holds(scene.content, (*SIGNS, sign)) for sign in others):
+        if len(bounded_json.lacks(scene.content, others)) < len(others) and (
+            not named or bounded_json.holds(scene.content, SIGNS)
+        ):
             yield config
     elif isinstance(config, dict) and _is_keras(config):
         findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
