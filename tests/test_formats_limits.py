@@ -86,6 +86,11 @@ TOO_LONG: dict[str, Callable[[], Made]] = {
         "a.yaml",
         b"%TAG ! a\nk: !!python/name:a\n\t" + b" # !!python/name:os.system #" * 300_000,
     ),
+    "values in YAML": lambda: (
+        "a.yaml",
+        b"{_target_: python/, backbone: head, chat_template: [" + b"a," * 500_000 + b"]}",
+    ),
+    "documents in YAML": lambda: ("a.yaml", b"_target_: python/, backbone, head, chat_template\n" + b"---\n" * 250_000),
     "entries for one member": lambda: ("a.zip", one_member(120_000)),
 }
 
@@ -130,6 +135,7 @@ FINE: dict[str, Callable[[], Made]] = {
         (tar_header(b"x", 512) + b"11 path=aa\n".ljust(512, b"\0") + tar_header(b"0", 2) + b"ok".ljust(512, b"\0"))
         * 10_000,
     ),
+    "numbers in YAML": lambda: ("a.yaml", b"_target_: my.Model\nvalues: [" + b"1, " * 340_000 + b"]"),
     "templates of twenty models": lambda: (
         "a.zip",
         many(b"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}" * 40, 20, "{}/chat_template.jinja"),

@@ -161,7 +161,7 @@ class Kinds:
             yield Said(OPAQUE, "nemo", "a NeMo model whose model_config.yaml is too long to look at", forced=True)
             return
         for config in self._configs:
-            for key, target in targets(config):
+            for key, target in targets(config, self._scene.budget):
                 # What other programs configure in a file of this name is not in the standard library.
                 if not _is_of_nemo(target) and (is_nemo or target.partition(".")[0] in sys.stdlib_module_names):
                     what = f"a NeMo model whose configuration calls {target}"

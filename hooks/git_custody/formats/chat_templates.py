@@ -110,7 +110,7 @@ def _of_yaml(scene: Scene) -> Iterator[Said]:
     if not re.search(_YAML_HINT, raw.replace(b"\0", b"")):
         return
     text = raw.decode("utf-8", "replace")
-    values = yaml_values(raw)
+    values = yaml_values(raw, scene.budget)
     by_lines = islice(re.finditer(_YAML_KEY, text, re.MULTILINE), TEMPLATES_AT_MOST)
     for templates, is_sure in ((values, True), ((_yaml_scalar(text, m.end(), len(m[1])) for m in by_lines), False)):
         judge = Judge(scene.budget)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from git_custody.formats.verdicts import CODE, OPAQUE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, OPAQUE, Budget, Member, Said, Scene
+from git_custody.formats.yaml_events import BreaksOffError, events
 from git_custody.formats.yaml_tags import runs
 
 PARSED_AT_MOST = 1024 * 1024
@@ -29,7 +30,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         return
     data = scene.content.read_at(0, PARSED_AT_MOST)
     if any(hint in data.replace(b"\0", b"") for hint in HINTS):  # UTF-16
-        for key, target in targets(data):
+        for key, target in targets(data, scene.budget):
             if key == KEY and runs(target) and not target.startswith(HARMLESS):
                 what = f"a Hydra configuration that calls {target}"
                 yield Said(CODE, "hydra", what, target, f"{KEY}: {target[:200]}")
@@ -43,15 +44,14 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
             return
 
 
-def targets(config: bytes) -> Iterator[tuple[str, str]]:
+def targets(config: bytes, budget: Budget) -> Iterator[tuple[str, str]]:
     """What a configuration would have called: the value of every `_target_`, and of `target` at the top."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     anchors: dict[str, str] = {}
     keys: list[str | None] = []  # per open mapping or list: the key whose value comes next, "" where a key is next
     try:
-        for event in yaml.parse(config, Loader=loader):
+        for event in events(config, budget):
             if isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 keys.pop()
                 continue
@@ -75,5 +75,5 @@ def targets(config: bytes) -> Iterator[tuple[str, str]]:
                 keys[-1] = ""
             if opens:
                 keys.append("" if isinstance(event, yaml.MappingStartEvent) else None)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except BreaksOffError:
         return

@@ -20,6 +20,7 @@ from git_custody.core.content import Content
 from git_custody.formats import bounded_json
 from git_custody.formats.paths import leaves_folder
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Budget, Member, Said, Scene
+from git_custody.formats.yaml_events import BreaksOffError, events
 
 ZIP_START = b"PK\x03\x04"
 BOM = b"\xef"
@@ -292,13 +293,13 @@ def _yaml(scene: Scene) -> Iterator[Said]:
     """A configuration from `to_yaml()`, of Keras up to 2.5."""
     if b"class_name:" not in scene.head or b"config:" not in scene.head:
         return
-    config = _from_yaml(scene.content.read_at(0, YAML_AT_MOST))
+    config = _from_yaml(scene.content.read_at(0, YAML_AT_MOST), scene.budget)
     if isinstance(config, dict) and _is_keras(config):
         findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
         yield from findings or [Said(SAFE, "keras", "the configuration of a Keras model")]
 
 
-def _from_yaml(data: bytes) -> Any:
+def _from_yaml(data: bytes, budget: Budget) -> Any:
     """Mappings, sequences and texts of a YAML document, whatever its tags; what is referred to stands only once."""
     import yaml
 
@@ -316,8 +317,7 @@ def _from_yaml(data: bytes) -> Any:
             keys[-1] = None
 
     try:
-        events = yaml.parse(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        for event in islice(events, EVENTS_AT_MOST):
+        for event in islice(events(data, budget), EVENTS_AT_MOST):
             if isinstance(event, yaml.ScalarEvent):
                 put(event.value)
                 if event.anchor:
@@ -331,6 +331,6 @@ def _from_yaml(data: bytes) -> Any:
                 value = stack.pop()
                 keys.pop()
                 put(value)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+    except BreaksOffError:
         return None
     return next(iter(stack[0]), None)

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_custody.core.content import Content
-from git_custody.formats.verdicts import CODE, OPAQUE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, OPAQUE, Budget, Member, Said, Scene
+from git_custody.formats.yaml_events import BreaksOffError, events
 
 PARSED_AT_MOST = 1024 * 1024
 PARSED_SLOWLY_AT_MOST = 64 * 1024  # without libyaml
@@ -86,19 +87,15 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if not size:
         return
     try:
-        for tag, line in _tags(content.read_at(0, PARSED_AT_MOST)):
+        for tag, line in _tags(content.read_at(0, PARSED_AT_MOST), scene.budget):
             if (known := _python_tag(tag)) is not None and runs(known.target):
                 yield _said(known, tag, f"in line {line + 1}")
                 return
         is_parsed = size <= PARSED_AT_MOST
-    except _BreaksOff:
+    except BreaksOffError:
         is_parsed = False
-    if not is_parsed:
+    if not is_parsed and scene.budget.steps >= 0:
         yield from _searched(content, size, encoding)
-
-
-class _BreaksOff(Exception):
-    """The parser did not come to the end."""
 
 
 def _said(known: Tag, tag: str, where: str) -> Said:
@@ -165,23 +162,17 @@ def _is_hidden(window: bytes, at: int) -> bool:
     return HIDES.search(QUOTED.sub(b"", before)) is not None
 
 
-def _tags(data: bytes) -> Iterator[tuple[str, int]]:
-    """The tags of YAML as PyYAML's parser resolves them, and the lines they are in. Raises `_BreaksOff`."""
+def _tags(data: bytes, budget: Budget) -> Iterator[tuple[str, int]]:
+    """The tags of YAML as PyYAML's parser resolves them, and the lines they are in. Raises `BreaksOffError`."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", None)
-    is_cut = loader is None and len(data) > PARSED_SLOWLY_AT_MOST
-    if loader is None:
-        loader, data = yaml.SafeLoader, data[:PARSED_SLOWLY_AT_MOST]
-    try:
-        for event in yaml.parse(data, Loader=loader):
-            tag = getattr(event, "tag", None)
-            if tag is not None:
-                yield str(tag), event.start_mark.line if event.start_mark else 0
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise _BreaksOff from None
+    is_cut = not hasattr(yaml, "CSafeLoader") and len(data) > PARSED_SLOWLY_AT_MOST
+    for event in events(data[:PARSED_SLOWLY_AT_MOST] if is_cut else data, budget):
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            yield str(tag), event.start_mark.line if event.start_mark else 0
     if is_cut:
-        raise _BreaksOff
+        raise BreaksOffError
 
 
 def _python_tag(tag: str) -> Tag | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from git_custody.formats.verdicts import Budget
+from git_custody.formats.yaml_events import BreaksOffError, events
+
 KEY = re.compile(r"[\w-]{0,64}(?:chat|instruction)_template[\w-]{0,64}")
 SIGNS = ("{{", "{%")
 
@@ -17,20 +20,19 @@ class _Open(NamedTuple):
     value_is_wanted: bool
 
 
-def yaml_values(data: bytes) -> list[str]:
+def yaml_values(data: bytes, budget: Budget) -> list[str]:
     """The texts with signs of a template behind such keys, as far as the document parses; none without libyaml.
 
     Where an alias stands behind one, all texts count.
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", None)
     wanted: list[str] = []
     others: list[str] = []
     refers = False
     stack = [_Open(False, None, False)]
     try:
-        for event in yaml.parse(data, Loader=loader) if loader is not None else ():
+        for event in events(data, budget) if hasattr(yaml, "CSafeLoader") else ():
             if isinstance(event, yaml.CollectionEndEvent):
                 stack.pop()
                 continue
@@ -51,6 +53,6 @@ def yaml_values(data: bytes) -> list[str]:
                 refers = refers or is_wanted
             elif any(sign in text for sign in SIGNS):
                 (wanted if is_wanted else others).append(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except BreaksOffError:
         pass
     return list(dict.fromkeys((*wanted, *(others if refers else ()))))

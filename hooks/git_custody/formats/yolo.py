@@ -11,7 +11,8 @@ import ast
 import warnings
 from collections.abc import Iterator
 
-from git_custody.formats.verdicts import CODE, Said, Scene
+from git_custody.formats.verdicts import CODE, Budget, Said, Scene
+from git_custody.formats.yaml_events import BreaksOffError, events
 from git_custody.formats.yaml_tags import RUNNING_BUILTINS
 
 ID = "yolo"
@@ -31,7 +32,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
     plain = data.replace(b"\0", b"")  # UTF-16
     if not all(part in plain for part in PARTS) and not any(escape in plain for escape in ESCAPES):
         return
-    for text in _evaluated(data):
+    for text in _evaluated(data, scene.budget):
         called = _called(text)
         if called is not None:
             what = "a YOLO model with a text that its reader evaluates as Python"
@@ -39,17 +40,16 @@ def inspect(scene: Scene) -> Iterator[Said]:
             return
 
 
-def _evaluated(data: bytes) -> list[str]:
+def _evaluated(data: bytes, budget: Budget) -> list[str]:
     """The texts in lists and behind the key of a mapping with both parts of a model; none of another file."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     texts: list[str] = []
     anchors: dict[str, str] = {}
     tops: set[str] = set()
     keys: list[str | None] = []  # per open mapping or list: as in `hydra.targets`
     try:
-        for event in yaml.parse(data, Loader=loader):
+        for event in events(data, budget):
             if isinstance(event, yaml.CollectionEndEvent):
                 keys.pop()
                 continue
@@ -72,7 +72,7 @@ def _evaluated(data: bytes) -> list[str]:
                     keys[-1] = ""
             if isinstance(event, yaml.CollectionStartEvent):
                 keys.append("" if isinstance(event, yaml.MappingStartEvent) else None)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except BreaksOffError:
         return []
     return texts if tops.issuperset(KEYS) else []
 
