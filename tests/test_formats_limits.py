@@ -47,6 +47,12 @@ def npy(header: bytes) -> bytes:
     return b"\x93NUMPY\x02\0" + struct.pack("<L", len(header)) + header
 
 
+def ascii_strings(count: int, text: bytes) -> bytes:
+    """A vector of strings of R in ASCII."""
+    length = len(text.replace(b"\\n", b"n"))
+    return b"A\n2\n262144\n131840\n16\n%d\n" % count + b"262153\n%d\n%b\n" % (length, text) * count
+
+
 def many(inside: bytes, count: int, name: str = "{}") -> bytes:
     return zipped({name.format(number): inside for number in range(count)}, zipfile.ZIP_DEFLATED)
 
@@ -91,6 +97,12 @@ TOO_LONG: dict[str, Callable[[], Made]] = {
         b"{_target_: python/, backbone: head, chat_template: [" + b"a," * 500_000 + b"]}",
     ),
     "documents in YAML": lambda: ("a.yaml", b"_target_: python/, backbone, head, chat_template\n" + b"---\n" * 250_000),
+    "layers of OpenVINO": lambda: (
+        "a.xml",
+        b"<net version='10'><layers>" + b"<layer name='a' version='opset1'/>" * 500_000,
+    ),
+    "values of UBJSON in members": lambda: ("a.zip", many(b"{U\x07learner[" + b"U\x01" * 400_000, 4, "{}.ubj")),
+    "strings of R in ASCII": lambda: ("a.zip", many(ascii_strings(100_000, b"\\n" * 8), 9)),
     "entries for one member": lambda: ("a.zip", one_member(120_000)),
 }
 
@@ -136,6 +148,7 @@ FINE: dict[str, Callable[[], Made]] = {
         * 10_000,
     ),
     "numbers in YAML": lambda: ("a.yaml", b"_target_: my.Model\nvalues: [" + b"1, " * 340_000 + b"]"),
+    "words in ASCII of R": lambda: ("a.rds", ascii_strings(300_000, b"hello")),
     "templates of twenty models": lambda: (
         "a.zip",
         many(b"{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}" * 40, 20, "{}/chat_template.jinja"),

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from git_custody.core.content import Content
 from git_custody.formats.cursor import ContentEnds, Cursor, is_cut_short
 from git_custody.formats.pointers import is_pointer
-from git_custody.formats.verdicts import MALFORMED, SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import MALFORMED, SAFE, Budget, Member, Said, Scene
 
 UBJ, CBM = "xgboost-ubj", "catboost"
-VALUES_AT_MOST = 400_000
+VALUES_AT_MOST = 250_000
+STEPS_PER_VALUE = 3
 DEPTH_AT_MOST = 64
 KEY_AT_MOST = 65_536
 _NO_LIMIT = 1 << 62
@@ -103,7 +104,7 @@ def _of_ubjson(scene: Scene) -> Iterator[Said]:
     cursor = Cursor(scene.content, 0, _NO_LIMIT)
     cursor.order = "big"
     try:
-        keys = _keys_of_ubjson(cursor)
+        keys = _keys_of_ubjson(cursor, scene.budget)
         if not scene.content.read_at(cursor.at - 1, 1):
             raise ContentEnds
     except (_NotUbjson, ContentEnds):
@@ -114,7 +115,7 @@ def _of_ubjson(scene: Scene) -> Iterator[Said]:
         yield Said(SAFE, UBJ, "an XGBoost model")
 
 
-def _keys_of_ubjson(cursor: Cursor) -> set[bytes]:
+def _keys_of_ubjson(cursor: Cursor, budget: Budget) -> set[bytes]:
     """Walk the object that begins here to its end; the keys at its top. After many values, believe the rest."""
     keys: set[bytes] = set()
     if cursor.take(1) != b"{":
@@ -122,6 +123,9 @@ def _keys_of_ubjson(cursor: Cursor) -> set[bytes]:
     # For each open container: whether it is an object, and how many values are left (-1: an end marker follows them).
     open_ones: list[list[int]] = [[1, -1]]
     for _ in range(VALUES_AT_MOST):
+        budget.steps -= STEPS_PER_VALUE
+        if budget.steps < 0:
+            break
         innermost = open_ones[-1]
         is_object, left = innermost
         marker = cursor.take(1) if left else b""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
-from git_custody.formats.verdicts import CODE, SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, SAFE, Budget, Member, Said, Scene
 
 TITLE = "an OpenVINO model"
 VERSIONS_WITHOUT_SETS = frozenset("234567")
@@ -20,6 +20,7 @@ ROOT = re.compile(rb"<net\s(?=[^>]*\bversion\s*=)")
 LAYERS = b"<layers"
 BYTES_AT_MOST = 128 * 1024 * 1024
 ELEMENTS_AT_MOST = 1_000_000
+STEPS_PER_LAYER = 4
 DEPTH_AT_MOST = 1_000
 TOKEN_AT_MOST = 256 * 1024
 WINDOW = 65_536
@@ -32,7 +33,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     head = scene.head.replace(b"\0", b"")  # UTF-16 is accepted, too
     if not ROOT.search(head):
         return
-    network = _Network()
+    network = _Network(scene.budget)
     try:
         network.read(scene)
     except _NotOursError:
@@ -44,7 +45,8 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 
 
 class _Network:
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self.layers = 0
         self.library: str | None = None
         self.custom: str | None = None
@@ -91,8 +93,9 @@ class _Network:
                 raise _NotOursError
             self._has_sets = attributes.get("version", "") not in VERSIONS_WITHOUT_SETS
         self._elements += 1
+        self._budget.steps -= STEPS_PER_LAYER if name == "layer" else 1
         self._depth += 1
-        if self._elements > ELEMENTS_AT_MOST or self._depth > DEPTH_AT_MOST:
+        if self._elements > ELEMENTS_AT_MOST or self._depth > DEPTH_AT_MOST or self._budget.steps < 0:
             raise TooMuchError
         if name != "layer":
             return

@@ -13,7 +13,7 @@ from html import unescape
 from xml.parsers import expat
 
 from git_custody.core.content import Content
-from git_custody.formats.verdicts import CODE, MALFORMED, SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, MALFORMED, SAFE, Budget, Member, Said, Scene
 
 ID = "pmml"
 PARSED_AT_MOST = 2 * 1024 * 1024
@@ -38,7 +38,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     named = scene.name.lower().endswith(".pmml")
     if not any(root in head for root in ROOTS) and not (named and head.startswith(XML_STARTS)):
         return
-    reading = _Reading()
+    reading = _Reading(scene.budget)
     try:
         reading.run(scene.content)
     except expat.ExpatError as error:
@@ -84,7 +84,8 @@ class _OtherRoot(Exception):
 
 
 class _Reading:
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self.root: str | None = None
         self.is_cut = False
         self._depth = 0
@@ -99,6 +100,8 @@ class _Reading:
         parser.EndElementHandler = self._left
         try:
             for at in range(0, PARSED_AT_MOST, WINDOW):
+                if self._budget.steps < 0:
+                    return
                 window = content.read_at(at, WINDOW)
                 parser.Parse(window, len(window) < WINDOW)
                 if len(window) < WINDOW:
@@ -120,6 +123,7 @@ class _Reading:
         self._depth -= 1
 
     def _element(self, name: str, attributes: dict[str, str]) -> None:
+        self._budget.steps -= 1
         self._depth += 1
         if self._depth > DEPTH_AT_MOST:
             raise _TooDeep

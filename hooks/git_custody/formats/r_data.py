@@ -25,7 +25,10 @@ STRINGS_FOR_AN_OBJECT = 6  # what looking at any other object costs
 STRINGS_FOR_A_SYMBOL = 10
 STRINGS_PER_STEP = 4
 ASCII_BYTES_AT_MOST = 64 * 1024 * 1024
-WORDS_ONE_BY_ONE = 64
+ASCII_BYTES_PER_STEP = 96
+BYTES_FOR_AN_ESCAPED_TEXT = 256  # what a text with escapes costs beside those of other bytes, and each character
+BYTES_FOR_AN_ESCAPED_CHARACTER = 6
+WORDS_ONE_BY_ONE = 8
 LONGEST_USUAL_WORD = 24
 SYMBOLS_KEPT = 16_384
 NAME_AT_MOST = 256
@@ -35,6 +38,7 @@ WORKSPACE = re.compile(rb"RD[ABX][23]\n")
 OLD_WORKSPACE = re.compile(rb"RD[ABX]1\n")
 BLANK = re.compile(rb"\s*")
 WORD = re.compile(rb"\s*(\S{1,255})")
+STRING = re.compile(rb"\s*(\d{1,9})\s+(\d{1,9})\s+")  # what stands in front of one that is not empty
 # So many characters of a string in ASCII, each as it is or with C's escapes.
 CHARACTERS = tuple(
     (4**power, re.compile(rb"(?:[^\\]|\\(?:[0-7]{1,3}|.)){%d}" % 4**power, re.DOTALL)) for power in range(7, -1, -1)
@@ -101,7 +105,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         if getattr(scene.content, "obstacle", None) is None:  # where it could all be unpacked
             yield Said(MALFORMED, ID, f"R data that are not valid from byte {walker.reader.position} on")
     finally:
-        scene.budget.steps -= (most - walker.left) // STRINGS_PER_STEP
+        scene.budget.steps -= (most - walker.left) // STRINGS_PER_STEP + walker.reader.steps
 
 
 class _Broken(Exception):
@@ -118,7 +122,13 @@ class _Found(Exception):
 
 
 class _Reader:
-    """Reads the numbers and strings of the binary encodings, in order."""
+    """Reads the numbers and strings of the binary encodings, in order.
+
+    `string_cost`: what one of many strings costs, in those of this encoding. `steps`: what it took beside.
+    """
+
+    string_cost = 1
+    steps = 0
 
     def __init__(self, content: Content, at: int, order: str = ">") -> None:
         self._content = content
@@ -206,10 +216,17 @@ class _Reader:
 class _AsciiReader(_Reader):
     """Reads the ASCII encoding: words with white space between, strings with C's escapes."""
 
+    string_cost = 6
+
     def __init__(self, content: Content, at: int) -> None:
         super().__init__(content, at)
         self._left = ASCII_BYTES_AT_MOST
         self._at_end = False
+
+    @property
+    def steps(self) -> int:  # type: ignore[override]
+        """What reading took."""
+        return (ASCII_BYTES_AT_MOST - self._left) // ASCII_BYTES_PER_STEP
 
     def integer(self) -> int:
         """Read one integer, where R writes NA for the lowest."""
@@ -229,14 +246,12 @@ class _AsciiReader(_Reader):
             if self._at + len(ahead) < len(self._window) or not self._at_end:
                 # The last word may go on behind it.
                 ahead = ahead[: max(ahead.rfind(b"\n"), ahead.rfind(b" ")) + 1]
-            words = len(ahead.split())
+            words = ahead.split(None, length)
             if not words:
                 raise _Broken
-            if words > length:
-                ahead = ahead[: len(ahead) - len(ahead.split(None, length)[-1])]
-                words = length
-            self._at += len(ahead)
-            length -= words
+            behind = len(words[length]) if len(words) > length else 0
+            self._at += len(ahead) - behind
+            length -= min(length, len(words))
         for _ in range(length):
             self._word()
 
@@ -248,19 +263,44 @@ class _AsciiReader(_Reader):
         self._at = BLANK.match(self._window, self._at).end()  # type: ignore[union-attr]
         self._fill(min(4 * length, WINDOW // 2))
         kept = self._window[self._at : self._at + min(length, NAME_AT_MOST)]
+        end = self._at + length
+        if end <= len(self._window) and self._window.find(b"\\", self._at, end) < 0:
+            self._at = end
+            return kept.decode("utf-8", "replace")
+        self._pay(BYTES_FOR_AN_ESCAPED_TEXT)
         for count, characters in CHARACTERS:
             while length >= count:
                 self._fill(4 * count)
+                length -= count
+                end = self._at + count
+                if end <= len(self._window) and self._window.find(b"\\", self._at, end) < 0:
+                    self._at = end
+                    continue
+                self._pay(BYTES_FOR_AN_ESCAPED_CHARACTER * count)
                 found = characters.match(self._window, self._at)
                 if found is None:
                     raise _Broken
                 self._at = found.end()
-                length -= count
         return kept.decode("utf-8", "replace")
 
     def strings(self, count: int) -> int:
-        """Pass none over."""
-        return 0
+        """Pass the usual strings over, as long as they are; how many."""
+        match = STRING.match
+        for passed in range(count):
+            if len(self._window) - self._at < 1024:
+                self._fill(1024)
+            window = self._window
+            found = match(window, self._at)
+            if found is None or int(found[1]) & 0x2FF != CHARS or not (length := int(found[2])):
+                return passed
+            at = found.end()
+            end = at + length
+            if end <= len(window) and window.find(b"\\", at, end) < 0:
+                self._at = end
+            else:
+                self._at = at
+                self.text(length)
+        return count
 
     def _word(self) -> bytes:
         self._fill(256)
@@ -275,12 +315,15 @@ class _AsciiReader(_Reader):
         if self._at_end or len(self._window) - self._at >= length:
             return
         self._base += self._at
-        self._left -= max(self._at, 256)
-        if self._left < 0:
-            raise _TooMuch
+        self._pay(max(self._at, 256))
         self._at = 0
         self._window = self._content.read_at(self._base, WINDOW)
         self._at_end = len(self._window) < WINDOW
+
+    def _pay(self, cost: int) -> None:
+        self._left -= cost
+        if self._left < 0:
+            raise _TooMuch
 
 
 Task = tuple[int, int, int]  # what, where, how many times
@@ -484,8 +527,8 @@ class _Walker:
         return name
 
     def _strings(self, count: int) -> None:
-        passed = min(self.reader.strings(min(count, self.left)), count)
-        self.left -= passed
+        passed = min(self.reader.strings(min(count, self.left // self.reader.string_cost)), count)
+        self.left -= passed * self.reader.string_cost
         self._several(count - passed, QUOTED)
 
     def _several(self, count: int, where: int) -> None:
