@@ -103,6 +103,7 @@ TOO_LONG: dict[str, Callable[[], Made]] = {
     ),
     "values of UBJSON in members": lambda: ("a.zip", many(b"{U\x07learner[" + b"U\x01" * 400_000, 4, "{}.ubj")),
     "strings of R in ASCII": lambda: ("a.zip", many(ascii_strings(100_000, b"\\n" * 8), 9)),
+    "values of dbm that are none": lambda: ("a.dat", b"\x80\x02N0N0N0".ljust(512, b"\0") * 131_072),
     "entries for one member": lambda: ("a.zip", one_member(120_000)),
 }
 
@@ -175,6 +176,31 @@ LARGE: dict[str, Callable[[], Made]] = {
     ),
     "attributes of PMML": lambda: ("a.pmml", b"<PMML " + b"".join(b"a%d='' " % number for number in range(200_000))),
 }
+
+
+def sqlite_of_one_page(statement: bytes, row: bytes) -> bytes:
+    """A database whose schema names one table 2 000 times, and whose table has one row 500 times."""
+    pages = []
+    for start, count, record in ((100, 2_000, statement), (0, 500, row)):
+        page = bytearray(65_536)
+        at = len(page) - len(record)
+        page[at:], page[start], page[start + 3 : start + 5] = record, 13, struct.pack(">H", count)
+        page[start + 8 : start + 8 + 2 * count] = struct.pack(">H", at) * count
+        pages.append(page)
+    pages[0][:18], pages[0][56:60] = b"SQLite format 3\0\0\1", b"\0\0\0\1"
+    return b"".join(pages)
+
+
+@pytest.mark.parametrize("sign", [b"a", b"(", b"a,"])
+def test_statements_of_tables_are_read_as_far_as_they_matter(sign: bytes) -> None:
+    sql = b"create table a(" + sign * (60_000 // len(sign))
+    sizes = (23, 15, 15, 1, 13 + 2 * len(sql))
+    header = b"\x08" + bytes(sizes[:4]) + bytes((sizes[4] >> 14 | 128, sizes[4] >> 7 & 127 | 128, sizes[4] & 127))
+    record = header + b"table" + b"a" + b"a" + b"\2" + sql
+    size = bytes((len(record) >> 14 | 128, len(record) >> 7 & 127 | 128, len(record) & 127))
+    data = sqlite_of_one_page(size + b"\1" + record, b"\x0a\1\2\x1c" + b"Vx\n0Vx\n0")
+    with within(2):
+        assert judged("a.db", data) == ()
 
 
 @pytest.mark.parametrize("kind", LARGE)

@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.pickle_opcodes import FIRST_BYTES
 from git_custody.formats.pickles import walk
-from git_custody.formats.stored_values import OPCODES_OF_PLAIN_DATA, Sieve, calls, shown
-from git_custody.formats.verdicts import MALFORMED, Member, Said, Scene
+from git_custody.formats.stored_values import OPCODES_OF_PLAIN_DATA, STEPS_PER_WALK, Sieve, calls, shown
+from git_custody.formats.verdicts import MALFORMED, Budget, Member, Said, Scene
 
 Order = Literal["little", "big"]
 
@@ -49,23 +49,24 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     for order in orders:
         magic = int.from_bytes(head[:4], order)
         if magic in GDBM:
-            yield from _gdbm(content, head, order, GDBM[magic])
+            yield from _gdbm(scene, order, GDBM[magic])
             return
         if int.from_bytes(head[12:16], order) in (BERKELEY_HASH, BERKELEY_TREE):
-            yield from _berkeley(content, head, order)
+            yield from _berkeley(scene, order)
             return
         if magic == BERKELEY_HASH:
-            yield from _oldest_berkeley(content, head, order)
+            yield from _oldest_berkeley(scene, order)
             return
     name = scene.name.lower()
     if name.endswith(".dat"):
-        yield from _dumb(content)
+        yield from _dumb(scene)
     elif name.endswith(".dir"):
         yield from _index(content)
 
 
-def _gdbm(content: Content, head: bytes, order: Order, width: int) -> Iterator[Member]:
+def _gdbm(scene: Scene, order: Order, width: int) -> Iterator[Member]:
     """Each bucket of the directory holds where its keys and values lie."""
+    content, head = scene.content, scene.head
     sign = "<" if order == "little" else ">"
     offset = "q" if width == 8 else "i"
     try:
@@ -76,7 +77,7 @@ def _gdbm(content: Content, head: bytes, order: Order, width: int) -> Iterator[M
     first = 112 if width == 8 else 60  # behind the free blocks and the two counts of a bucket
     if not 0 < bucket_size <= LARGEST_PAGE or not 0 < elements <= (bucket_size - first) // element.size + 1:
         return
-    sieve = Sieve()
+    sieve = Sieve(scene.budget)
     most = min(BUCKETS_AT_MOST, READ_AT_MOST // bucket_size)
     known = content.read_at(directory, max(0, min(size, most * width)))
     for at in dict.fromkeys(
@@ -101,13 +102,14 @@ class _Page(NamedTuple):
         return int.from_bytes(self.data[at : at + width], self.order)
 
 
-def _berkeley(content: Content, head: bytes, order: Order) -> Iterator[Member]:
+def _berkeley(scene: Scene, order: Order) -> Iterator[Member]:
     """All pages one after the other; the trees and buckets that they form do not matter here."""
+    content, head = scene.content, scene.head
     size = int.from_bytes(head[20:24], order)
     last = int.from_bytes(head[32:36], order)
     if size < 512 or size > LARGEST_PAGE or size & (size - 1):
         return
-    sieve = Sieve()
+    sieve = Sieve(scene.budget)
     most = min(PAGES_AT_MOST, READ_AT_MOST // size)
     for number in range(1, last + 1, max(1, -(-last // most))):
         page = _Page(content.read_at(number * size, size), number * size, order)
@@ -149,13 +151,14 @@ def _chain(content: Content, number: int, size: int, order: Order) -> Iterator[t
         number = int.from_bytes(header[16:20], order)
 
 
-def _oldest_berkeley(content: Content, head: bytes, order: Order) -> Iterator[Member]:
+def _oldest_berkeley(scene: Scene, order: Order) -> Iterator[Member]:
     """Keys and values from the end of each page down; a long one only begins there, which is enough to tell."""
+    content, head = scene.content, scene.head
     size = int.from_bytes(head[12:16], order)
     if size < 64 or size > LARGEST_PAGE or size & (size - 1):
         return
     pages_order: Order = "little" if int.from_bytes(head[8:12], order) == 1234 else "big"
-    sieve = Sieve()
+    sieve = Sieve(scene.budget)
     for number in range(1, min(PAGES_AT_MOST, READ_AT_MOST // size)):
         page = _Page(content.read_at(number * size, size), number * size, pages_order)
         if not page.data or sieve.left <= 0:
@@ -171,14 +174,21 @@ def _oldest_berkeley(content: Content, head: bytes, order: Order) -> Iterator[Me
             key, before = page.data[begin:before], begin
 
 
-def _calls(value: Content) -> bool:
-    walked = walk(value)
+def _calls(value: Content, budget: Budget) -> bool:
+    walked = walk(value, budget=budget)
     return walked is not None and calls(walked)
 
 
-def _is_no_chance(value: Content, block: Content) -> bool:
+def _is_told(value: Content, block: Content, budget: Budget) -> bool:
+    """Whether a value is a pickle that fills the block before it to the end, as far as the bytes tell."""
+    budget.steps -= STEPS_PER_WALK
+    is_marked = block.read_at(0, 1) == b"\x80"
+    return _is_no_chance(value, block, budget) if is_marked else _calls(block, budget)
+
+
+def _is_no_chance(value: Content, block: Content, budget: Budget) -> bool:
     """Whether it does something, or is plain data with nothing but NUL bytes behind in its block."""
-    walked = walk(value)
+    walked = walk(value, budget=budget)
     if walked is None or walked.call or walked.imported or walked.opcodes >= OPCODES_OF_PLAIN_DATA:
         return walked is not None
     return block.read_at(0, DUMB_BLOCK).rstrip(b"\0").endswith(b".")
@@ -213,19 +223,22 @@ def _is_entry(line: bytes) -> bool:
     return isinstance(key, str) and isinstance(at, int) and isinstance(length, int)
 
 
-def _dumb(content: Content) -> Iterator[Member]:
+def _dumb(scene: Scene) -> Iterator[Member]:
     """Values at multiples of the block size, with NUL bytes up to the next; the index is another file."""
+    content = scene.content
     is_packed = hasattr(content, "ends_within")
-    sieve = Sieve()
+    sieve = Sieve(scene.budget)
     for base in range(0, DUMB_PACKED_AT_MOST if is_packed else DUMB_AT_MOST, WINDOW):
         window = content.read_at(base, WINDOW)
         for at in range(0 if base else DUMB_BLOCK, len(window), DUMB_BLOCK):
             if window[at] in FIRST_BYTES:
+                if scene.budget.steps < 0:
+                    return
                 padded = window[at - 1] == 0 if at else content.read_at(base - 1, 1) == b"\0"
                 value = PartContent(content, base + at, WINDOW)
                 # A value may fill its blocks to the end. Texts begin with most of these bytes.
                 block = PartContent(value, 0, DUMB_BLOCK)
-                if padded or (_is_no_chance(value, block) if window[at] == 0x80 else _calls(block)):
+                if padded or _is_told(value, block, scene.budget):
                     if sieve.is_pickle(value, window[at : at + 2]):
                         value = PartContent(content, base + at, content.size - base - at)
                         yield Member(f"byte {base + at}", value)

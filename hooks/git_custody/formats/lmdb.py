@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from git_custody.core.content import BytesContent, Content, PartContent
+from git_custody.core.content import BytesContent, PartContent
 from git_custody.formats.stored_values import VALUES_AT_MOST, Sieve, evenly, shown
 from git_custody.formats.verdicts import Member, Said, Scene
 
@@ -47,7 +47,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     layout = _layout(scene.head)
     if layout is None:
         return
-    tree = _Tree(scene.content, layout)
+    tree = _Tree(scene, layout)
     if tree.page_size:
         yield from tree.values(tree.root, VALUES_AT_MOST, "")
 
@@ -62,10 +62,10 @@ def _layout(head: bytes) -> Layout | None:
 
 
 class _Tree:
-    def __init__(self, content: Content, layout: Layout) -> None:
-        self.content = content
+    def __init__(self, scene: Scene, layout: Layout) -> None:
+        self.content = scene.content
         self.layout = layout
-        self.sieve = Sieve()
+        self.sieve = Sieve(scene.budget)
         self.databases = DATABASES_AT_MOST
         self.page_size, self.root = self._newest()
         self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))

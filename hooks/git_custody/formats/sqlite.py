@@ -28,8 +28,11 @@ TABLES_AT_MOST = 2_000
 COLUMNS_AT_MOST = 2_000
 DEPTH_AT_MOST = 32
 SQL_AT_MOST = 65_536
+SQL_AT_MOST_IN_ALL = 8 * 1024 * 1024
+SIGNS_AT_MOST = 500_000  # between the columns of all tables; behind those, columns only have numbers
 HEADER_AT_MOST = 8_192
 COLUMN = re.compile(r"\s*(\"[^\"]*\"|`[^`]*`|\[[^]]*\]|'[^']*'|[^\s,()]+)")
+SIGN = re.compile(r"[(),]")
 FIXED_SIZES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0)
 
 
@@ -54,7 +57,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look at the blobs of all tables."""
     if not scene.head.startswith(MAGIC):
         return
-    database = _Database(scene.content, scene.head)
+    database = _Database(scene)
     if not database.is_readable:
         return
     tables = list(database.tables())
@@ -63,18 +66,21 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 
 
 class _Database:
-    def __init__(self, content: Content, head: bytes) -> None:
-        self.content = content
+    def __init__(self, scene: Scene) -> None:
+        head = scene.head
+        self.content = scene.content
         self.page_size = int.from_bytes(head[16:18], "big")
         if self.page_size == 1:
             self.page_size = 65_536
         self.usable = self.page_size - int.from_bytes(head[20:21], "big")
         # SQLite looks at two bits of it (`sqlite3InitOne`).
         self.encoding = ("utf-8", "utf-8", "utf-16-le", "utf-16-be")[int.from_bytes(head[56:60], "big") & 3]
-        self.sieve, self.texts = Sieve(), Sieve()
+        self.sieve, self.texts = Sieve(scene.budget), Sieve(scene.budget)
         self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))
         self.rows = 2 * ROWS_AT_MOST
         self.values = VALUES_READ_AT_MOST
+        self.sql = SQL_AT_MOST_IN_ALL
+        self.signs = SIGNS_AT_MOST
         self.is_readable = self.page_size >= 512 and not self.page_size & (self.page_size - 1) and self.usable >= 480
 
     def tables(self) -> Iterator[Table]:
@@ -86,11 +92,13 @@ class _Database:
             kind, name, _, root, sql = values
             number = int.from_bytes(record.read_at(root.at, root.length), "big")
             if self._text(record, kind) == "table" and number > 0:
-                yield Table(self._text(record, name), number, self._text(record, sql))
+                statement = self._text(record, sql) if self.sql > 0 else ""
+                self.sql -= len(statement)
+                yield Table(self._text(record, name), number, statement)
 
     def blobs(self, table: Table, most: int) -> Iterator[Member]:
         """The blobs, and the texts that Python 2 wrote, of about `most` rows of a table that may be pickles."""
-        columns = _columns(table.sql)
+        columns: list[str] | None = None
         for record, row in self._rows(table.root, most):
             if self.values < 0 or self.sieve.left <= 0:
                 return
@@ -100,12 +108,31 @@ class _Database:
                     continue
                 is_text = bool(value.type & 1)
                 if not is_text or (self.texts.is_first(record.read_at(value.at, 1)) and self.encoding == "utf-8"):
+                    if columns is None:
+                        columns = self._columns(table.sql)
                     known = row is not None and value.column < len(columns)
                     column = columns[value.column] if known else f"column {value.column + 1}"
                     where = "" if row is None else f" row {row}"
                     blob = PartContent(record, value.at, value.length)
                     sieve = self.texts if is_text else self.sieve
                     yield from sieve.look(blob, f"{table.name}.{column}{where}")
+
+    def _columns(self, sql: str) -> list[str]:
+        """The names of the columns in a CREATE TABLE statement, as far as it is an ordinary one."""
+        start = sql.find("(") + 1
+        names: list[str] = []
+        depth = 0
+        for sign in SIGN.finditer(sql, start):
+            self.signs -= 1
+            depth += (sign[0] == "(") - (sign[0] == ")")
+            if depth < 0 or (sign[0] == "," and not depth):
+                found = COLUMN.match(sql, start, sign.start())
+                if found:
+                    names.append(found[1].strip("\"'`[]"))
+                start = sign.end()
+            if depth < 0 or len(names) >= COLUMNS_AT_MOST or self.signs < 0:
+                break
+        return names
 
     def _text(self, record: Content, value: Value) -> str:
         return record.read_at(value.at, min(value.length, SQL_AT_MOST)).decode(self.encoding, "replace")
@@ -186,20 +213,3 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at + number + 1
     return value, len(data)
-
-
-def _columns(sql: str) -> list[str]:
-    """The names of the columns in a CREATE TABLE statement, as far as it is an ordinary one."""
-    begin = sql.find("(") + 1
-    names, depth, start = [], 0, begin
-    for at in range(begin, len(sql)):
-        sign = sql[at]
-        depth += (sign == "(") - (sign == ")")
-        if depth < 0 or (sign == "," and not depth):
-            found = COLUMN.match(sql, start, at)
-            if found:
-                names.append(found[1].strip("\"'`[]"))
-            start = at + 1
-        if depth < 0 or len(names) >= COLUMNS_AT_MOST:
-            break
-    return names

@@ -14,12 +14,14 @@ from typing import TypeVar
 from git_custody.core.content import Content, PartContent
 from git_custody.formats.pickle_opcodes import FIRST_BYTES
 from git_custody.formats.pickles import Walk, walk
-from git_custody.formats.verdicts import Member
+from git_custody.formats.verdicts import Budget, Member
 
 VALUES_AT_MOST = 50_000
 PACKED_AT_MOST = 250
 WALKED_AT_MOST = 4 * 1024 * 1024  # bytes of values that are a pickle of protocol 0 or 1, or a text
 WALKED_OF_ONE = 16_384
+WALKED_AT_LEAST = 192  # what short ones count for
+STEPS_PER_WALK = 16
 LONG_ONES = 4  # that are walked further: one text of a pickle may be as long as that
 WALKED_OF_A_LONG_ONE = 1024 * 1024
 STARTS = tuple(b"\x80" + bytes((protocol,)) for protocol in range(2, 6))
@@ -42,7 +44,8 @@ Item = TypeVar("Item")
 class Sieve:
     """Picks out the values of one database that have to be looked at, of which `left` values more are."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self.left = 2 * VALUES_AT_MOST
         self._packed = PACKED_AT_MOST
         self._pieces = PIECES_AT_MOST
@@ -51,7 +54,7 @@ class Sieve:
 
     def look(self, value: Content, name: str) -> Iterator[Member]:
         """Hand a value on if it may be what programs unpickle."""
-        self.left -= 1
+        self.left = self.left - 1 if self._budget.steps >= 0 else 0
         head = value.read_at(0, PACKED_AT_LEAST) if self.left >= 0 else b""
         if head.startswith(PACKED) and len(head) == PACKED_AT_LEAST:
             self._packed -= 1
@@ -67,16 +70,17 @@ class Sieve:
     def is_pickle(self, value: Content, head: bytes) -> bool:
         """Whether a value that begins with `head` is a pickle, of those that may still be looked into."""
         if head.startswith(STARTS):
-            return is_pickle(value)
+            self._budget.steps -= STEPS_PER_WALK
+            return is_pickle(value, budget=self._budget)
         if not head or head[0] not in FIRST_BYTES or self._walked <= 0:
             return False
         # Texts begin like this too, and may be read far before they are told from a pickle.
         length = min(value.size, WALKED_OF_ONE)
-        self._walked -= length
+        self._walked -= max(length, WALKED_AT_LEAST)
         if value.size > length and self._long_ones > 0:
             self._long_ones -= 1
             length = min(value.size, WALKED_OF_A_LONG_ONE)
-        return is_pickle(PartContent(value, 0, length))
+        return is_pickle(PartContent(value, 0, length), budget=self._budget)
 
     def pieces(self, whole: Content, pieces: Iterator[tuple[int, int]], size: int) -> Pieces:
         """A value in pieces, of which all values together may have so many."""
@@ -90,9 +94,9 @@ class Sieve:
             yield piece
 
 
-def is_pickle(content: Content, at: int = 0) -> bool:
+def is_pickle(content: Content, at: int = 0, budget: Budget | None = None) -> bool:
     """Whether a pickle begins there, and no few bytes that happen to be one, as numbers and short texts may."""
-    walked = walk(content, at)
+    walked = walk(content, at, budget=budget)
     if walked is None or walked.protocol >= 2 or calls(walked):
         return walked is not None
     return walked.opcodes >= OPCODES_OF_PLAIN_DATA or (
