@@ -125,11 +125,18 @@ def test_what_takes_too_long_is_said_to(kind: str) -> None:
     assert judged(name, data) == first
 
 
-@pytest.mark.parametrize("padding", [b"N.", b"N0", b"(0", b"Vx\n0", b"N.).K\x01."])
+@pytest.mark.parametrize("padding", [b"N.", b"N0", b"(0", b"Vx\n0", b"N.).K\x01.", b"cx\ny\n0", b"cos\ngetcwd\n0"])
 def test_a_walk_takes_no_more_steps_than_a_file_may(padding: bytes) -> None:
     budget = Budget()
     walked = walk(BytesContent(padding * 3_000_000), budget=budget)
     assert walked is not None
+    assert 0 <= budget.steps < STEPS_AT_MOST
+
+
+@pytest.mark.parametrize("lines", [b"cx\ny\n", b"cc\nc\n"])
+def test_lines_of_imports_take_no_more_steps_than_a_file_may(lines: bytes) -> None:
+    budget = Budget()
+    walk(BytesContent(lines * 400_000), budget=budget)
     assert 0 <= budget.steps < STEPS_AT_MOST
 
 

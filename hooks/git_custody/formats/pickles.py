@@ -60,12 +60,13 @@ MEMO_OPCODES_PER_LOOK = 8
 OPCODES_AT_MOST = 1_000_000
 STEPS_AT_MOST = 1_250_000  # as many as opcodes; but a row of plain pushes takes fewer, and a stream or import more
 STEPS_OF_A_STREAM = 2
-STEPS_OF_AN_IMPORT = 2
+STEPS_OF_AN_IMPORT = 7
 EVIDENCE_FOR_AN_IMPORT = 4
 WINDOWS_SEARCHED = 64  # for imports among lines that are passed over
 LOOKS_AT_PROSE = 1000  # no prose is consistent for that long
 IMPORTS_KEPT = 64
 LINES_AT_MOST = 250_000
+STEPS_WITH_IMPORTS_SEARCHED = 800_000
 OPCODES_FOR_THE_REASON = 10_000
 STACK_KEPT = 16_384
 TEXT_KEPT = 128
@@ -202,7 +203,7 @@ class _Walker:
         """Note what is imported in what is passed over: it may be called later."""
         if lines[0] not in LINE_STARTS or not (lines[0] == 0x63 or b"\nc" in lines or b"(c" in lines):
             return
-        if self.windows_searched >= WINDOWS_SEARCHED:
+        if self.windows_searched >= WINDOWS_SEARCHED or self.opcodes + self.steps > STEPS_WITH_IMPORTS_SEARCHED:
             self.has_more_imports = True
             return
         self.windows_searched += 1

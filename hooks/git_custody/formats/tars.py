@@ -19,6 +19,7 @@ from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Budget, Member
 BLOCK = 512
 HEADERS_AT_MOST = 4 * MEMBERS_AT_MOST
 STEPS_PER_HEADER = 7
+STEPS_WITHOUT_DATA = 2  # of a link or an empty file, beside; other members are counted as such
 RECORDS_FREE = 16  # in a pax header; more than that take three steps each
 SKIPPED_AT_MOST = 16 * 1024 * 1024
 CHECKSUM_BEGINS = frozenset(b"\0 01234567+-\t\n\r\v\f\x1c\x1d\x1e\x1f\x80\xff")
@@ -113,6 +114,8 @@ class _Tar:
                 member, following = self._member(block, at + BLOCK, size, extended)
                 if member is not None:
                     yield member
+                else:
+                    self.budget.steps -= STEPS_WITHOUT_DATA
                 extended = _Extended()
             if following <= at:
                 # A negative size, which older readers follow
