@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -84,6 +83,8 @@ def shown(value: Any) -> str:
         return "a group of fields"
     if isinstance(value, list):
         return "a list"
+    import json
+
     said = json.dumps(value[:60] if isinstance(value, str) else value, ensure_ascii=False)
     return f'{said[:-1]}…"' if isinstance(value, str) and len(value) > 60 else said
 

@@ -227,7 +227,7 @@ class Git:
 
         A clean merge has no MERGE_HEAD while `pre-merge-commit` runs: git exports GITHEAD_<id> then.
         """
-        names = tuple(k[8:] for k in self._environment if re.fullmatch(r"GITHEAD_" + _OID, k))
+        names = tuple(k[8:] for k in self._environment if k[:8] == "GITHEAD_" and re.fullmatch(_OID, k[8:]))
         if self._resolve("MERGE_HEAD") is None:
             return tuple(sorted(names))
         path = decode(self.run("rev-parse", "--git-path", "MERGE_HEAD")[:-1])

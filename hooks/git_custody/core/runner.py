@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from . import assets, waivers
+from . import assets
 from .cache import Cache
 from .case import Case, Settings, read_document
 from .changes import Request, decide, of_parent, state_after, tree_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .case import Hook, Said
     from .trees import Tree
+    from .waivers import InvalidWaiver, Waiver
 
 
 def judge(
@@ -65,7 +66,9 @@ def judge(
     active = settings.waivers
     used: set[str] = set()
     if active:
-        findings, used = waivers.apply(findings, active, case.today, settings.policy.grace_days)
+        from .waivers import apply
+
+        findings, used = apply(findings, active, case.today, settings.policy.grace_days)
     for hook in chosen:
         # What was left out could have needed the waiver.
         if hook.judge_waivers is not None and not request.paths and not errors:
@@ -100,11 +103,13 @@ def read_all_settings(
             found = read_document(git, cache, entries[path].oid, "waiver")
             if found is not None:
                 documents[path] = found
-    valid: tuple[waivers.Waiver, ...] = ()
-    invalid: tuple[waivers.InvalidWaiver, ...] = ()
+    valid: tuple[Waiver, ...] = ()
+    invalid: tuple[InvalidWaiver, ...] = ()
     if documents:
+        from .waivers import read_waivers
+
         rules = {rule.name: rule for hook in hooks for rule in hook.rules}
-        valid, invalid = waivers.read_waivers(documents, rules)
+        valid, invalid = read_waivers(documents, rules)
     return Settings(tree, read_policy(document), document, valid, invalid)
 
 

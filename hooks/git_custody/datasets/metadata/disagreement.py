@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from ...core import assets
 from ...core.findings import CUSTODY, Finding, RepoPath, Rule, Slot
-from ...core.value_formats import is_uri
 from .. import survey as surveys
 
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ def _of_one(case: Case, dataset: Dataset, card: Mapping[str, object]) -> Iterato
 def _fix(what: str, theirs: str, card: str) -> tuple[Command, ...]:
     """How the card comes to say what the other file does."""
     option = {"licence": "--license", "source": "--source-url"}.get(what)
+    from ...core.value_formats import is_uri
+
     is_whole = what == "licence" or is_uri(theirs)
     return ((CUSTODY, "card", "update", option, theirs if is_whole else Slot("URL"), RepoPath(card)),) if option else ()
 
