@@ -36,7 +36,7 @@ class Cache:
         self._folder = folder
         self._old: dict[str, bytes] = {}
         self._said: dict[str, dict[bytes, bytes]] = {}
-        self._new: dict[str, dict[bytes, bytes]] = {}
+        self._new: dict[str, dict[str, str]] = {}
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str]) -> Self:
@@ -54,43 +54,47 @@ class Cache:
 
     def known(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
         """What was said of many objects before."""
-        by_file: dict[str, list[tuple[str, bytes]]] = {}
-        for oid in oids:
-            key = _key(oid)
-            by_file.setdefault(_file(kind, key), []).append((oid, key))
+        new = self._new.get(kind, {})
         known = {}
+        by_file: dict[str, list[str]] = {}
+        for oid in oids:
+            if oid in new:
+                known[oid] = new[oid]
+            else:
+                by_file.setdefault(_file(kind, oid), []).append(oid)
         for file, asked in by_file.items():
-            new = self._new.get(file, {})
             if len(asked) > _MANY and file not in self._said:
                 whole = (line for line in self._lines(file).split(b"\n") if line.endswith(_END) and b"\t" in line)
                 self._said[file] = dict(line[:-1].split(b"\t", 1) for line in whole)
-            for oid, key in asked:
-                text = new.get(key)
-                if text is None:
-                    text = self._said[file].get(key) if file in self._said else _find(self._lines(file), key)
+            said, lines = self._said.get(file), self._lines(file)
+            for oid in asked if lines else ():
+                text = _find(lines, _key(oid)) if said is None else said.get(_key(oid))
                 if text is not None:
                     known[oid] = text.decode("utf-8", "replace")
         return known
 
     def put(self, kind: str, oid: str, text: str) -> None:
         """Remember what is said of an object, in one line; written when `close` is called."""
-        raw = text.encode("utf-8", "replace")
-        if self._folder is not None and len(raw) <= _LINE_AT_MOST and b"\n" not in raw and _END not in raw:
-            key = _key(oid)
-            self._new.setdefault(_file(kind, key), {})[key] = raw
+        if self._folder is not None and len(text) <= _LINE_AT_MOST and "\n" not in text and "\0" not in text:
+            self._new.setdefault(kind, {})[oid] = text
 
     def close(self) -> None:
         """Write what is new."""
-        for file, said in self._new.items() if self._is_usable else ():
-            lines = b"".join(b"\n%b\t%b%b" % (key, text, _END) for key, text in said.items())
+        new: dict[str, list[bytes]] = {}
+        for kind, said in self._new.items() if self._is_usable else ():
+            for oid, text in said.items():
+                line = b"\n%b\t%b%b" % (_key(oid), text.encode("utf-8", "replace"), _END)
+                new.setdefault(_file(kind, oid), []).append(line)
+        for file, written in new.items():
+            lines = b"".join(written)
             full = len(self._old.get(file, b"")) + len(lines) > _BYTES_AT_MOST
             flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (os.O_TRUNC if full else os.O_APPEND)
             try:
-                written = self._open(file, flags)
+                descriptor = self._open(file, flags)
                 try:
-                    os.write(written, lines + b"\n")
+                    os.write(descriptor, lines + b"\n")
                 finally:
-                    os.close(written)
+                    os.close(descriptor)
             except OSError:  # no home, no space: work without
                 break
         self._new = {}
@@ -127,8 +131,9 @@ def _key(oid: str) -> bytes:
     return oid.encode("utf-8", "surrogateescape").replace(b"\t", b" ").replace(b"\n", b" ")
 
 
-def _file(kind: str, key: bytes) -> str:
-    return f"{kind}/{key[:2].hex()}"
+def _file(kind: str, oid: str) -> str:
+    start = oid[:2]
+    return f"{kind}/{start if start.isalnum() and start.isascii() else _key(start).hex()}"
 
 
 def _find(lines: bytes, key: bytes) -> bytes | None:
