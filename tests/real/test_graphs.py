@@ -12,6 +12,7 @@ from git_custody.core.content import BytesContent
 from git_custody.formats import tensorflow_graph
 from git_custody.formats.recognise import recognise
 from git_custody.formats.tensorflow_operations import KNOWN
+from git_custody.formats.verdicts import Budget
 
 LIBRARIES = {
     "onnx": 8, "tensorflow": 19, "tf_keras": 4, "coremltools": 6, "openvino": 6, "paddle": 4, "executorch": 1,
@@ -84,7 +85,7 @@ def test_protobuf_is_read_as_its_own_parser_does() -> None:
         except DecodeError:
             theirs = False
         try:
-            list(Reader(BytesContent(bytes(data))).fields())
+            list(Reader(BytesContent(bytes(data)), Budget()).fields())
             ours = True
         except BrokenError:
             ours = False

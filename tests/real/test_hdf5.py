@@ -24,7 +24,7 @@ from clock import within
 from git_custody.core.content import BytesContent, FileContent
 from git_custody.formats.hdf5_objects import File, find
 from git_custody.formats.recognise import recognise
-from git_custody.formats.verdicts import Verdict
+from git_custody.formats.verdicts import Budget, Verdict
 
 LOADERS = ("tables", "pandas-hdf")
 VERSIONS = ("earliest", "v108", "v110", "v112", "v114", "latest")
@@ -47,7 +47,7 @@ def ours(path: Path) -> Attributes:
     content = BytesContent(path.read_bytes())
     found = find(content)
     assert found is not None
-    file = File(content, *found)
+    file = File(content, *found, Budget())
     seen: Attributes = {}
     for node in file.nodes():
         seen[node.path] = {}
