@@ -107,7 +107,8 @@ AMBIGUOUS = Rule(
     "The name of an asset can be taken for another, or stands for something else.",
     "On another machine this name can mean other bytes than the ones that were recorded.",
     "Rename it; replace a link by the file that it points at.",
-    "Compares names without case and in Unicode normal form C; folders around assets in a range and with `--all`.",
+    "Compares names without case and in Unicode normal form C. A folder that is one with that of an asset is told when "
+    "something comes into it, and with `--all`.",
 )  # fmt: skip
 ATTRIBUTES = Rule(
     "asset-attributes", ("2.4",), 1,
