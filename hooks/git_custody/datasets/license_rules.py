@@ -65,9 +65,7 @@ def verdict_of(case: Case, expression: str) -> LicenseVerdict:
 def _verdict(case: Case, key: str, expression: str, lists: tuple[tuple[str, ...], ...]) -> LicenseVerdict:
     import json
 
-    try:
-        status, message, suggestion, branch = json.loads(case.verdict("license", key) or "")
-    except (ValueError, TypeError):
+    if (known := case.verdict("license", key)) is None:
         from .licenses import check_license
 
         verdict = check_license(expression, *lists)
@@ -75,7 +73,7 @@ def _verdict(case: Case, key: str, expression: str, lists: tuple[tuple[str, ...]
         return verdict
     from .licenses import LicenseVerdict
 
-    return LicenseVerdict(status, message, suggestion, branch)
+    return LicenseVerdict(*json.loads(known))
 
 
 def asks(case: Case) -> bool:

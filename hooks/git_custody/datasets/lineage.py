@@ -108,11 +108,10 @@ def _read(raw: bytes) -> Stated:
 def _from_cache(text: str | None) -> Stated | None:
     import json
 
-    try:
-        terms, digest, derived_from = json.loads(text or "")
-        return Stated(terms, digest, tuple(derived_from))
-    except (ValueError, TypeError):
+    if text is None:
         return None
+    terms, digest, derived_from = json.loads(text)
+    return Stated(terms, digest, tuple(derived_from))
 
 
 def graph(case: Case, cards: Iterable[str]) -> dict[str, tuple[Parent, ...]]:

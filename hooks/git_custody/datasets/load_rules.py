@@ -127,10 +127,7 @@ def _from_cache(text: str | None) -> tuple[Load, ...] | None:
 
     from .data_loads import Load
 
-    try:
-        return tuple(Load(*one) for one in json.loads(text or ""))
-    except (ValueError, TypeError):
-        return None
+    return None if text is None else tuple(Load(*one) for one in json.loads(text))
 
 
 # ---------------------------------------------------------------------- one load

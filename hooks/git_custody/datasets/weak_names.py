@@ -8,7 +8,6 @@ speaks of the file that git has, the `.dvc` file or the pointer, and not of what
 
 from __future__ import annotations
 
-import contextlib
 import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -133,10 +132,8 @@ def remembered(case: Case, name: Kept) -> Measured | None:
     marks = case.kept_marks(name)
     key = f"{name.keeper} {name.key} {marks}"
     if marks is not None and (known := case.verdict("kept-content", key)) is not None:
-        # What a full disk has cut short costs the time to read.
-        with contextlib.suppress(ValueError, TypeError):
-            algorithm, digest, size = json.loads(known)
-            return Measured({algorithm: digest}, size, md5_of(name))
+        algorithm, digest, size = json.loads(known)
+        return Measured({algorithm: digest}, size, md5_of(name))
     found = present(case, name)
     if found is not None and marks is not None:
         case.remember("kept-content", key, json.dumps([*next(iter(found.digest.items())), found.bytes]))
