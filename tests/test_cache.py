@@ -30,3 +30,30 @@ def test_many_are_known_as_one_is(tmp_path: Path, number: int) -> None:
     assert {oid: text for oid in oids if (text := Cache(str(tmp_path)).get("sha256", oid))} == wanted
     cache.put("sha256", oids[0], "put")
     assert cache.known("sha256", oids[:1]) == {oids[0]: "put"}
+
+
+def test_a_crowd_is_known_by_its_bunches(tmp_path: Path) -> None:
+    wanted = {f"{n * 7919 % 65536:04x}{n:036x}": f"said of {n}" for n in range(1_000)}
+    cache = Cache(str(tmp_path))
+    for oid, text in wanted.items():
+        cache.put("dataset-id", oid, text)
+    cache.close()
+    first, *rest = wanted
+    cache = Cache(str(tmp_path))
+    assert cache.known("dataset-id", rest) == {oid: wanted[oid] for oid in rest}
+    cache.close()
+    assert [*tmp_path.glob("dataset-id-in-bunches/*")]
+    for file in tmp_path.glob("dataset-id/*"):
+        file.unlink()
+    # Only what is in a bunch with one that is new, or gone, has to be looked for one by one.
+    cache = Cache(str(tmp_path))
+    assert cache.known("dataset-id", rest) == {oid: wanted[oid] for oid in rest}
+    assert cache.known("dataset-id", rest[:300]) == {}
+    assert 800 < len(cache.known("dataset-id", wanted)) < 1_000
+    cache.put("dataset-id", first, "new")
+    cache.put("dataset-id", rest[0], "newer")
+    known = cache.known("dataset-id", wanted)
+    assert (known[first], known[rest[0]]) == ("new", "newer")
+    for file in tmp_path.glob("dataset-id-in-bunches/*"):
+        file.write_bytes(file.read_bytes().replace(b"\x1f", b""))
+    assert Cache(str(tmp_path)).known("dataset-id", rest) == {}

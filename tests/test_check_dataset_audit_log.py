@@ -354,6 +354,25 @@ def test_cards_that_a_partial_clone_leaves_out_are_not_taken_for_deleted_data(lo
     assert partial.check("--all").passes
 
 
+def test_settings_and_logs_that_a_partial_clone_leaves_out_are_fetched_by_the_printed_commands(logged: Repo) -> None:
+    logged.git("config", "uploadpack.allowFilter", "true")
+    partial = Repo.__new__(Repo)
+    partial.path = logged.path.parent / "partial"
+    words = ("--filter=blob:none", "--no-checkout", f"file://{logged.path}", str(partial.path))
+    logged.git("clone", "-q", *words)
+    partial.git("sparse-checkout", "set", "data")
+    partial.git("checkout", "-q")
+    partial.stage({"data/rows.csv": "22,mended\n"})
+    for _ in range(5):
+        report = partial.check(env={"XDG_CACHE_HOME": str(partial.path.parent / "empty")}).report
+        assert not {f["rule"] for f in report["findings"]} & {"audit-entry-altered", "audit-log-rewritten"}
+        if not report["errors"]:
+            break
+        for fix in report["errors"][0]["fix"]:
+            partial.git(*fix.split()[1:])
+    assert partial.check().rules == ["missing-audit-entry"]
+
+
 def test_shallow_clone_cannot_verify(logged: Repo) -> None:
     edit(logged, "22,a\n")
     edit(logged, "23,b\n")

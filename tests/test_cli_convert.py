@@ -160,6 +160,12 @@ def program(*words: str, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
+def heeding_signals() -> None:
+    """What `nohup` and a shell's `&` ignore, the programs below them would, too."""
+    for number in ("SIGINT", "SIGHUP"):
+        signal.signal(getattr(signal, number), signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_stopped_run_leaves_nothing(number: str, tmp_path: Path) -> None:
@@ -171,7 +177,7 @@ def test_a_stopped_run_leaves_nothing(number: str, tmp_path: Path) -> None:
         file.truncate(127 + size)
     out = tmp_path / "out"
     out.mkdir()
-    process = program(str(source), str(out))
+    process = program(str(source), str(out), preexec_fn=heeding_signals)
     while not os.listdir(out):
         assert process.poll() is None
         time.sleep(0.001)

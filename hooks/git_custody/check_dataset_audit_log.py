@@ -188,11 +188,6 @@ def _logs(entries: Tree) -> dict[str, dict[str, Entry]]:
     return logs
 
 
-def _bytes(case: Case, files: Mapping[str, Entry]) -> dict[str, bytes | None]:
-    raw = case.read_many(entry for entry in files.values() if entry.is_file)
-    return {name: raw.get(entry.oid) if entry.is_file else None for name, entry in files.items()}
-
-
 def _before(case: Case, datasets: tuple[Dataset, ...]) -> dict[str, str]:
     """The ids that cards had before the change, for the cards that it touches or whose data it touches."""
     if case.is_whole and not case.changed:
@@ -214,9 +209,13 @@ def _log(
     files: Mapping[str, Entry],
     unless: tuple[tuple[str, str], ...],
 ) -> Iterator[Said]:
-    from .datasets.audit_log import read_log, state_problems
+    from .datasets.audit_log import bytes_of_log, read_log, state_problems
 
-    log = read_log(dataset_id, _bytes(case, files))
+    try:
+        log = read_log(dataset_id, bytes_of_log(case, dataset_id, files))
+    except CannotJudge as error:
+        yield error
+        return
     for problem in log.problems:
         yield _finding(case, problem, dataset, dataset_id)
     digest = None
@@ -289,9 +288,9 @@ def _finding(
 
 def _left_bare(case: Case, dataset_id: str) -> str | None:
     """The data of a dataset without a card, where its log ends."""
-    from .datasets.audit_log import heads, read_log
+    from .datasets.audit_log import bytes_of_log, heads, read_log
 
-    log = read_log(dataset_id, _bytes(case, case.after.files_below(f"{assets.AUDIT}{dataset_id}/")))
+    log = read_log(dataset_id, bytes_of_log(case, dataset_id, case.after.files_below(f"{assets.AUDIT}{dataset_id}/")))
     found = (surveys.left_bare(case, log.entries[head].path) for head in heads(log))
     return next((path for path in found if path is not None), None)
 
@@ -330,11 +329,11 @@ def _new_id(dataset: Dataset, old: str) -> Finding:
 
 def _ends(case: Case, logs: Mapping[str, Mapping[str, Entry]]) -> dict[str, set[str]]:
     """Where the logs end: path → dataset ids whose last entries are about it."""
-    from .datasets.audit_log import heads, read_log
+    from .datasets.audit_log import bytes_of_log, heads, read_log
 
     ends: dict[str, set[str]] = {}
     for dataset_id, files in logs.items():
-        log = read_log(dataset_id, _bytes(case, files))
+        log = read_log(dataset_id, bytes_of_log(case, dataset_id, files))
         for head in heads(log):
             ends.setdefault(log.entries[head].path, set()).add(dataset_id)
     return ends
@@ -360,11 +359,11 @@ def _rewritten(case: Case) -> Iterator[Finding]:
 
 def _broken(case: Case, commit: str, dataset_ids: set[str]) -> Iterator[LogProblem]:
     """What was wrong in the published logs already: a broken log could never be mended otherwise."""
-    from .datasets.audit_log import read_log
+    from .datasets.audit_log import bytes_of_log, read_log
 
     for dataset_id in sorted(dataset_ids):
         files = _logs(case.entries_of(commit, assets.AUDIT + dataset_id)).get(dataset_id, {})
-        yield from read_log(dataset_id, _bytes(case, files)).problems
+        yield from read_log(dataset_id, bytes_of_log(case, dataset_id, files)).problems
 
 
 HOOK = Hook("check-dataset-audit-log", "dataset edits are recorded in an append-only log", 3, RULES, check)

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 
 from .core import assets
 from .core.case import Hook
-from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
+from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot, absent
 from .core.trees import GITLINK, SYMLINK, fold
 from .datasets import card_rules, lineage_rules, load_rules, merged_names, regulation, source_rules
 from .datasets import survey as surveys
@@ -248,7 +248,7 @@ def _card(case: Case, dataset: Dataset, moved_to: str | None, edited: tuple[str,
         yield Finding(INVALID, dataset.card, f"a data card has to be a plain file, and this is {kind}")
         return
     if dataset.document is None:
-        yield CannotJudge("git does not have its content here; fetch it first", dataset.card)
+        yield absent(dataset.card, entry.oid)
         return
     for problem in dataset.document.problems:
         fix = ((CUSTODY, "card", "update", RepoPath(dataset.card)),) if "conflict" in problem.message else ()

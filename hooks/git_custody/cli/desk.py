@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..core import assets, spelling, worktree
-from ..core.findings import CUSTODY, CannotJudge, RepoPath
+from ..core.findings import CUSTODY, CannotJudge, RepoPath, absent
 from ..core.report import plain
 from ..datasets import cards as card_texts
 from ..datasets import signatures
@@ -237,7 +237,7 @@ class Desk(Ledger):
         measured = self._measured(found)
         text = self.case.read(entry)
         if text is None:
-            raise CannotJudge("git does not have its content here; fetch it first", card)
+            raise absent(card, entry.oid)
         if measured is not None:
             self._card(found, text, measured, answers, None, log=log, op=op, keep_id=keep_id, complete=complete)
 

@@ -10,7 +10,7 @@ from ..core.findings import CannotJudge
 from ..core.report import plain
 from ..datasets import survey as surveys
 from ..datasets.audit_entries import Actor, EntryError, Tool, digest_from, entry_id, entry_path, parse, render
-from ..datasets.audit_log import Log, State, heads, read_log
+from ..datasets.audit_log import Log, State, bytes_of_log, heads, read_log
 from ..datasets.audit_plan import complete, entries_of, plan_recording, repair_plan
 from ..datasets.wrong_answers import wrong_text
 from .bench import Bench, Change
@@ -47,11 +47,13 @@ class Ledger(Bench):
         return (path for path in case.after if path.startswith(folder))
 
     def files_in(self, case: Case, dataset_id: str) -> dict[str, bytes | None]:
-        """The files of a log in a state: name → bytes, None for what is not a plain file."""
+        """The files of a log in a state: name → bytes, None for what is not a plain file.
+
+        Raises `CannotJudge` where git does not have one here.
+        """
         paths = list(self._log_paths(case, dataset_id))
         start = len(f"{assets.AUDIT}{dataset_id}/")
-        raw = case.read_many(case.after[path] for path in paths if case.after[path].is_file)
-        return {path[start:]: raw.get(case.after[path].oid) if case.after[path].is_file else None for path in paths}
+        return bytes_of_log(case, dataset_id, {path[start:]: case.after[path] for path in paths})
 
     def published(self, dataset_id: str, *, history: bool) -> dict[str, bytes]:
         """The entries that must stay, by file name: those of HEAD and of commits that are being merged.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..core import assets, spelling, worktree
-from ..core.findings import CUSTODY, CannotJudge, RepoPath
+from ..core.findings import CUSTODY, CannotJudge, RepoPath, absent
 from ..core.pages import page
 from ..core.waivers import HORIZON
 
@@ -274,7 +274,7 @@ def _digest(git: Git, rule: Rule, path: str, entries: Mapping[str, Entry], given
     plain = [(name, entry) for name, entry in wanted.items() if entry.mode != 0o160000]
     for (name, _), blob in zip(plain, git.blobs((entry.oid, True) for _, entry in plain), strict=True):
         if blob.content is None or blob.sha256 is None:
-            raise CannotJudge("git does not have its content here; fetch it first", name)
+            raise absent(name, blob.oid)
         pointer = as_pointer(blob.content)
         found[name.removeprefix(path + "/")] = pointer.sha256 if pointer else blob.sha256
     if not found:

@@ -20,6 +20,9 @@ _BYTES_AT_MOST = 256 * 1024
 _LINE_AT_MOST = 32 * 1024
 # For this many objects of one file, a dict of all is quicker than a search for each.
 _MANY = 20
+# More objects than this are asked for in bunches of about so many.
+_CROWD, _BUNCH = 256, 64
+_IN_BUNCHES, _BETWEEN = "-in-bunches", "\x1f"
 
 # The folders of the package whose code has a part in verdicts.
 JUDGING = ("", "core", "datasets", "formats", "models")
@@ -27,7 +30,8 @@ JUDGING = ("", "core", "datasets", "formats", "models")
 
 class Cache:
     """Texts by kind and object id: a folder for each kind, in it files by the start of the id, so that few have to be
-    read for a few objects; in these a line for each object, only ever appended to.
+    read for a few objects; in these a line for each object, only ever appended to. Crowds of objects that are asked
+    for again and again are kept a second time, in bunches.
 
     Without a folder it remembers nothing.
     """
@@ -37,6 +41,7 @@ class Cache:
         self._old: dict[str, bytes] = {}
         self._said: dict[str, dict[bytes, bytes]] = {}
         self._new: dict[str, dict[str, str]] = {}
+        self._to_bunch: list[tuple[str, str, list[str]]] = []
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str]) -> Self:
@@ -54,6 +59,35 @@ class Cache:
 
     def known(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
         """What was said of many objects before."""
+        asked = [*oids]
+        return self._known_of_crowd(kind, asked) if len(asked) > _CROWD else self._known_of_each(kind, asked)
+
+    def _known_of_crowd(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
+        """Bunch by bunch, each known by all that is in it: of thousands of objects, few are others the next time."""
+        from hashlib import sha256
+        from zlib import crc32
+
+        asked = sorted({*oids})
+        one_of = (1 << (len(asked) // _BUNCH).bit_length()) - 1
+        bunches: dict[int, list[str]] = {}
+        for oid in asked:
+            bunches.setdefault(crc32(_key(oid)) & one_of, []).append(oid)
+        names = {sha256(_key("\0".join(bunch))).hexdigest(): bunch for bunch in bunches.values()}
+        held = self._known_of_each(kind + _IN_BUNCHES, names)
+        known: dict[str, str] = {}
+        others: list[str] = []
+        for name, bunch in names.items():
+            texts = held[name].split(_BETWEEN) if name in held else []
+            if len(texts) == len(bunch):
+                known.update(zip(bunch, texts, strict=True))
+            else:
+                others += bunch
+                self._to_bunch.append((kind, name, bunch))
+        known.update(self._known_of_each(kind, others))
+        new = self._new.get(kind, {})
+        return known | {oid: new[oid] for oid in new.keys() & known.keys()}
+
+    def _known_of_each(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
         new = self._new.get(kind, {})
         known = {}
         by_file: dict[str, list[str]] = {}
@@ -80,6 +114,10 @@ class Cache:
 
     def close(self) -> None:
         """Write what is new."""
+        for kind, name, bunch in self._to_bunch if self._is_usable else ():
+            said = self._known_of_each(kind, bunch)
+            if len(said) == len(bunch) and not any(_BETWEEN in text for text in said.values()):
+                self.put(kind + _IN_BUNCHES, name, _BETWEEN.join(said[oid] for oid in bunch))
         new: dict[str, list[bytes]] = {}
         for kind, said in self._new.items() if self._is_usable else ():
             for oid, text in said.items():
@@ -97,7 +135,7 @@ class Cache:
                     os.close(descriptor)
             except OSError:  # no home, no space: work without
                 break
-        self._new = {}
+        self._new, self._to_bunch = {}, []
 
     def _open(self, file: str, flags: int) -> int:
         path = os.path.join(self._folder or "", file)

@@ -103,3 +103,11 @@ class CannotJudge(Exception):
         self.path = path
         self.line = line
         self.fix = fix
+
+
+def absent(path: str, oid: str) -> CannotJudge:
+    """The error for an object that is not here. In a partial clone, git fetches what it is asked the type of."""
+    return CannotJudge(ABSENT, path, fix=(("git", "cat-file", "-t", oid),))
+
+
+ABSENT = "git does not have its content here; fetch it first"

@@ -15,6 +15,7 @@ from .trees import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry, Tree, decode, e
 
 if TYPE_CHECKING:
     from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
+    from typing import Any
 
     from .cache import Cache
     from .trees import Change
@@ -190,23 +191,26 @@ class LazyTree(Tree):
             for path, folder in wave:
                 for name, (mode, oid) in folder.items():
                     if mode in _FOLDER:
-                        deeper.append((path + name + b"/", oid))
+                        deeper.append((path, name + b"/", oid.hex()))
                     elif name.endswith(_METADATA):
                         held[path][decode(name)] = _entry(mode, oid)
-            known = self._cache.known("metadata-below", [oid.hex() for _, oid in deeper])
-            for path, oid in deeper:
-                if (said := known.get(oid.hex())) is not None:
-                    held[path] = {rest: Entry(*entry) for rest, entry in json.loads(said).items()}
+            known = self._cache.known("metadata-below", [key for _, _, key in deeper])
+            said = dict(zip(known, json.loads(f"[{','.join(known.values())}]"), strict=True))
+            for above, name, key in deeper:
+                if key in said:
+                    _add(held[above], name, said[key])
                 else:
-                    held[path], new[path] = {}, oid.hex()
-            wave = self._open([(path, oid) for path, oid in deeper if path in new])
+                    held[above + name], new[above + name] = {}, key
+            wave = self._open([(above + name, bytes.fromhex(key)) for above, name, key in deeper if key not in said])
         for path in reversed(held):
             if path in new and len(text := json.dumps(held[path])) <= _REMEMBERED_AT_MOST:
                 self._cache.put("metadata-below", new[path], text)
             if path:
                 above = path[: path.rfind(b"/", 0, -1) + 1]
-                held[above].update((decode(path[len(above) :]) + rest, entry) for rest, entry in held[path].items())
-        found = {path: entry for path, entry in held[b""].items() if encode(path) not in self._laid}
+                _add(held[above], path[len(above) :], held[path])
+        found = held[b""]
+        for path in self._laid:
+            found.pop(decode(path), None)
         found.update((decode(path), self[decode(path)]) for path in self._added if path.endswith(_METADATA))
         self._met.update(found)
         return found
@@ -249,6 +253,12 @@ class LazyTree(Tree):
 
 class _UnreadableError(Exception):
     """A tree object that is not here, or not as git writes it."""
+
+
+def _add(held: dict[str, Entry], folder: bytes, below: Mapping[str, Sequence[Any]]) -> None:
+    name = decode(folder)
+    for rest, (mode, oid) in below.items():
+        held[name + rest] = Entry(mode, oid)
 
 
 def _entry(mode: bytes, oid: bytes) -> Entry:

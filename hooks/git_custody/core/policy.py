@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .assets import Coverage
 from .digests import POINTER_SIZE, pointer
-from .findings import CannotJudge
+from .findings import CannotJudge, absent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -132,7 +132,7 @@ def read_settings(path: str, entries: Tree, read: Callable[[str], bytes | None])
     except CannotJudge as error:
         raise CannotJudge(error.message, path) from None
     if data is None:
-        raise CannotJudge("git does not have its content here; fetch it first", path)
+        raise absent(path, entry.oid)
     if len(data) < POINTER_SIZE and (pointer(data) or data.startswith(b"version https://git-lfs")):
         raise CannotJudge("it has to be a plain file, and is a Git LFS pointer", path)
     return data

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from git_custody.core.assets import AUDIT
+from git_custody.core.findings import ABSENT, CannotJudge
 from git_custody.datasets.audit_entries import (
     AUDIT_DIR,
     Digest,
@@ -29,6 +31,9 @@ from git_custody.datasets.audit_entries import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from git_custody.core.case import Case
+    from git_custody.core.trees import Entry as TreeEntry
 
 ALTERED = "audit-entry-altered"
 DIVERGED = "audit-heads-diverged"
@@ -71,6 +76,15 @@ class LostEntry(NamedTuple):
 
     path: str
     change: str
+
+
+def bytes_of_log(case: Case, dataset: str, files: Mapping[str, TreeEntry]) -> dict[str, bytes | None]:
+    """The files of a log, None for what is not a regular file. Raises `CannotJudge` where git has one not here."""
+    raw = case.read_many(entry for entry in files.values() if entry.is_file)
+    if any(entry.is_file and entry.oid not in raw for entry in files.values()):
+        # All of a repository's logs, as a sparse checkout of a partial clone that leaves out one does so with all.
+        raise CannotJudge(ABSENT, f"{AUDIT}{dataset}", fix=(("git", "sparse-checkout", "add", ".custody"),))
+    return {name: raw.get(entry.oid) if entry.is_file else None for name, entry in files.items()}
 
 
 def read_log(dataset: str, files: Mapping[str, bytes | None]) -> Log:

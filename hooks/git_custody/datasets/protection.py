@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core import assets
-from ..core.findings import CannotJudge, Finding, Rule
+from ..core.findings import CannotJudge, Finding, Rule, absent
 from . import survey as surveys
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _text(case: Case, entry: Entry, path: str) -> str | None:
         return None
     raw = case.read(entry, _AT_MOST)
     if raw is None:
-        raise CannotJudge("git does not have its content here; fetch it first", path)
+        raise absent(path, entry.oid)
     return raw.decode("utf-8", "surrogateescape")
 
 

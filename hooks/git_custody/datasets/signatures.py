@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..core import assets
-from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, Operator, RepoPath, Rule, Slot
+from ..core.findings import CUSTODY, CannotJudge, Finding, NotJudged, Operator, RepoPath, Rule, Slot, absent
 from ..core.pages import page
 from . import lineage
 from . import survey as surveys
@@ -174,7 +174,7 @@ def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
             return
         raw = case.read(entry, AT_MOST) if entry.is_file else b""
         if raw is None:
-            raise CannotJudge("git does not have its content here; fetch it first", path)
+            raise absent(path, entry.oid)
     except CannotJudge as error:
         yield error if error.path else CannotJudge(error.message, path)
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..core import assets
 from ..core.digests import dir_hash
-from ..core.findings import CannotJudge
+from ..core.findings import absent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -282,11 +282,8 @@ def ids_in(raw: bytes) -> list[str]:
 
 
 def _ids_of_all_cards(case: Case) -> dict[str, str]:
-    cards = {}
-    for path in case.after.ending("datacard.yaml"):
-        name = assets.card_name(path)
-        if name is not None and name.kind == "data" and (entry := case.after[path]).is_file:
-            cards[path] = entry
+    named = (p for p in case.after.ending("datacard.yaml") if f"/{p}".endswith(("/datacard.yaml", ".datacard.yaml")))
+    cards = {path: entry for path in named if (entry := case.after[path]).is_file}
     known = case.verdicts("dataset-id", [entry.oid for entry in cards.values()])
     raw = case.read_many(entry for entry in cards.values() if entry.oid not in known)
     ids = {}
@@ -314,7 +311,7 @@ def digest(case: Case, found: Dataset) -> Digest | None:
     known = case.sha256(plain.values())
     for path, entry in plain.items():
         if known[entry.oid] is None:
-            raise CannotJudge("git does not have its content here, so its digest cannot be checked; fetch it", path)
+            raise absent(path, entry.oid)
     if not found.is_folder:
         path, entry = next(iter(found.files.items()))
         sha256 = known.get(entry.oid)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -137,24 +138,23 @@ def _of_one(value: Object, where: str) -> Iterator[Said]:
 
 def _objects(config: Any) -> Iterator[Object]:
     """Every JSON object in a configuration, also in texts that hold JSON."""
-    pending = [(config, 0)]
-    while pending:
-        value, nested = pending.pop()
-        if isinstance(value, dict):
-            yield value
-            pending += [(inner, nested) for inner in value.values() if isinstance(inner, (dict, list, str))]
-        elif isinstance(value, list):
-            pending += [(inner, nested) for inner in value if isinstance(inner, (dict, list, str))]
-        elif (
-            isinstance(value, str)
-            and "class_name" in value
-            and value.lstrip()[:1] in ("{", "[")
-            and nested < NESTED_AT_MOST
-        ):
-            try:
-                pending.append((bounded_json.parse(value.encode("utf-8", "replace"), KEYS), nested + 1))
-            except (bounded_json.TooLong, bounded_json.Broken):
-                continue
+    values: list[Any] = [[config]]
+    for _ in range(NESTED_AT_MOST + 1):
+        texts: list[str] = []
+        while values:
+            value = values.pop()
+            if isinstance(value, dict):
+                yield value
+                value = value.values()
+            for inner in value:
+                if isinstance(inner, str):
+                    if "class_name" in inner and inner.lstrip()[:1] in ("{", "["):
+                        texts.append(inner)
+                elif inner and isinstance(inner, (dict, list)):
+                    values.append(inner)
+        for text in texts:
+            with suppress(bounded_json.TooLong, bounded_json.Broken):
+                values.append([bounded_json.parse(text.encode("utf-8", "replace"), KEYS)])
 
 
 def _config(value: Object) -> Object:

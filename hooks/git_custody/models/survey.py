@@ -10,6 +10,7 @@ from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 from ..core import assets
+from ..core.findings import ABSENT
 from ..core.trees import SYMLINK
 from .training_data import changed_cards, hub_names, restated
 
@@ -168,7 +169,7 @@ def _read(case: Case, path: str, entry: Entry, texts: Mapping[str, bytes]) -> St
         kind = "a symlink" if entry.mode == SYMLINK else "a submodule"
         return Fault(f"a model card has to be a plain file, and this is {kind}")
     if raw is None:
-        return Fault("git does not have its content here; fetch it first", is_absent=True)
+        return Fault(ABSENT, is_absent=True)
     return read_readme(path, raw) if _is_readme(path) else read_card(raw)
 
 
