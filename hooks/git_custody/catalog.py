@@ -44,6 +44,9 @@ def load_all() -> Sequence[Hook]:
 
 def main_of(hook_id: str) -> int:
     """The body of a single hook's program."""
+    from .core.output import begin
+
+    begin()
     from .core.runner import hook_main
 
     return hook_main(lambda: (load_all(), load(hook_id)))

@@ -29,6 +29,9 @@ VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`git custody` and `git-custody`: the exit code is 0, 1 (findings) or 2 (cannot judge)."""
+    from ..core.output import begin, leave
+
+    begin()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help"):
         sys.stdout.write(usage())
@@ -51,11 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     verb: Callable[[Sequence[str]], int] = import_module(f"{__name__}.{words[0]}").main
     code = run(lambda: verb(words[1:]))
-    if argv is not None:
-        return code
-    from ..core.output import leave
-
-    return leave(code)
+    return code if argv is not None else leave(code)
 
 
 def run(verb: Callable[[], int]) -> int:
