@@ -112,14 +112,17 @@ def may_be_pointer(head: bytes) -> bool:
 
 def sha256_of(content: Content) -> str:
     """The sha256 (hex) of a content, read in pieces of 1 MiB."""
-    whole = _sha256(content.size)
+    whole = fresh_sha256(content.size)
     for offset in range(0, content.size, 1024 * 1024):
         whole.update(content.read_at(offset, 1024 * 1024))
     return whole.hexdigest()
 
 
-def _sha256(size: int) -> hashlib._Hash:
-    """A fresh SHA-256. To load OpenSSL takes longer than to hash a small file as Python does where that is missing."""
+def fresh_sha256(size: int) -> hashlib._Hash:
+    """A fresh SHA-256, for so many bytes.
+
+    To load OpenSSL takes longer than to hash a small file as Python does where that is missing.
+    """
     from importlib import import_module
 
     for module in ("_sha2", "_sha256") if size <= _SMALL else ():  # the former from Python 3.12 on

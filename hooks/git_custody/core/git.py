@@ -19,12 +19,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from .content import BytesContent, FileContent, write_all
+from .digests import fresh_sha256
 from .findings import CUSTODY, CannotJudge, RepoPath
 from .programs import find_program
 from .trees import IN_MEMORY, Change, Entry, Tree, decode, encode
 
 if TYPE_CHECKING:
-    import hashlib
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .content import Content
@@ -523,7 +523,7 @@ class Git:
             file = open(path, "rb", buffering=0)  # noqa: SIM115 - the content keeps it
         except OSError:
             return None
-        digest = _sha256()
+        digest = fresh_sha256(found.size)
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
         if (digest.hexdigest(), os.fstat(file.fileno()).st_size) != (found.sha256, found.size):
@@ -841,6 +841,7 @@ class _Reader:
         self._asked: list[bytes] = []
         self._read = b""
         self._at = 0
+        self._hashed = 0
 
     def close(self) -> None:
         self._answers.close()
@@ -893,10 +894,15 @@ class _Reader:
             self._more()
         data = self._read[self._at : self._at + size]
         self._at += size + 1
-        return Blob(oid, BytesContent(data), _sha256(data).hexdigest() if hashed else None, header[1])
+        if not hashed:
+            return Blob(oid, BytesContent(data), None, header[1])
+        self._hashed += size
+        digest = fresh_sha256(self._hashed)
+        digest.update(data)
+        return Blob(oid, BytesContent(data), digest.hexdigest(), header[1])
 
     def _take_large(self, oid: str, size: int, hashed: bool, again: Callable[[str], Content]) -> Blob:
-        digest = _sha256() if hashed else None
+        digest = fresh_sha256(size) if hashed else None
         head, tail = bytearray(), bytearray()
         at, tail_at = 0, size - LargeContent.TAIL
         for piece in self.pieces(size):
@@ -977,12 +983,6 @@ def widen(descriptor: int) -> None:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _CHUNK)  # type: ignore[attr-defined,unused-ignore]
     except (ImportError, AttributeError, OSError):
         pass
-
-
-def _sha256(data: bytes = b"") -> hashlib._Hash:
-    import hashlib  # a tenth of the start-up time, and most commits need none
-
-    return hashlib.sha256(data)
 
 
 def _alternate(path: str) -> str:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from git_custody.core.content import Content
-from git_custody.formats.jinja_tree import DUNDERS, Judged, judged
 from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, Budget, Member, Said, Scene
 from git_custody.formats.yaml_values import yaml_values
+
+if TYPE_CHECKING:
+    from git_custody.formats.jinja_tree import Judged
 
 ID = "chat-template"
 JINJA = (".jinja", ".jinja2", ".j2", ".template")
@@ -53,6 +55,8 @@ class Judge:
 
     def __call__(self, template: str) -> Judged | None:
         """Judge a template; None means that it reads what it is given, or has been judged before."""
+        from git_custody.formats.jinja_tree import DUNDERS, Judged, judged
+
         if template in self._seen:
             return None
         self._left -= len(template)
@@ -94,6 +98,8 @@ def _of_file(scene: Scene, is_chat_template: bool) -> Iterator[Said]:
     if is_chat_template:
         found = Judge(scene.budget)(text)
     elif re.search(_NEVER_ORDINARY, raw) and len(text) <= TEXT_AT_MOST and _afford(text, scene.budget):
+        from git_custody.formats.jinja_tree import judged
+
         found = judged(text)
     else:
         return

@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from git_custody.formats.verdicts import CODE, Budget, Said, Scene
 from git_custody.formats.yaml_events import BreaksOffError, events
 from git_custody.formats.yaml_tags import RUNNING_BUILTINS
+
+if TYPE_CHECKING:
+    import ast
 
 ID = "yolo"
 PARSED_AT_MOST = 1024 * 1024
@@ -81,6 +83,9 @@ def _called(text: str) -> str | None:
     """What a text that calls something gets at beside classes of `torch.nn`."""
     if "(" not in text or len(text) > TEXT_AT_MOST:
         return None
+    import ast
+    import warnings
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -92,6 +97,8 @@ def _called(text: str) -> str | None:
 
 def _runs(node: ast.AST) -> bool:
     """Whether it calls, or gets at, what is no class of `torch.nn`; a plain name is one of the reader's own."""
+    import ast
+
     if isinstance(node, ast.Call):
         return not isinstance(node.func, (ast.Name, ast.Attribute))
     if isinstance(node, ast.Attribute):
@@ -101,6 +108,8 @@ def _runs(node: ast.AST) -> bool:
 
 
 def _name(node: ast.AST) -> str:
+    import ast
+
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

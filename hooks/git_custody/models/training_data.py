@@ -63,7 +63,6 @@ def hub_names(name: str) -> Iterator[str]:
 
 def _named(data: object) -> Iterator[tuple[str, str | None]]:
     """The names under which a data card may be meant, with its licence: its id, and keys of its source on the Hub."""
-    from ..datasets.catalogues import names_of
     from ..datasets.lineage import stated_in
 
     fields = data if isinstance(data, dict) else {}
@@ -71,7 +70,11 @@ def _named(data: object) -> Iterator[tuple[str, str | None]]:
     if isinstance(fields.get("id"), str):
         yield fields["id"], terms
     url = source.get("url") if isinstance(source, dict) else None
-    for form in names_of(url) if isinstance(url, str) else ():
+    if not isinstance(url, str):
+        return
+    from ..datasets.catalogues import names_of
+
+    for form in names_of(url):
         if form.startswith("hf:"):
             last = form.removeprefix("hf:").rpartition("/")[2]
             yield form, terms
