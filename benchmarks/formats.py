@@ -215,6 +215,18 @@ class Bench:
         ).stdout.strip()
         return folder
 
+    def with_real_libraries(self) -> str:
+        """The Python of an environment that has the libraries whose files the corpus is of."""
+        folder = os.path.join(self.place, "environments", "corpus")
+        python = os.path.join(folder, "bin", "python")
+        if not os.path.exists(python):
+            say("installing what writes the corpus")
+            subprocess.run((sys.executable, "-m", "venv", folder), check=True)
+            pip = (python, "-m", "pip", "-q", "--disable-pip-version-check", "install")
+            for what in (("pip>=25.1",), (CHECKOUT, "--group", os.path.join(CHECKOUT, "pyproject.toml:real"))):
+                subprocess.run((*pip, *what), check=True, capture_output=True)
+        return python
+
     def _peer_is_there(self, peer: Peer) -> bool:
         try:
             self._installed(peer.name, peer.install)
@@ -441,7 +453,7 @@ def detection(bench: Bench) -> tuple[dict[str, dict[str, Counter[str]]], list[st
     shutil.rmtree(folder, ignore_errors=True)
     say("writing the corpus")
     program = os.path.join(CHECKOUT, "benchmarks", "corpus.py")
-    done = subprocess.run((sys.executable, program, folder), check=True, capture_output=True, text=True)
+    done = subprocess.run((bench.with_real_libraries(), program, folder), check=True, capture_output=True, text=True)
     left_out = [
         line.removeprefix("left out ").partition(":")[0]
         for line in done.stdout.splitlines()
