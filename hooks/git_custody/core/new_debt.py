@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .waivers import Waiver
 
 # Rules that never block while a policy has no list of theirs. Those about licences are none of them: a review
-# that was rejected, or what a card says of its parents, counts without any list.
+# that was rejected, or what a card says of its parents, counts without any list. Nor may a longer list bring debt: its
+# waivers would also hold, later, for what the shorter one asked of the same card.
 _LISTS = {
     "untrusted-source": "trusted_sources",
     "stale-source-review": "trusted_sources",
