@@ -25,6 +25,9 @@ license: CC-BY-4.0
 content: {{digest: {{sha256: {sha256}}}}}
 """
 
+# Containers set it, and thousands of processes would each compile the whole package.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # A slow machine, or coverage, must not fail a law.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
