@@ -223,8 +223,12 @@ class Bench:
             say("installing what writes the corpus")
             subprocess.run((sys.executable, "-m", "venv", folder), check=True)
             pip = (python, "-m", "pip", "-q", "--disable-pip-version-check", "install")
-            for what in (("pip>=25.1",), (CHECKOUT, "--group", os.path.join(CHECKOUT, "pyproject.toml:real"))):
-                subprocess.run((*pip, *what), check=True, capture_output=True)
+            try:
+                for what in (("pip>=25.1",), (CHECKOUT, "--group", os.path.join(CHECKOUT, "pyproject.toml:real"))):
+                    subprocess.run((*pip, *what), check=True, capture_output=True)
+            except subprocess.CalledProcessError:
+                shutil.rmtree(folder)  # half of it would be taken for the whole the next time
+                raise
         return python
 
     def _peer_is_there(self, peer: Peer) -> bool:

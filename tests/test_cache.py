@@ -40,20 +40,20 @@ def test_a_crowd_is_known_by_its_bunches(tmp_path: Path) -> None:
     cache.close()
     first, *rest = wanted
     cache = Cache(str(tmp_path))
-    assert cache.known("dataset-id", rest) == {oid: wanted[oid] for oid in rest}
+    assert cache.known_in_bunches("dataset-id", rest) == {oid: wanted[oid] for oid in rest}
     cache.close()
     assert [*tmp_path.glob("dataset-id-in-bunches/*")]
     for file in tmp_path.glob("dataset-id/*"):
         file.unlink()
     # Only what is in a bunch with one that is new, or gone, has to be looked for one by one.
     cache = Cache(str(tmp_path))
-    assert cache.known("dataset-id", rest) == {oid: wanted[oid] for oid in rest}
-    assert cache.known("dataset-id", rest[:300]) == {}
-    assert 800 < len(cache.known("dataset-id", wanted)) < 1_000
+    assert cache.known_in_bunches("dataset-id", rest) == {oid: wanted[oid] for oid in rest}
+    assert cache.known_in_bunches("dataset-id", rest[:300]) == {}
+    assert 800 < len(cache.known_in_bunches("dataset-id", wanted)) < 1_000
     cache.put("dataset-id", first, "new")
     cache.put("dataset-id", rest[0], "newer")
-    known = cache.known("dataset-id", wanted)
+    known = cache.known_in_bunches("dataset-id", wanted)
     assert (known[first], known[rest[0]]) == ("new", "newer")
     for file in tmp_path.glob("dataset-id-in-bunches/*"):
         file.write_bytes(file.read_bytes().replace(b"\x1f", b""))
-    assert Cache(str(tmp_path)).known("dataset-id", rest) == {}
+    assert Cache(str(tmp_path)).known_in_bunches("dataset-id", rest) == {}

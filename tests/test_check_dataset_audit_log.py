@@ -354,15 +354,22 @@ def test_cards_that_a_partial_clone_leaves_out_are_not_taken_for_deleted_data(lo
     assert partial.check("--all").passes
 
 
-def test_settings_and_logs_that_a_partial_clone_leaves_out_are_fetched_by_the_printed_commands(logged: Repo) -> None:
+@pytest.mark.parametrize("sparse", [True, False])
+def test_what_a_partial_clone_leaves_out_is_fetched_by_the_printed_commands(sparse: bool, logged: Repo) -> None:
     logged.git("config", "uploadpack.allowFilter", "true")
     partial = Repo.__new__(Repo)
     partial.path = logged.path.parent / "partial"
     words = ("--filter=blob:none", "--no-checkout", f"file://{logged.path}", str(partial.path))
     logged.git("clone", "-q", *words)
-    partial.git("sparse-checkout", "set", "data")
-    partial.git("checkout", "-q")
+    if sparse:
+        partial.git("sparse-checkout", "set", "data")
+        partial.git("checkout", "-q")
+    else:
+        partial.git("read-tree", "HEAD")
     partial.stage({"data/rows.csv": "22,mended\n"})
+    refused = partial.custody("add", "--reason", "mended", "data/rows.csv")
+    assert refused.code == 2
+    assert "    fix    git cat-file -t " in refused.err
     for _ in range(5):
         report = partial.check(env={"XDG_CACHE_HOME": str(partial.path.parent / "empty")}).report
         assert not {f["rule"] for f in report["findings"]} & {"audit-entry-altered", "audit-log-rewritten"}
@@ -371,6 +378,29 @@ def test_settings_and_logs_that_a_partial_clone_leaves_out_are_fetched_by_the_pr
         for fix in report["errors"][0]["fix"]:
             partial.git(*fix.split()[1:])
     assert partial.check().rules == ["missing-audit-entry"]
+
+
+def test_an_entry_that_a_disk_has_lost_is_repaired(logged: Repo) -> None:
+    lost = next(path for path in entries(logged) if "one more row" in path.read_text())
+    oid = logged.git("rev-parse", f"HEAD:{lost.relative_to(logged.path)}").strip()
+    (logged.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+    lost.unlink()
+    assert "audit-entry-altered" in logged.check("--all").rules
+    assert logged.custody("audit", "repair", "--reason", "the disk").code == 0
+    assert "audit-entry-altered" not in logged.check("--all").rules
+
+
+def test_of_cards_with_one_id_the_log_is_that_of_the_one_that_keeps_it(logged: Repo) -> None:
+    """Whichever is found first: that hangs on what the cache knows."""
+    card = (logged.path / "data/rows.csv.datacard.yaml").read_text()
+    copies = {f"{folder}/{name}": card if name.endswith("yaml") else "22,other\n"
+              for folder in ("data/a", "datasets/z") for name in ("rows.csv", "rows.csv.datacard.yaml")}  # fmt: skip
+    logged.commit(copies, "Past the hook")
+    add(logged, "data/rows.csv", ROWS + "22,recorded\n", "--reason", "recorded")
+    logged.git("commit", "-q", "--no-verify", "-m", "Only the data", "--", "data")
+    assert logged.git("diff", "--cached", "--name-only").startswith(".custody/audit/")
+    runs = [logged.check(env={"XDG_CACHE_HOME": str(logged.path.parent / "fresh")}).rules for _ in range(3)]
+    assert runs == [[]] * 3
 
 
 def test_shallow_clone_cannot_verify(logged: Repo) -> None:

@@ -8,12 +8,16 @@ import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clock import within
 from corpus import zipped
 from git_custody.core.content import BytesContent
+from git_custody.formats import bounded_json
 from git_custody.formats.pickles import walk
 from git_custody.formats.recognise import recognise
 from git_custody.formats.verdicts import STEPS_AT_MOST, Budget, Verdict
@@ -227,6 +231,34 @@ def test_escaped_letters_take_no_time_each(name: str) -> None:
     text = "".join(f"\\u{ord(letter):04x}" for letter in "pickle") * 1_000_000
     with within(2):
         judged(name, f'{{"class_nam": "{text}"}}'.encode())
+
+
+@pytest.mark.parametrize("end", [b'"', b"", b"\\"])
+def test_a_text_of_escaped_quotes_is_read_once(end: bytes) -> None:
+    """Whether JSON has too many keys is asked of files with as many colons."""
+    data = b'{"class_name":"Model","module":"keras","z":"' + b":" * 100_001 + b'","t":"' + b'\\"' * 1_000_000 + end
+    with within(0.5), suppress(bounded_json.Broken, bounded_json.TooLong):
+        bounded_json.parse(data)
+    with within(0.5):
+        judged("config.json", data + b"}")
+
+
+KEY_TEXTS = st.text('ab\\":, {[\x00\x01\u00e9', max_size=6)
+
+
+@given(st.recursive(KEY_TEXTS, lambda inner: st.lists(inner) | st.dictionaries(KEY_TEXTS, inner)))
+def test_keys_are_told_from_texts(value: object) -> None:
+    def keys(of: object) -> set[str]:
+        if isinstance(of, dict):
+            return {*of}.union(*map(keys, of.values()))
+        return set().union(*map(keys, of)) if isinstance(of, list) else set()
+
+    data = json.dumps(value).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounded_json, "KEYS_AT_MOST", len(keys(value)))
+        assert not bounded_json._has_too_many_keys(data)
+        patch.setattr(bounded_json, "KEYS_AT_MOST", len(keys(value)) - 1)
+        assert bounded_json._has_too_many_keys(data) or not keys(value)
 
 
 def test_a_name_in_an_index_is_looked_at_once() -> None:

@@ -116,16 +116,17 @@ def check(case: Case) -> Iterator[Said]:
     names |= {d.id for d in found.datasets if d.id and d.card not in moved and d.card not in copies}
     if case.is_whole:
         names |= set(logs)
-    elsewhere: dict[str, str] = {}
-    if names - set(current):
-        elsewhere = {found_id: card for card, found_id in surveys.ids_of_all_cards(case).items() if card not in copies}
+    elsewhere: dict[str, list[str]] = {}
+    for card, found_id in surveys.ids_of_all_cards(case).items() if names - set(current) else ():
+        if card not in copies:
+            elsewhere.setdefault(found_id, []).append(card)
     if any(dataset.document is None and case.after[dataset.card].is_file for dataset in found.datasets):
         # One of the cards that are not here, as in a partial clone, may be that of a dataset which seems to be gone.
         names &= current.keys() | elsewhere.keys()
     for dataset_id in sorted(names):
         dataset = current.get(dataset_id)
-        if dataset is None and dataset_id in elsewhere:
-            dataset = surveys.dataset(case, elsewhere[dataset_id])
+        if dataset is None and (cards := elsewhere.get(dataset_id)):
+            dataset = surveys.dataset(case, keeper_of(case, dataset_id, cards) or cards[0])
         yield from _log(case, dataset_id, dataset, logs.get(dataset_id, {}), echoes.get(dataset_id, ()))
     yield from (_new_id(dataset, old) for dataset, old in renewed)
     yield from _rewritten(case)

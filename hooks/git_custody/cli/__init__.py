@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -59,14 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(verb: Callable[[], int]) -> int:
     """Run a verb; bad input ends in one sentence and exit code 2, never in a traceback."""
-    from ..core.findings import CannotJudge
-    from ..core.report import plain, sentence
+    from ..core.findings import CannotJudge, RepoPath
+    from ..core.report import command_line, plain, sentence, standpoint
 
     try:
         return verb()
     except CannotJudge as error:
         place = plain(error.path) + (f":{error.line}" if error.line else "") + ": " if error.path else ""
         sys.stderr.write(f"git-custody: {place}{sentence(error.message)}\n")
+        # Where the user stands in the repository, which a path would have to be told from, is not known here.
+        for command in [one for one in error.fix if not any(isinstance(word, RepoPath) for word in one)]:
+            stand = standpoint("", os.environ, os.curdir)
+            sys.stderr.write(f"    fix    {command_line(command, stand)}\n")
     except KeyboardInterrupt:
         sys.stderr.write("git-custody: stopped\n")
     except BrokenPipeError:

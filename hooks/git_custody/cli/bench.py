@@ -131,7 +131,7 @@ class Bench:
         except CannotJudge as error:
             told = ", ".join(" ".join(line.split()) for line in done)
             so_far = f"; done before that: {told}" if done else "; nothing was changed"
-            raise CannotJudge(error.message + so_far, error.path, error.line) from None
+            raise CannotJudge(error.message + so_far, error.path, error.line, error.fix) from None
         return done
 
     def _refuse_twins(self) -> None:

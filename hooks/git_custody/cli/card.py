@@ -230,7 +230,7 @@ def _move(desk: Desk, given: Namespace) -> int:
     try:
         done += desk.finish()
     except CannotJudge as error:
-        raise CannotJudge(f"{error.message}; {old} was moved before", error.path, error.line) from None
+        raise CannotJudge(f"{error.message}; {old} was moved before", error.path, error.line, error.fix) from None
     return report(desk, done, [new, old])
 
 

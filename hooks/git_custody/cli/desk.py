@@ -51,7 +51,7 @@ class Desk(Ledger):
                 try:
                     texts[card] = card_texts.without_conflicts(text)
                 except CannotJudge as error:
-                    raise CannotJudge(error.message, card, error.line) from None
+                    raise error.at(card, error.line) from None
         entries = {card: entry for card in texts if (entry := self.case.after.get(card)) and entry.is_file}
         known = self.case.read_many(entries.values())
         texts = {c: t for c, t in texts.items() if c not in entries or known.get(entries[c].oid) != t}
@@ -269,7 +269,7 @@ class Desk(Ledger):
             edited = card_texts.with_owed_line_mended(edited)
             dataset_id = card_texts.fields_of(edited).get("id")
         except CannotJudge as error:
-            raise CannotJudge(error.message, card, error.line) from None
+            raise error.at(card, error.line) from None
         if edited != worktree.read_file(self.git.root, card) or edited != self._staged(card):
             fallback = "updated" if edited != text else "as it is"
             self.changes[card] = Change(card, edited, f"card {told or fallback}")

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 # A file that has grown beyond this is begun anew.
 _BYTES_AT_MOST = 256 * 1024
+_BUNCHES_AT_MOST = 48 * 1024  # of which a commit makes a new one where it changes one object
 _LINE_AT_MOST = 32 * 1024
 # For this many objects of one file, a dict of all is quicker than a search for each.
 _MANY = 20
-# More objects than this are asked for in bunches of about so many.
+# More objects than this are kept in bunches of about so many.
 _CROWD, _BUNCH = 256, 64
 _IN_BUNCHES, _BETWEEN = "-in-bunches", "\x1f"
 
@@ -30,8 +31,8 @@ JUDGING = ("", "core", "datasets", "formats", "models")
 
 class Cache:
     """Texts by kind and object id: a folder for each kind, in it files by the start of the id, so that few have to be
-    read for a few objects; in these a line for each object, only ever appended to. Crowds of objects that are asked
-    for again and again are kept a second time, in bunches.
+    read for a few objects; in these a line for each object, only ever appended to. An object never changes, so what is
+    said of it must not, either.
 
     Without a folder it remembers nothing.
     """
@@ -41,7 +42,7 @@ class Cache:
         self._old: dict[str, bytes] = {}
         self._said: dict[str, dict[bytes, bytes]] = {}
         self._new: dict[str, dict[str, str]] = {}
-        self._to_bunch: list[tuple[str, str, list[str]]] = []
+        self._to_bunch: dict[str, tuple[str, list[str]]] = {}
 
     @classmethod
     def of_user(cls, environment: Mapping[str, str]) -> Self:
@@ -59,35 +60,6 @@ class Cache:
 
     def known(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
         """What was said of many objects before."""
-        asked = [*oids]
-        return self._known_of_crowd(kind, asked) if len(asked) > _CROWD else self._known_of_each(kind, asked)
-
-    def _known_of_crowd(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
-        """Bunch by bunch, each known by all that is in it: of thousands of objects, few are others the next time."""
-        from hashlib import sha256
-        from zlib import crc32
-
-        asked = sorted({*oids})
-        one_of = (1 << (len(asked) // _BUNCH).bit_length()) - 1
-        bunches: dict[int, list[str]] = {}
-        for oid in asked:
-            bunches.setdefault(crc32(_key(oid)) & one_of, []).append(oid)
-        names = {sha256(_key("\0".join(bunch))).hexdigest(): bunch for bunch in bunches.values()}
-        held = self._known_of_each(kind + _IN_BUNCHES, names)
-        known: dict[str, str] = {}
-        others: list[str] = []
-        for name, bunch in names.items():
-            texts = held[name].split(_BETWEEN) if name in held else []
-            if len(texts) == len(bunch):
-                known.update(zip(bunch, texts, strict=True))
-            else:
-                others += bunch
-                self._to_bunch.append((kind, name, bunch))
-        known.update(self._known_of_each(kind, others))
-        new = self._new.get(kind, {})
-        return known | {oid: new[oid] for oid in new.keys() & known.keys()}
-
-    def _known_of_each(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
         new = self._new.get(kind, {})
         known = {}
         by_file: dict[str, list[str]] = {}
@@ -107,6 +79,35 @@ class Cache:
                     known[oid] = text.decode("utf-8", "replace")
         return known
 
+    def known_in_bunches(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
+        """The same, for what is asked of a whole repository at every run: of thousands of objects few are others the
+        next time, so that they are kept in bunches, too, each known by all that is in it.
+        """
+        asked = sorted({*oids})
+        if len(asked) <= _CROWD or not self._is_usable:
+            return self.known(kind, asked)
+        from hashlib import sha256
+        from zlib import crc32
+
+        one_of = (1 << (len(asked) // _BUNCH).bit_length()) - 1
+        bunches: dict[int, list[str]] = {}
+        for oid in asked:
+            bunches.setdefault(crc32(_key(oid)) & one_of, []).append(oid)
+        names = {sha256(_key("\0".join(bunch))).hexdigest(): bunch for bunch in bunches.values()}
+        held = self.known(kind + _IN_BUNCHES, names)
+        known: dict[str, str] = {}
+        others: list[str] = []
+        for name, bunch in names.items():
+            texts = held[name].split(_BETWEEN) if name in held else []
+            if len(texts) == len(bunch):
+                known.update(zip(bunch, texts, strict=True))
+            else:
+                others += bunch
+                self._to_bunch[name] = (kind, bunch)
+        known.update(self.known(kind, others))
+        new = self._new.get(kind, {})
+        return known | {oid: new[oid] for oid in new.keys() & known.keys()}
+
     def put(self, kind: str, oid: str, text: str) -> None:
         """Remember what is said of an object, in one line; written when `close` is called."""
         if self._folder is not None and len(text) <= _LINE_AT_MOST and "\n" not in text and "\0" not in text:
@@ -114,8 +115,8 @@ class Cache:
 
     def close(self) -> None:
         """Write what is new."""
-        for kind, name, bunch in self._to_bunch if self._is_usable else ():
-            said = self._known_of_each(kind, bunch)
+        for name, (kind, bunch) in self._to_bunch.items():
+            said = self.known(kind, bunch)
             if len(said) == len(bunch) and not any(_BETWEEN in text for text in said.values()):
                 self.put(kind + _IN_BUNCHES, name, _BETWEEN.join(said[oid] for oid in bunch))
         new: dict[str, list[bytes]] = {}
@@ -125,7 +126,7 @@ class Cache:
                 new.setdefault(_file(kind, oid), []).append(line)
         for file, written in new.items():
             lines = b"".join(written)
-            full = len(self._old.get(file, b"")) + len(lines) > _BYTES_AT_MOST
+            full = len(self._old.get(file, b"")) + len(lines) > _most_of(file)
             flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (os.O_TRUNC if full else os.O_APPEND)
             try:
                 descriptor = self._open(file, flags)
@@ -135,7 +136,7 @@ class Cache:
                     os.close(descriptor)
             except OSError:  # no home, no space: work without
                 break
-        self._new, self._to_bunch = {}, []
+        self._new, self._to_bunch = {}, {}
 
     def _open(self, file: str, flags: int) -> int:
         path = os.path.join(self._folder or "", file)
@@ -172,6 +173,10 @@ def _key(oid: str) -> bytes:
 def _file(kind: str, oid: str) -> str:
     start = oid[:2]
     return f"{kind}/{start if start.isalnum() and start.isascii() else _key(start).hex()}"
+
+
+def _most_of(file: str) -> int:
+    return _BUNCHES_AT_MOST if f"{_IN_BUNCHES}/" in file else _BYTES_AT_MOST
 
 
 def _find(lines: bytes, key: bytes) -> bytes | None:

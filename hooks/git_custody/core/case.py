@@ -12,7 +12,7 @@ from . import assets, digests
 from .changes import introduced, state_after, tree_of
 from .content import FileContent
 from .digests import POINTER_SIZE, Pointer, pointer
-from .findings import CannotJudge, Finding, NotJudged, Rule
+from .findings import CannotJudge, Finding, NotJudged, Rule, fetching
 from .trees import GITLINK, SYMLINK, Tree
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .cache import Cache
     from .changes import ChangeSet
     from .content import Content
+    from .findings import Command
     from .git import Git
     from .metadata import Document
     from .policy import Policy
@@ -317,9 +318,21 @@ class Case:
         """What was said of many objects before."""
         return self._cache.known(kind, oids)
 
+    def verdicts_of_all(self, kind: str, oids: Iterable[str]) -> dict[str, str]:
+        """The same, for the objects of a kind that the whole repository has."""
+        return self._cache.known_in_bunches(kind, oids)
+
     def remember(self, kind: str, oid: str, text: str) -> None:
         """Keep what was said of an object for the next run."""
         self._cache.put(kind, oid, text)
+
+    def fetching(self, oids: Sequence[str]) -> tuple[Command, ...]:
+        """The commands that bring objects of `.custody` here; none where they are lost, as this is no partial clone."""
+        if not self._git.is_partial:
+            return ()
+        if self._git.setting("core.sparseCheckout") == "true":
+            return (("git", "sparse-checkout", "add", ".custody"),)
+        return fetching(oids)
 
     def local_object(self, found: Pointer, path: str = "") -> Content | None:
         """The content that a Git LFS pointer names, from the local store or from the work tree at `path`, when it is

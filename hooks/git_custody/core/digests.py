@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .content import Content
 
@@ -123,17 +124,24 @@ def fresh_sha256(size: int) -> hashlib._Hash:
 
     To load OpenSSL takes longer than to hash a small file as Python does where that is missing.
     """
-    from importlib import import_module
-
-    for module in ("_sha2", "_sha256") if size <= _SMALL else ():  # the former from Python 3.12 on
-        try:
-            fresh: hashlib._Hash = import_module(module).sha256()
-        except ImportError:
-            continue
-        return fresh
+    if size <= _SMALL and (small := _small_sha256()) is not None:
+        return small()
     import hashlib
 
     return hashlib.sha256()
+
+
+@cache
+def _small_sha256() -> Callable[[], hashlib._Hash] | None:
+    from importlib import import_module
+
+    for module in ("_sha2", "_sha256"):  # the former from Python 3.12 on
+        try:
+            made: Callable[[], hashlib._Hash] = import_module(module).sha256
+        except ImportError:
+            continue
+        return made
+    return None
 
 
 def dir_hash(files: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -104,10 +105,22 @@ class CannotJudge(Exception):
         self.line = line
         self.fix = fix
 
-
-def absent(path: str, oid: str) -> CannotJudge:
-    """The error for an object that is not here. In a partial clone, git fetches what it is asked the type of."""
-    return CannotJudge(ABSENT, path, fix=(("git", "cat-file", "-t", oid),))
+    def at(self, path: str, line: int | None = None) -> CannotJudge:
+        """The same, of another place."""
+        return CannotJudge(self.message, path, line, self.fix)
 
 
 ABSENT = "git does not have its content here; fetch it first"
+_ONE_BY_ONE_AT_MOST = 20
+
+
+def absent(path: str, *oids: str) -> CannotJudge:
+    """The error for objects that are not here."""
+    return CannotJudge(ABSENT, path, fix=fetching(oids))
+
+
+def fetching(oids: Sequence[str]) -> tuple[Command, ...]:
+    """The commands that bring objects into a partial clone: git fetches what it is asked the type of."""
+    if len(oids) > _ONE_BY_ONE_AT_MOST:
+        return (("git", "fetch", "--refetch", "--no-filter"),)
+    return tuple(("git", "cat-file", "-t", oid) for oid in oids)

@@ -124,6 +124,11 @@ class Git:
         return self.run("rev-parse", "--is-shallow-repository") == b"true\n"
 
     @cached_property
+    def is_partial(self) -> bool:
+        """Whether objects may be missing that a remote has: a partial clone."""
+        return self.ask("config", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$").returncode == 0
+
+    @cached_property
     def is_bare(self) -> bool:
         """Whether there is no work tree here, and so no index to judge."""
         return self.run("rev-parse", "--is-inside-work-tree") != b"true\n"

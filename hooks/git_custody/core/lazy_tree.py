@@ -81,7 +81,7 @@ class LazyTree(Tree):
         if not encode(suffix).endswith(_METADATA):
             return self._everything.ending(suffix)
         metadata = self._answer(lambda: self._metadata, lambda whole: whole)
-        return [path for path in metadata if path.endswith(suffix)]
+        return sorted((path for path in metadata if path.endswith(suffix)), key=encode)
 
     def alike(self, keys: Iterable[str]) -> list[str]:
         """The paths that `fold` makes one of `keys`."""
@@ -194,8 +194,11 @@ class LazyTree(Tree):
                         deeper.append((path, name + b"/", oid.hex()))
                     elif name.endswith(_METADATA):
                         held[path][decode(name)] = _entry(mode, oid)
-            known = self._cache.known("metadata-below", [key for _, _, key in deeper])
-            said = dict(zip(known, json.loads(f"[{','.join(known.values())}]"), strict=True))
+            known = self._cache.known_in_bunches("metadata-below", [key for _, _, key in deeper])
+            try:
+                said = dict(zip(known, json.loads(f"[{','.join(known.values())}]"), strict=True))
+            except ValueError:  # somebody's disk, or hand: then nothing was seen before
+                said = {}
             for above, name, key in deeper:
                 if key in said:
                     _add(held[above], name, said[key])

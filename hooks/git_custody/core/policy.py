@@ -130,7 +130,7 @@ def read_settings(path: str, entries: Tree, read: Callable[[str], bytes | None])
     try:
         data = read(entry.oid)
     except CannotJudge as error:
-        raise CannotJudge(error.message, path) from None
+        raise error.at(path) from None
     if data is None:
         raise absent(path, entry.oid)
     if len(data) < POINTER_SIZE and (pointer(data) or data.startswith(b"version https://git-lfs")):

@@ -79,11 +79,14 @@ class LostEntry(NamedTuple):
 
 
 def bytes_of_log(case: Case, dataset: str, files: Mapping[str, TreeEntry]) -> dict[str, bytes | None]:
-    """The files of a log, None for what is not a regular file. Raises `CannotJudge` where git has one not here."""
+    """The files of a log, None for what is not a regular file, or was lost.
+
+    Raises `CannotJudge` where a partial clone left one out, which can be fetched.
+    """
     raw = case.read_many(entry for entry in files.values() if entry.is_file)
-    if any(entry.is_file and entry.oid not in raw for entry in files.values()):
-        # All of a repository's logs, as a sparse checkout of a partial clone that leaves out one does so with all.
-        raise CannotJudge(ABSENT, f"{AUDIT}{dataset}", fix=(("git", "sparse-checkout", "add", ".custody"),))
+    missing = [entry.oid for entry in files.values() if entry.is_file and entry.oid not in raw]
+    if missing and (fix := case.fetching(missing)):
+        raise CannotJudge(ABSENT, f"{AUDIT}{dataset}", fix=fix)
     return {name: raw.get(entry.oid) if entry.is_file else None for name, entry in files.items()}
 
 

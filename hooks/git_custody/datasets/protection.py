@@ -80,7 +80,7 @@ def check(case: Case) -> Iterator[Said]:
                 if found := _unowned(case, file, file.owners, subject, paths):
                     yield found
         except CannotJudge as error:
-            yield CannotJudge(error.message, file.path)
+            yield error.at(error.path or file.path)
 
 
 def _datasets(case: Case, *, everything: bool) -> Iterator[tuple[str, list[str]]]:
@@ -208,7 +208,7 @@ def _read(path: str, forge: str, text: str | None, read: Callable[[str], Owners]
     try:
         return _File(path, forge, read(text))
     except CannotJudge as error:
-        raise CannotJudge(error.message, path) from None
+        raise error.at(path) from None
 
 
 def _is_github(entries: Iterable[str]) -> bool:

@@ -176,7 +176,7 @@ def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
         if raw is None:
             raise absent(path, entry.oid)
     except CannotJudge as error:
-        yield error if error.path else CannotJudge(error.message, path)
+        yield error if error.path else error.at(path)
         return
     if raw.startswith(_OPENPGP):
         yield NotJudged(path, "it is an OpenPGP signature; only SSH and OpenSSF model signatures are verified")
@@ -192,7 +192,7 @@ def _judge(case: Case, dataset: Dataset, path: str) -> Iterator[Said]:
             digest=next(iter(digest.values())), unless=(("digest-mismatch", dataset.shown_path),),
         )  # fmt: skip
     except CannotJudge as error:
-        yield CannotJudge(error.message, path)
+        yield error.at(path)
     else:
         case.remember("signature", remembered, "")
 

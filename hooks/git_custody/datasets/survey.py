@@ -284,7 +284,7 @@ def ids_in(raw: bytes) -> list[str]:
 def _ids_of_all_cards(case: Case) -> dict[str, str]:
     named = (p for p in case.after.ending("datacard.yaml") if f"/{p}".endswith(("/datacard.yaml", ".datacard.yaml")))
     cards = {path: entry for path in named if (entry := case.after[path]).is_file}
-    known = case.verdicts("dataset-id", [entry.oid for entry in cards.values()])
+    known = case.verdicts_of_all("dataset-id", [entry.oid for entry in cards.values()])
     raw = case.read_many(entry for entry in cards.values() if entry.oid not in known)
     ids = {}
     for path, entry in cards.items():
@@ -309,11 +309,11 @@ def digest(case: Case, found: Dataset) -> Digest | None:
         return named.digest
     plain = {path: entry for path, entry in found.files.items() if entry.mode != 0o160000}
     known = case.sha256(plain.values())
-    for path, entry in plain.items():
-        if known[entry.oid] is None:
-            raise absent(path, entry.oid)
+    missing = {entry.oid: path for path, entry in plain.items() if known[entry.oid] is None}
+    if missing:
+        raise absent(next(iter(missing.values())), *missing)
     if not found.is_folder:
-        path, entry = next(iter(found.files.items()))
+        entry = next(iter(found.files.values()))
         sha256 = known.get(entry.oid)
         return {"sha256": sha256} if sha256 else None
     start = len(found.path) + 1 if found.path else 0

@@ -17,7 +17,8 @@ KEYS_AT_MOST = 100_000  # that differ: Python keeps each only once
 MEMORY_AT_MOST = 36 * 1024 * 1024
 MEMORY_OF_A_TEXT = 80  # half as much more where it is not in ASCII
 ESCAPED_AT_MOST = 2  # windows with escaped letters that are looked through
-KEY = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"\s*:', re.DOTALL)
+# A text to its end, or that of the data, so that none is begun twice; what stands before a colon is a key.
+TEXT = re.compile(rb'"([^"]*)(?:"(\s*:)?|\Z)')
 SEARCHED_AT_MOST = 64 * 1024 * 1024
 ESCAPED_LETTER = re.compile(rb"\\u00([46][1-9a-fA-F]|[57][0-9aA]|5[fF]|3[aA])")  # and the colon
 LETTERS = {digits % byte: bytes((byte,)) for byte in range(128) for digits in (b"%02x", b"%02X")}
@@ -73,8 +74,11 @@ def _memory_of_texts(data: bytes) -> int:
 
 def _has_too_many_keys(data: bytes) -> bool:
     known: set[int] = set()
-    for key in KEY.finditer(data):
-        known.add(hash(key[1]))
+    # A quote that is escaped ends no text; bytes that no text may hold keep keys apart.
+    plain = data.replace(rb"\\", b"\0\1").replace(rb"\"", b"\0\2")
+    for text in TEXT.finditer(plain):
+        if text[2] is not None:
+            known.add(hash(text[1]))
         if len(known) > KEYS_AT_MOST:
             return True
     return False

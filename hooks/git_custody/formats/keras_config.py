@@ -139,22 +139,24 @@ def _of_one(value: Object, where: str) -> Iterator[Said]:
 def _objects(config: Any) -> Iterator[Object]:
     """Every JSON object in a configuration, also in texts that hold JSON."""
     values: list[Any] = [[config]]
-    for _ in range(NESTED_AT_MOST + 1):
-        texts: list[str] = []
-        while values:
-            value = values.pop()
-            if isinstance(value, dict):
-                yield value
-                value = value.values()
-            for inner in value:
-                if isinstance(inner, str):
-                    if "class_name" in inner and inner.lstrip()[:1] in ("{", "["):
-                        texts.append(inner)
-                elif inner and isinstance(inner, (dict, list)):
-                    values.append(inner)
-        for text in texts:
+    texts: list[tuple[str, int]] = []
+    nested = 0
+    while values or texts:
+        if not values:
+            text, nested = texts.pop()
             with suppress(bounded_json.TooLong, bounded_json.Broken):
                 values.append([bounded_json.parse(text.encode("utf-8", "replace"), KEYS)])
+            continue
+        value = values.pop()
+        if isinstance(value, dict):
+            yield value
+            value = value.values()
+        for inner in value:
+            if isinstance(inner, str):
+                if "class_name" in inner and inner.lstrip()[:1] in ("{", "[") and nested < NESTED_AT_MOST:
+                    texts.append((inner, nested + 1))
+            elif inner and isinstance(inner, (dict, list)):
+                values.append(inner)
 
 
 def _config(value: Object) -> Object:

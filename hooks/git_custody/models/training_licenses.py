@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core import assets
 from ..core.documents import MAX_PROBLEMS
-from ..core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot
+from ..core.findings import CUSTODY, Finding, RepoPath, Rule, Slot, absent
 from ..datasets.license_edges import ATTRIBUTION
 from ..datasets.license_rules import asks
 
@@ -100,7 +100,7 @@ def _judge(case: Case, path: str) -> Iterator[Said]:
     found = survey.statement(case, path)
     if isinstance(found, Fault):
         if found.is_absent:
-            yield CannotJudge(found.message, path)
+            yield absent(path, case.after[path].oid)
         else:
             yield Finding(UNREADABLE, path, found.message, found.line, subject=found.message)
     elif found is not None and found.data is not None:
