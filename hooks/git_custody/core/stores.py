@@ -35,6 +35,8 @@ _ANNEX = b"/annex/objects/"
 # git-annex takes any line for a pointer that has that in it, and a key at its end (Annex/Link.hs).
 _ANNEX_KEY = rb"[^-\s]+(?:-[a-zA-Z][0-9]+)*--."
 _ANNEX_LETTERS = "0123456789zqjxkmvwgpfZQJXKMVWGPF"
+# Space is taken within one line alone: across lines, each of many empty ones would be tried with all that follow.
+_SAYS_SOMETHING = re.compile(rb"(?m)^[^\S\n]*[^\s#]")
 _FETCH = {"DVC": ("dvc", "pull"), "git-annex": ("git", "annex", "get")}
 
 
@@ -85,7 +87,7 @@ def _dvc(text: bytes) -> tuple[Kept, ...] | None:
     document = parse_yaml(text)
     data = document.data
     if not isinstance(data, dict):
-        is_blank = re.search(rb"^\s*[^\s#]", text, re.MULTILINE) is None
+        is_blank = _SAYS_SOMETHING.search(text) is None
         return () if document.problems and not is_blank else None
     return _of_stages(data)
 

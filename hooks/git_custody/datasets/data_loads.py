@@ -213,8 +213,10 @@ def _end_of_string(code: str, at: int, quote: str) -> int:
         line = code.find("\n", at, end) if len(quote) == 1 else -1
         if line >= 0 and code[line - 1] != "\\":
             return line  # broken, or the apostrophe of a comment in a string of another kind
-        slashes = len(code[:end]) - len(code[:end].rstrip("\\"))
-        if slashes % 2 == 0:
+        before = end
+        while code[before - 1] == "\\":  # not beyond `at`: a quote stands before it
+            before -= 1
+        if (end - before) % 2 == 0:
             return end + len(quote)
         at = end + 1
 
