@@ -33,14 +33,17 @@ _WORK = 2_000_000_000
 _WORK_OF_PATH = 100_000
 _PASSED_OVER = 300
 _READ = 2_000
+# What each character that is not plain costs once, in a pattern that has more of them than anybody would write.
+_SPECIAL = 4_000
+_SPECIAL_FREE = 12
 
 _GITHUB_OWNER = re.compile(
     r"@[A-Za-z0-9](?:[A-Za-z0-9_-]*)(?:/[A-Za-z0-9_.-]+)?|[^@\s/]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"
 )
+# Only whether there is one matters, so that of what stands before and behind an @ no more is read than that takes.
 _GITLAB_OWNER = re.compile(
-    r"(?<![\w@])@[\w.][\w.-]{0,254}|[^@\s]{1,100}@[^@\s]{1,255}(?<!\W)"
-    r"|(?<!\S)@@(?:developer|maintainer|owner)s?(?!\S)", re.IGNORECASE,
-)  # fmt: skip
+    r"(?<![\w@])@[\w.]|[^@\s]@[^@\s]{0,254}\w|(?<!\S)@@(?:developer|maintainer|owner)s?(?!\S)", re.IGNORECASE
+)
 _GITLAB_HEADING = re.compile(r"(\^)?\[(.*?)\](?:\[(\d*?)\])?(\s+[@\w.\-/\s+]*)?")
 _HEADING_LINE = re.compile(r"(?m)^[ \t]*\^?\[[^\]\n]+\](?:\[\d*\])?(?:[ \t]+@|[ \t]*$)")
 
@@ -76,6 +79,7 @@ class Owners:
         self._sections = len({line.section for line in lines})
         self._read = read
         self._left = _WORK
+        self._weighed: set[int] = set()
 
     def fault(self, path: str) -> str | None:
         """Why nobody has to be asked before a path is changed; None where somebody has to be.
@@ -106,6 +110,11 @@ class Owners:
                 yield line
 
     def _fits(self, line: Line, path: str) -> bool:
+        if line.number not in self._weighed:
+            self._weighed.add(line.number)
+            self._left -= _SPECIAL * max(0, sum(map(line.pattern.count, "*?[/\\")) - _SPECIAL_FREE)
+            if self._left < 0:
+                raise _too_much(line)
         pattern = self._read(line.pattern)
         if pattern is None:
             return False
@@ -172,20 +181,24 @@ def gitlab_owners(text: str) -> Owners:
     """A file as GitLab reads it: in each section the last line that fits decides, and any section may name somebody."""
     sections = {"codeowners": _Section()}
     spelled = {name: name for name in sections}
-    section, optional, default = sections["codeowners"], False, ""
+    section, optional, has_default = sections["codeowners"], False, False
     for number, row in _rows("" if "\0" in text else text):
         if heading := _GITLAB_HEADING.match(row):
             name = heading[2] if len(sections) == 1 else spelled.get(heading[2].casefold(), heading[2])
             spelled.setdefault(name.casefold(), name)
             section = sections.setdefault(name, _Section())
-            optional, default = heading[1] is not None, heading[4] or ""
+            optional, has_default = heading[1] is not None, _names_somebody(heading[4] or "")
         else:
-            _gitlab_line(section, number, row, optional, default)
+            _gitlab_line(section, number, row, optional, has_default)
     lines = [line._replace(section=at) for at, one in enumerate(sections.values()) for line in one.in_order()]
     return Owners(lines, gitlab_pattern)
 
 
-def _gitlab_line(section: _Section, number: int, row: str, optional: bool, default: str) -> None:
+def _names_somebody(text: str) -> bool:
+    return _GITLAB_OWNER.search(text) is not None
+
+
+def _gitlab_line(section: _Section, number: int, row: str, optional: bool, has_default: bool) -> None:
     text, *rest = re.split(r"(?<!\\)\s+", row, maxsplit=1)
     is_exclusion = text.startswith("!")
     normal = _normal(text.removeprefix("!"))
@@ -194,8 +207,8 @@ def _gitlab_line(section: _Section, number: int, row: str, optional: bool, defau
         section.lines.pop(normal, None)
         section.excluded.append(Line(number, normal, "a line with ! takes it out"))
         return
-    named = rest[0] if rest else default
-    fault = None if _GITLAB_OWNER.search(named) else f"line {number} fits it, and names nobody"
+    names_somebody = _names_somebody(rest[0]) if rest else has_default
+    fault = None if names_somebody else f"line {number} fits it, and names nobody"
     section.lines[normal] = Line(number, normal, fault)
 
 

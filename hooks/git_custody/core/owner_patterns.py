@@ -17,6 +17,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+NAMES_AT_MOST = 32  # of one pattern, by which lines are found
+
 
 class Piece(NamedTuple):
     """Text of a fixed length: itself, or what an expression of one character after the other stands for."""
@@ -109,14 +111,17 @@ def is_github_pattern(text: str) -> bool:
 
 def plain_part(text: str) -> str:
     """Text that every path has for which a pattern stands: the longest that there is without looking closely."""
-    return max(re.split(r"[*?/\\]", text.partition("[")[0]), key=len)
+    parts = re.finditer(r"[^*?/\\]+", text.partition("[")[0])
+    return max((part[0] for part in parts), key=len, default="")
 
 
 def plain_names(text: str) -> list[str]:
-    """The names between slashes that every path has for which a pattern stands, as far as that is plain to see."""
+    """The first names between slashes that every path has for which a pattern stands, as far as that is plain."""
     start, bracket, _ = text.partition("[")
-    names = start.split("/")
-    return [name for name in names[: -1 if bracket else None] if name and not re.search(r"[*?\\]", name)]
+    *names, last = start.split("/", NAMES_AT_MOST)
+    if not bracket and "/" not in last:
+        names.append(last)
+    return [name for name in names if name and not re.search(r"[*?\\]", name)]
 
 
 # Kept for the next path, but not all of a file that was made to fill the memory.
