@@ -7,7 +7,6 @@ What pre-commit 4.7 and prek 0.5 do with each key was tried out; tests/test_chec
 from __future__ import annotations
 
 import re
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -315,10 +314,9 @@ class _Values:
 
 
 def _read_toml(data: bytes) -> Any:
-    from importlib import import_module
+    from .toml import parse_toml
 
-    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        return parse_toml(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise _Unreadable("it is not valid TOML") from None
+        raise _Unreadable("it is not valid TOML, or has keys of too many parts") from None

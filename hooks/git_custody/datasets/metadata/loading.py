@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from functools import lru_cache
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.documents import LINE_BREAK, pointer_to
 from ...core.metadata import parse_json
+from ...core.toml import parse_toml
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -54,11 +53,10 @@ def load_json(raw: bytes) -> Loaded | None:
 @lru_cache(maxsize=_KEPT)
 def load_toml(raw: bytes) -> Any:
     """Read TOML; None for what is none, or too large. Never raises."""
-    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     if len(raw) > MAX_BYTES // 4:
         return None
     try:
-        return tomllib.loads(raw.decode("utf-8"))
+        return parse_toml(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
 

@@ -7,6 +7,7 @@ The tags in a dataset itself are not read: whoever writes the data must not ther
 from __future__ import annotations
 
 import re
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from .facts import Notes, Stated, Subject, listed
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 STANDARD = "REUSE"
 MANY_FILES = 200
 MAX_GLOBS = 2000
+HOLDER_AT_MOST = 1000  # as of a line of `<file>.license`
 _LICENSE = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]{1,1000})")
 _COPYRIGHT = re.compile(
     r"(?:SPDX-(?:File|Snippet)CopyrightText:|Copyright[ \t]*(?:\([Cc]\)|©)?|©)[ \t]*([^\r\n]{1,1000})"
@@ -28,13 +30,13 @@ _ANNOTATIONS = re.compile(r"(?m)^[ \t]*\[\[[ \t]*annotations[ \t]*\]\]")
 def read_license_file(file: str, raw: bytes, subject: Subject) -> Stated | None:
     """What `<file>.license` says."""
     text = raw[: MAX_BYTES // 4].decode("utf-8", "replace")
-    found = [(match[1], text.count("\n", 0, match.start()) + 1) for match in _LICENSE.finditer(text)]
-    holders = [(match[1], text.count("\n", 0, match.start()) + 1) for match in _COPYRIGHT.finditer(text)]
-    lines = {"/license": found[0][1]} if found else {}
-    lines |= {"/copyright": holders[0][1]} if holders else {}
-    notes = Notes(file, lines)
-    notes.add_license(_all_of([said for said, _ in found]), "/license")
-    notes.add("publisher", holder([said for said, _ in holders]), "/copyright")
+    found, holders = list(_LICENSE.finditer(text)), list(_COPYRIGHT.finditer(text))
+    first = {"/license": found[:1], "/copyright": holders[:1]}
+    notes = Notes(
+        file, {at: text.count("\n", 0, match.start()) + 1 for at, matches in first.items() for match in matches}
+    )
+    notes.add_license(_all_of([match[1] for match in found]), "/license")
+    notes.add("publisher", holder([match[1] for match in holders]), "/copyright")
     return notes.stated(STANDARD, "whole")
 
 
@@ -65,7 +67,9 @@ def parse_annotations(file: str, raw: bytes) -> list[Annotation]:
     if not isinstance(tables, list):
         return []
     text = raw.decode("utf-8", "replace")
-    lines = [text.count("\n", 0, match.start()) + 1 for match in _ANNOTATIONS.finditer(text)][: len(tables)]
+    starts = [match.start() for match in _ANNOTATIONS.finditer(text)][: len(tables)]
+    breaks = accumulate(text.count("\n", *between) for between in pairwise([0, *starts]))
+    lines = [passed + 1 for passed in breaks]
     known: list[int | None] = [*lines, *[None] * (len(tables) - len(lines))]
     pairs = zip(tables, known, strict=True)
     return [Annotation(file, line, table) for table, line in pairs if isinstance(table, dict)]
@@ -156,6 +160,7 @@ def holder(copyrights: Sequence[str]) -> str | None:
     """The one holder of the rights, without years and addresses; None where there are several."""
     names = set()
     for text in copyrights:
+        text = text[:HOLDER_AT_MOST]
         text = re.sub(r"(?i)spdx-filecopyrighttext:|copyright|\(c\)|©|<[^>]*>|https?://\S+", " ", text)
         text = re.sub(r"\b[12][0-9]{3}\b(?:\s*[-–,]\s*(?:[12][0-9]{3}|present)\b)*,?", " ", text)
         names.add(" ".join(text.split()).strip(" ,;-"))
