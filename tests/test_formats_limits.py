@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import struct
+import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clock import within
+from conftest import PICKLE
 from corpus import zipped
 from git_custody.core.content import BytesContent
 from git_custody.formats import bounded_json
@@ -241,6 +243,81 @@ def test_a_text_of_escaped_quotes_is_read_once(end: bytes) -> None:
         bounded_json.parse(data)
     with within(0.5):
         judged("config.json", data + b"}")
+
+
+def in_blocks(data: bytes) -> bytes:
+    return data + bytes(-len(data) % 512)
+
+
+def pax(*fields: bytes, kind: bytes = b"x") -> bytes:
+    """A header of these fields, each with its length before it."""
+    sized = [
+        next(b"%d %b\n" % (n, f) for n in range(len(f), len(f) + 9) if len(b"%d %b\n" % (n, f)) == n) for f in fields
+    ]
+    return tar_header(kind, len(b"".join(sized))) + in_blocks(b"".join(sized))
+
+
+def named(name: str, data: bytes) -> bytes:
+    header = tarfile.TarInfo(name)
+    header.size = len(data)
+    return header.tobuf(tarfile.USTAR_FORMAT) + in_blocks(data)
+
+
+def nested_layers(text: str) -> bytes:
+    value: object = text
+    for _ in range(200):
+        value = {"class_name": "TensorFlowOpLayer", "config": {"node_def": value}}
+    return json.dumps({"class_name": "Model", "config": value}).encode()
+
+
+LOCAL_IN_VOID = "<4sHHHHHIIIHHc"
+HOLES = (b"GNU.sparse.major=0", b"GNU.sparse.minor=1", b"GNU.sparse.map=0,1024", b"GNU.sparse.realsize=9999999999")
+LINEAR: dict[str, Callable[[], Made]] = {
+    "records of pax headers without a value": lambda: (
+        "a.tar",
+        tar_header(b"x", 1_000_448) + b"2 " * 500_224 + named("a", b"a"),
+    ),
+    "members of a tar that lie over each other": lambda: (
+        "a.tar",
+        pax(b"size=8000000", kind=b"g") + b"".join(named(f"a{n}.yaml", b"{") for n in range(2_000)) + bytes(6_000_000),
+    ),
+    "holes in members of a tar": lambda: ("a.tar", (pax(*HOLES) + named("a.yaml", b"k: " + b"a" * 1_000)) * 400),
+    "zips in zips without a directory": lambda: (
+        "a.zip",
+        b"".join(
+            struct.pack(LOCAL_IN_VOID, b"PK\3\4", 20, 0, 0, 0, 0, 0, 1, 31 * (500 - n) + 5, 1, 0, b"a")
+            for n in range(500)
+        ).ljust(8_000_000, b"\0"),
+    ),
+    "storages of one number": lambda: (
+        "a.t7",
+        b"3\n1\n100000\n"
+        + b"".join(b"1\n%d\n4\n%d\n3\nV 1\n19\ntorch.DoubleStorage\n1\n5\n" % (n, n + 1) for n in range(1, 100_000)),
+    ),
+    "layers of TensorFlow in each other": lambda: ("config.json", nested_layers("a" * 7_000_000)),
+}
+
+
+@pytest.mark.parametrize("kind", LINEAR)
+def test_what_could_be_read_again_and_again_is_not(kind: str) -> None:
+    name, data = LINEAR[kind]()
+    with within(1.5):
+        judged(name, data)
+
+
+def test_a_pax_record_without_a_value_hides_none_behind_it() -> None:
+    header = b"5 ab\n" + b"19 path=data.pickl\n"
+    tar = tar_header(b"x", len(header)) + in_blocks(header) + named("plain", PICKLE)
+    (found,) = judged("a.tar", tar)
+    assert (found.kind, found.member) == ("pickle", "data.pickl")
+
+
+def test_letters_of_four_bytes_have_a_smaller_document() -> None:
+    text = '["\U0001f600' + "a" * 5_000_000 + '"]'
+    for data in (text.encode(), json.dumps(json.loads(text)).encode()):
+        with pytest.raises(bounded_json.TooLong):
+            bounded_json.parse(data)
+    assert bounded_json.parse(text[:100].encode() + b'"]')
 
 
 KEY_TEXTS = st.text('ab\\":, {[\x00\x01\u00e9', max_size=6)

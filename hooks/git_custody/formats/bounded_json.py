@@ -16,6 +16,8 @@ COMMAS_AT_MOST = 600_000
 KEYS_AT_MOST = 100_000  # that differ: Python keeps each only once
 MEMORY_AT_MOST = 36 * 1024 * 1024
 MEMORY_OF_A_TEXT = 80  # half as much more where it is not in ASCII
+# A letter beyond U+FFFF makes each of a text take four bytes, twice: in the document, and in its value.
+WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
 ESCAPED_AT_MOST = 2  # windows with escaped letters that are looked through
 # A text to its end, or that of the data, so that none is begun twice; what stands before a colon is a key.
 TEXT = re.compile(rb'"([^"]*)(?:"(\s*:)?|\Z)')
@@ -47,6 +49,7 @@ def parse(data: bytes, single: Iterable[str] = ()) -> Any:
     if (
         len(data) > BYTES_AT_MOST
         or data.count(b",") > COMMAS_AT_MOST
+        or (len(data) > BYTES_AT_MOST // 2 and WIDE.search(data))
         or data.count(b"[") + data.count(b"{") > BRACKETS_AT_MOST
         or _memory_of_texts(data) > MEMORY_AT_MOST
         or (data.count(b":") > KEYS_AT_MOST and _has_too_many_keys(data))

@@ -11,7 +11,6 @@ Keras's is imported by tf_keras and earlier versions of Keras, and counts as cod
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -234,7 +233,7 @@ def _of_tensorflow(name: str, config: Object) -> Iterator[tuple[str, str | None]
 
     if name == "TensorFlowOpLayer":
         node = config.get("node_def")
-        text = node if isinstance(node, str) else json.dumps(node)
+        text = node if isinstance(node, str) else "\n".join(_texts(node))
         operation = next((known for known in DANGEROUS if known in text), None)
         if operation is not None:
             yield f"the TensorFlow operation {operation}", f"tensorflow.raw_ops.{operation}"
@@ -246,6 +245,20 @@ def _of_tensorflow(name: str, config: Object) -> Iterator[tuple[str, str | None]
         attribute = _text(config.get("attr_name"))
         if attribute.startswith("_") or attribute in CALLED_ON_TENSORS:
             yield f"a layer that calls {attribute[:100]!r} of a tensor", None
+
+
+def _texts(node: Any) -> Iterator[str]:
+    """All texts in a node, but for those of layers in it, which are judged by themselves."""
+    pending = [node]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict) and value.get("class_name") != "TensorFlowOpLayer":
+            yield from value
+            pending += value.values()
 
 
 def _file_outside(value: Object) -> str | None:

@@ -21,6 +21,7 @@ HEADERS_AT_MOST = 4 * MEMBERS_AT_MOST
 STEPS_PER_HEADER = 7
 STEPS_WITHOUT_DATA = 2  # of a link or an empty file, beside; other members are counted as such
 RECORDS_FREE = 16  # in a pax header; more than that take three steps each
+BYTES_PER_STEP = 1024  # of content with holes
 SKIPPED_AT_MOST = 16 * 1024 * 1024
 CHECKSUM_BEGINS = frozenset(b"\0 01234567+-\t\n\r\v\f\x1c\x1d\x1e\x1f\x80\xff")
 STEPS_BACK_AT_MOST = 16
@@ -60,6 +61,9 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         kinds.see(member.name or "", member.content)
         yield member
     kinds.link = tar.link
+    if tar.overlaps:
+        what = "a tar archive whose members lie over each other, again and again"
+        yield Said(OPAQUE, "tar", what, forced=True)
     if tar.is_endless:
         yield Said(OPAQUE, "tar", f"a tar archive with more than {HEADERS_AT_MOST} headers", forced=True)
     yield from kinds.told()
@@ -81,7 +85,8 @@ class _Tar:
         self.budget = budget
         self.is_endless = False
         self.link: str | None = None
-        self.steps_back = self.skipped = 0
+        self.steps_back = self.skipped = self.reach = 0
+        self.overlaps = False
         self.for_all = _Extended()
 
     def members(self) -> Iterator[Member]:
@@ -113,6 +118,8 @@ class _Tar:
             else:
                 member, following = self._member(block, at + BLOCK, size, extended)
                 if member is not None:
+                    if self.overlaps:
+                        return
                     yield member
                 else:
                     self.budget.steps -= STEPS_WITHOUT_DATA
@@ -157,10 +164,13 @@ class _Tar:
         if length <= 0 or (not has_data and following == data_at):
             return None, following
         content: Content = PartContent(self.content, data_at, length)
+        if data_at < self.reach:
+            self.overlaps = not self.budget.lies_over(min(length, self.reach - data_at))
+        self.reach = max(self.reach, data_at + length)
         if extended.map_in_data:
             content = PartContent(content, skipped, length - skipped)
         if pieces or real_size:
-            return _with_holes(name, content, pieces, real_size or 0), following
+            return _with_holes(name, content, pieces, real_size or 0, self.budget), following
         return Member(name, content), following
 
     def _following(self, data_at: int, sizes: tuple[int, ...]) -> int:
@@ -200,20 +210,24 @@ class _Tar:
         return tuple(zip(numbers[::2], numbers[1::2], strict=False)), _padded(length)
 
 
-def _with_holes(name: str, content: Content, pieces: tuple[tuple[int, int], ...], size: int) -> Member:
+def _with_holes(name: str, content: Content, pieces: tuple[tuple[int, int], ...], size: int, budget: Budget) -> Member:
     end = 0
     for offset, length in pieces:
         if offset < end or length < 0 or len(pieces) > PIECES_AT_MOST:
             return Member(name, content, "stored with a map of holes that is no use")
         end = offset + length
-    return Member(name, _WithHoles(content, pieces, max(size, end)))
+    return Member(name, _WithHoles(content, pieces, max(size, end), budget))
 
 
 class _WithHoles:
-    """Content some stretches of which were left out because they are zeros. `pieces`: where the others lie in it."""
+    """Content some stretches of which were left out because they are zeros. `pieces`: where the others lie in it.
 
-    def __init__(self, packed: Content, pieces: tuple[tuple[int, int], ...], size: int) -> None:
+    A header makes a terabyte of it, so that what is read takes steps, as it takes time.
+    """
+
+    def __init__(self, packed: Content, pieces: tuple[tuple[int, int], ...], size: int, budget: Budget) -> None:
         self.size = size
+        self._budget = budget
         self._packed = packed
         self._begins = [offset for offset, _ in pieces]
         self._pieces = []
@@ -225,8 +239,9 @@ class _WithHoles:
     def read_at(self, offset: int, length: int) -> bytes:
         """Read at most `length` bytes from `offset`."""
         length = min(length, self.size - offset)
-        if offset < 0 or length <= 0:
+        if offset < 0 or length <= 0 or self._budget.steps < 0:
             return b""
+        self._budget.steps -= length // BYTES_PER_STEP
         data = bytearray(length)
         index = max(0, bisect_right(self._begins, offset) - 1)
         for begin, size, at in self._pieces[index:]:
@@ -287,13 +302,13 @@ def _pax(record: bytes, known: _Extended, budget: Budget) -> _Extended:
     numbers: dict[bytes, list[int]] = {b"GNU.sparse.offset": [], b"GNU.sparse.numbytes": []}
     pieces: list[int] = []
     at = count = 0
-    while (found := re.compile(rb"(\d{1,20}) ([^=]+)=").match(record, at)) and budget.steps >= 0:
+    while (found := re.compile(rb"(\d{1,20}) ").match(record, at)) and budget.steps >= 0:
         count += 1
         budget.steps -= 3 * (count > RECORDS_FREE)
-        length, key = int(found[1]), found[2]
+        length = int(found[1])
         if not length:
             break
-        value = record[found.end() : at + length - 1]
+        key, _, value = record[found.end() : at + length - 1].partition(b"=")
         at += length
         if key in (b"path", b"GNU.sparse.name"):
             known = known._replace(name=known.name or _text(value[:NAME_AT_MOST]))

@@ -164,8 +164,9 @@ class _AsciiReader(_Reader):
             super().skip(1, count)
         else:
             while count:
-                ahead = self.ahead(WINDOW)
-                if len(ahead) == WINDOW:
+                most = min(WINDOW, max(512, 32 * count))
+                ahead = self.ahead(most)
+                if len(ahead) == most:
                     ahead = ahead[: max(ahead.rfind(b" "), ahead.rfind(b"\n")) + 1]
                 words = len(ahead.split())
                 if not words:

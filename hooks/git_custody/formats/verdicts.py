@@ -21,6 +21,7 @@ MEMBERS_AT_MOST = 200_000
 STEPS_AT_MOST = 1_300_000  # more than one walk over a pickle may take
 STEPS_PER_MEMBER = 8
 OVERLAPS_AT_MOST = 256
+OVERLAPPED_AT_MOST = 64 * 1024 * 1024
 
 # The kinds of verdict, the most dangerous first.
 PICKLE, CODE, MALFORMED, OPAQUE, SAFE = KINDS = ("pickle", "code", "malformed", "opaque", "safe")
@@ -67,9 +68,9 @@ class Budget:
     `begun`: bytes unpacked within the first 64 KiB of each stream; `unpacked`: those behind; `tails`: those that are
     only unpacked to see how a stream ends. A byte of lzma counts three times, one of bzip2 six times, as long as they
     take. `windows`: bytes of memory that decompressors may hold at one time. `members`: members looked at.
-    `overlaps`: members of a zip that lie over each other. `steps`: what takes about a microsecond each, as to walk one
-    opcode or to read one field; never a time, so that a verdict is the same on every machine. Each member brings the
-    few that an ordinary one takes.
+    `overlaps`: members of an archive that lie over each other, `overlapped`: their bytes. `steps`: what takes about a
+    microsecond each, as to walk one opcode or to read one field; never a time, so that a verdict is the same on every
+    machine. Each member brings the few that an ordinary one takes.
     """
 
     def __init__(self) -> None:
@@ -78,8 +79,15 @@ class Budget:
         self.tails = TAILS_AT_MOST
         self.windows = WINDOWS_AT_MOST
         self.overlaps = OVERLAPS_AT_MOST
+        self.overlapped = OVERLAPPED_AT_MOST
         self.members = MEMBERS_AT_MOST
         self.steps = STEPS_AT_MOST
+
+    def lies_over(self, length: int) -> bool:
+        """Take what a member of so many bytes costs that lies over others; whether that was left."""
+        self.overlaps -= 1
+        self.overlapped -= length
+        return self.overlaps >= 0 and self.overlapped >= 0
 
 
 class Scene(NamedTuple):

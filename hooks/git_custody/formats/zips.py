@@ -42,7 +42,10 @@ DIRECTORIES_AT_MOST = 16
 ENTRIES_AT_MOST = 4 * MEMBERS_AT_MOST
 SEARCHED_FOR_NEXT = 8 * 1024 * 1024
 SEARCHED_INSIDE = 64 * 1024 * 1024
-STEPS_OF_ANOTHER_READING, STEPS_OF_AN_EMPTY_ENTRY = 16, 5
+STEPS_OF_ANOTHER_READING, STEPS_OF_AN_EMPTY_ENTRY, STEPS_OF_A_SEARCH = 16, 5, 5
+BYTES_PER_STEP = 8 * 1024  # that are searched
+# One without a directory is no archive that anybody packed into another.
+STEPS_OF_A_ZIP, STEPS_WITHOUT_DIRECTORY = 40, 120
 ODD = 1 << 16  # a flag of ours: the directory and the data themselves do not agree where a member ends
 
 
@@ -57,6 +60,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     tail_at = max(0, size - TAIL)
     tail = head if size <= len(head) else content.read_at(tail_at, TAIL)
     if head[:4] == LOCAL or END in tail:
+        scene.budget.steps -= STEPS_OF_A_ZIP if END in tail else STEPS_WITHOUT_DIRECTORY
         yield from _Zip(scene, tail_at, tail).looked_into()
 
 
@@ -212,6 +216,7 @@ class _Zip:
     def _next_local(self, start: int) -> int | None:
         for begin in range(start, start + SEARCHED_FOR_NEXT, WINDOW):
             window = self.content.read_at(begin, WINDOW + LOCAL_LENGTH)
+            self.budget.steps -= STEPS_OF_A_SEARCH + len(window) // BYTES_PER_STEP
             found = window.find(LOCAL)
             if 0 <= found <= len(window) - LOCAL_LENGTH:
                 return begin + found
@@ -273,10 +278,8 @@ class _Zip:
         else:
             end = yield from self._unpack(entry, codec, data_at, stored, obstacle)
         self.handed_out += max(length, end - start if end is not None else 0)
-        if self.handed_out > self.size:
-            self.budget.overlaps -= 1
-            if self.budget.overlaps < 0:
-                raise _TooMuch("a zip whose members lie over each other, again and again")
+        if self.handed_out > self.size and not self.budget.lies_over(length):
+            raise _TooMuch("a zip whose members lie over each other, again and again")
         return end
 
     def _unpack(
