@@ -56,10 +56,11 @@ def _is_arithmetic(expression: bytes) -> bool:
     import re
 
     plain = re.sub(rb"'[A-Za-z0-9_.+-]*'", b"0", expression)  # names of symbols, digits of floats
-    called = re.findall(rb"([A-Za-z_][A-Za-z0-9_]*|[)\]0])\s*\(", plain)
+    # A name is taken whole also where nothing is called, lest each of its letters begins a search.
+    names = re.findall(rb"([A-Za-z_][A-Za-z0-9_]*|[)\]0])\s*(\(?)", plain)
     return (
         b"__" not in expression
         and re.fullmatch(rb"(?:[A-Za-z0-9_\s+\-*/%()<>=!&|~,^]|(?<=[0-9])\.(?![A-Za-z_])|\.(?=[0-9]))*", plain)
         is not None
-        and all(name in FUNCTIONS or name.startswith(FAMILIES) for name in called)
+        and all(name in FUNCTIONS or name.startswith(FAMILIES) for name, called in names if called)
     )
