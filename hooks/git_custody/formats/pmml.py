@@ -67,7 +67,9 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 
 def _first_element(data: bytes) -> bytes:
     """The local name of the first element behind a declaration."""
-    found = ELEMENT.search(COMMENT.sub(b"", data.replace(b"\0", b"")))
+    data = data.replace(b"\0", b"")
+    end = data.rfind(b"-->") + 3  # behind that, each comment without an end would be read to the last byte
+    found = ELEMENT.search(COMMENT.sub(b"", data[:end]) + data[end:])
     return found[1].rpartition(b":")[2] if found else b""
 
 
