@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from git_custody.core.content import Content
@@ -24,12 +24,13 @@ PARSED_SLOWLY_AT_MOST = 64 * 1024  # without libyaml
 SEARCHED_AT_MOST = 256 * 1024 * 1024
 WINDOW = 1024 * 1024
 TAG_AT_MOST = 512
-HANDLES_AT_MOST = 64
+PREFIXES_AT_MOST = 64
 TAGS_AT_MOST = 200_000
 HIDDEN_AT_MOST = 1_000
 LINE_READ = 4096
+TOO_MANY = Said(OPAQUE, "yaml-python", "YAML with more tags than are looked at", forced=True)
 
-HINTS = (re.compile(rb"python/"), re.compile(rb"%TAG"), re.compile(rb"![^\s#]{0,128}%[0-9A-Fa-f]{2}"))
+HINTS = (re.compile(rb"python/"), re.compile(rb"%TAG"), re.compile(rb"![^\s#!]{0,128}%[0-9A-Fa-f]{2}"))
 WIDE_MARKS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 PREFIX = "tag:yaml.org,2002:python/"
 TAG = re.compile(rb"!(?<![^\s,\[\]{}:?]!)(?:<[^>\s]{1,256}>|[^\s,\[\]{}]{1,256})")
@@ -122,16 +123,21 @@ def _hinted(content: Content, encoding: str | None) -> int:
 
 def _searched(content: Content, size: int, encoding: str | None) -> Iterator[Said]:
     """The first tag that runs something, told by its looks alone, outside of comments and quotes in its line."""
-    prefixes = {b"!!": {b"tag:yaml.org,2002:"}}
+    prefixes = {(b"!!", b"tag:yaml.org,2002:"): None}
     tags = hidden = 0
+    is_whole = True
     for at in range(0, size, WINDOW):
         window = _window(content, at, encoding)
         for directive in DIRECTIVE.finditer(window):
-            if len(prefixes) < HANDLES_AT_MOST:
-                prefixes.setdefault(directive[1], set()).add(directive[2])
+            pair = directive[1], _unescaped(directive[2])
+            if len(prefixes) < PREFIXES_AT_MOST:
+                prefixes[pair] = None
+            elif pair not in prefixes:
+                is_whole = False
         for found in TAG.finditer(window):
-            tags += 1
-            for tag in _resolved(found[0], prefixes):
+            resolved = list(_resolved(found[0], prefixes))
+            tags += len(resolved) or 1
+            for tag in resolved:
                 known = _python_tag(tag)
                 if known is not None and runs(known.target):
                     if not _is_hidden(window, found.start()):
@@ -139,22 +145,25 @@ def _searched(content: Content, size: int, encoding: str | None) -> Iterator[Sai
                         return
                     hidden += 1
             if tags > TAGS_AT_MOST or hidden > HIDDEN_AT_MOST:
-                yield Said(OPAQUE, "yaml-python", "YAML with more tags than are looked at", forced=True)
+                yield TOO_MANY
                 return
+    if not is_whole:
+        yield TOO_MANY
 
 
-def _resolved(tag: bytes, prefixes: dict[bytes, set[bytes]]) -> Iterator[str]:
+def _resolved(tag: bytes, prefixes: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
     """What a tag as it is written stands for, with each of the prefixes that its handle has in the file."""
     if tag.startswith(b"!<"):
-        yield _unescaped(tag[2:-1])
+        yield _unescaped(tag[2:-1]).decode("utf-8", "replace")
     elif (handle := HANDLE.match(tag)) is not None:
-        for prefix in prefixes.get(handle[0], ()):
-            yield _unescaped(prefix + tag[handle.end() :])
+        rest = _unescaped(tag[handle.end() :])
+        for short, prefix in prefixes:
+            if short == handle[0]:
+                yield (prefix + rest).decode("utf-8", "replace")
 
 
-def _unescaped(tag: bytes) -> str:
-    text = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), tag)
-    return text.decode("utf-8", "replace")
+def _unescaped(text: bytes) -> bytes:
+    return re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), text)
 
 
 def _is_hidden(window: bytes, at: int) -> bool:
