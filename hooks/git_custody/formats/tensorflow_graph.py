@@ -62,16 +62,20 @@ NAME_AT_MOST = 200
 TEXT_AT_MOST = 12 * 1024 * 1024
 TEXT_WINDOW = 1024 * 1024
 TEXT_OVERLAP = 4_096
+# What an operation may take to read, all of a window together: comments can hold operations that share what follows.
+READ_AT_MOST = 4 * TEXT_WINDOW
 # Repetitions have bounds, since the memory that they take has none. More is more than is looked at.
 REPEATED_AT_MOST = 2_000
 _BOUND = b"{0,%d}" % REPEATED_AT_MOST
-_GAP = rb"\s*(?:#[^\n]*\n\s*)" + _BOUND
+_GAP = rb"\s*(?:#[^\n]*(?:\n\s*|\Z))" + _BOUND
 _STRING = rb"(?:\"[^\"\\\n]*(?:\\.[^\"\\\n]*)" + _BOUND + rb"\"|'[^'\\\n]*(?:\\.[^'\\\n]*)" + _BOUND + rb"')"
 STRINGS_IN_TEXT = re.compile(_STRING)
+STRINGS_AND_COMMENTS = re.compile(_STRING + rb"|#[^\n]*")
+# Whatever is read for an operation is in the first group, also where it turns out to be none.
 OPERATION_IN_TEXT = re.compile(
-    rb"op" + _GAP + rb":" + _GAP + rb"((?:" + _STRING + _GAP + rb"){1,%d})" % REPEATED_AT_MOST
+    rb"(?<![A-Za-z0-9])op(?=(" + _GAP + rb"(?::" + _GAP + rb"((?:" + _STRING + _GAP + rb")" + _BOUND + rb")"
+    rb"(?:[\"'][^\n]*)?)?))"
 )
-TOO_LONG_A_GAP = re.compile(rb"\bop" + _GAP + rb":?\s*(?:#[^\n]*\n\s*){%d}" % REPEATED_AT_MOST)
 ESCAPES = re.compile(rb"\\(?:[xX]([0-9A-Fa-f]{1,2})|([0-7]{1,3})|(.))", re.DOTALL)
 
 
@@ -267,14 +271,18 @@ def _text(scene: Scene, format: str) -> Iterator[Said]:
 
 def _read_text(window: bytes, operations: _Operations) -> None:
     prints, seen = False, set[bytes]()
-    if TOO_LONG_A_GAP.search(window):
-        operations.are_tensorflow = True  # nothing else is written like that
-        raise TooMuchError
+    left = READ_AT_MOST
     for found in OPERATION_IN_TEXT.finditer(window):
-        if found[1] in seen or window[found.start() - 1 : found.start()].isalnum():
+        end = found.end(1)
+        left -= end - found.start()
+        leaves = end == TEXT_WINDOW and end - found.start() > TEXT_OVERLAP
+        if left < 0 or leaves or window[end : end + 1] == b"#":
+            operations.are_tensorflow = True  # nothing else is written like that
+            raise TooMuchError
+        if not found[2] or found[2] in seen:
             continue
-        seen.add(found[1])
-        pieces = STRINGS_IN_TEXT.findall(found[1])
+        seen.add(found[2])
+        pieces = [piece for piece in STRINGS_AND_COMMENTS.findall(found[2]) if piece[:1] != b"#"]
         if len(pieces) >= REPEATED_AT_MOST:
             operations.are_tensorflow = True
             raise TooMuchError
