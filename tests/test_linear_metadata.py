@@ -17,7 +17,7 @@ from git_custody.core.owner_patterns import NAMES_AT_MOST, plain_names, plain_pa
 from git_custody.core.runner_config import read_runner_config
 from git_custody.core.stores import _SAYS_SOMETHING, kept_in
 from git_custody.core.toml import PARTS_AT_MOST, parse_toml
-from git_custody.datasets.data_loads import LARGEST, _end_of_string, _is_shallow
+from git_custody.datasets.data_loads import LARGEST, _end_of_string, _is_shallow, loads
 from git_custody.datasets.metadata.facts import Subject
 from git_custody.datasets.metadata.loading import load_toml
 from git_custody.datasets.metadata.reuse import HOLDER_AT_MOST, holder, parse_annotations, read_license_file
@@ -45,6 +45,23 @@ def test_what_says_something(text: str) -> None:
 def test_many_strings_of_code() -> None:
     with within(0.5):
         assert _is_shallow("# \U0001f600\n" + "''\n" * (LARGEST // 3))
+
+
+@pytest.mark.parametrize("piece", ["a\n", "a;", "f'{a}{a}{a}'\n", "~a;"])
+def test_code_of_many_words_is_not_parsed(piece: str) -> None:
+    start = b"open('a')\n"
+    assert loads(start + piece.encode() * 10_000, is_notebook=False)
+    with within(0.5):
+        assert not loads(start + piece.encode() * ((LARGEST - len(start)) // len(piece)), is_notebook=False)
+
+
+def test_long_code_is_parsed() -> None:
+    code = (
+        "open('a')\n"
+        + "# What people write, they write in words of some length.\nvalue = function(argument)\n" * 11_000
+    )
+    assert len(code) > LARGEST * 0.8
+    assert loads(code.encode(), is_notebook=False)
 
 
 def old_end_of_string(code: str, at: int, quote: str) -> int:

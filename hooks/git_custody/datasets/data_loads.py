@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ CELLS_AT_MOST = 5000
 # Before Python 3.11, `ast` builds its tree without a limit to the depth, and a chain such as a.b.c.… that is some
 # 100 000 links long overflows the stack (CPython gh-91079). Nobody writes a statement of so many links.
 LINKS_AT_MOST = 5000
+# Each takes up to a kilobyte in the tree. A megabyte that people wrote has fewer, its comments and texts included.
+WORDS_AT_MOST = 250_000
 
 
 class Load(NamedTuple):
@@ -113,6 +116,7 @@ _MAY_LOAD = re.compile(
 )
 # In a notebook, lines are items of a list.
 _MAY_LOAD_IN_CELL = re.compile(rf"\b(?:{'|'.join(_LAST_NAMES)})(?:\s*\(|\s+as\s)".encode())
+_WORDS = re.compile(r"\w+|[^\w\s]|\n")
 _OPERATOR = r"[-+*/%&|^@<>]"
 _TOKENS = re.compile(
     r"#[^\n]*|(?P<quote>\"\"\"|'''|\"|')|(?<!\w)\d[\d_]*(?:\.[\d_]*)?(?:[eE][-+]?\d+)?|(?<![\w)\]}])\.\d+"
@@ -173,7 +177,7 @@ def _listed(value: object) -> list[object]:
 def _parsed(code: str) -> ast.Module | None:
     import ast
 
-    if not _is_shallow(code):
+    if next(islice(_WORDS.finditer(code), WORDS_AT_MOST, None), None) or not _is_shallow(code):
         return None
     try:
         with warnings.catch_warnings():
