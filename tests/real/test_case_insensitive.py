@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import case_insensitive
 import pytest
@@ -17,7 +19,6 @@ from commands import LOGGED, TOLD, Commands
 from conftest import PICKLE, PLAIN_PICKLE, ROWS, documented
 from kept_elsewhere import lfs
 
-Repo = repositories.Repo
 clean_environment = repositories.clean_environment
 insensitive = case_insensitive.insensitive
 source, runner = test_runners.source, test_runners.runner
@@ -25,6 +26,18 @@ source, runner = test_runners.source, test_runners.runner
 MORE = ROWS + "20,row 20\n"
 REASON = ("--reason", "names as elsewhere")
 CARD = "data/rows.csv.datacard.yaml"
+
+
+class Repo(repositories.Repo):
+    """A repository whose file system has forgotten a removed name before the next command."""
+
+    def git(self, *words: str, **options: Any) -> str:
+        said = super().git(*words, **options)
+        if words[0] in {"mv", "rm"}:
+            # Under FUSE, Linux keeps each spelling of a name for a second, whatever becomes of the other spellings:
+            # until then the file is there for lstat(2), and cannot be unlinked.
+            time.sleep(1.1)
+        return said
 
 
 @pytest.fixture
