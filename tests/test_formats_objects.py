@@ -531,6 +531,7 @@ def test_a_yaml_tag_that_runs_something_is_code(text: str, target: str) -> None:
         ("a: {_target_: pickle.load}\nb: [", "pickle.load"),
         ("_target_: importlib.import_module", "importlib.import_module"),
         ("_target_: operator.methodcaller", "operator.methodcaller"),
+        ("_target_: test.support.script_helper.assert_python_ok", "test.support.script_helper.assert_python_ok"),
     ],
 )
 def test_a_configuration_that_calls_the_standard_library_is_code(text: str, target: str) -> None:
@@ -553,6 +554,7 @@ def test_a_long_configuration_is_not_passed_unread() -> None:
         "_target_: ${model.name}", "_target_: pathlib.Path", "_target_: os.path.join", "_target_: os.getenv",
         "_target_: concurrent.futures.ThreadPoolExecutor", "_target_: time.time", "_target_: systems.Popen",
         "# _target_: os.system", "a: '_target_: os.system'", "target: os.system", "_target_: [os.system]",
+        "_target_: test.models.test_encoder.Dummy", "_target_: test.supported.Dummy", "_target_: commands.train.Trainer",
         "_target_:", "_target_: null", "a: b\n" * 300_000,
     ],
 )  # fmt: skip

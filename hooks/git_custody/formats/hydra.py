@@ -8,6 +8,7 @@ library itself would run counts, as with the tags of YAML. A name that is only p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from git_custody.formats.verdicts import CODE, OPAQUE, Budget, Member, Said, Scene
@@ -20,6 +21,9 @@ KEY = "_target_"
 # Beside what is harmless as a tag, and ordinary in a configuration: pools, contexts, and places in memory.
 HARMLESS = ("concurrent.futures.", "contextlib.", "io.BytesIO", "io.StringIO", "multiprocessing.cpu_count", "platform.",
             "tempfile.", "time.")  # fmt: skip
+# What a repository's own packages are called, more often than those of Python: `commands` was Python 2's, and of
+# Python's own tests these run what they are given.
+OWN = re.compile(r"commands\.|test\.(?!(?:support|libregrtest|regrtest|script_helper)\b)")
 # How the key may be written where a text is in double quotes.
 HINTS = (KEY.encode(), b"\\x", b"\\u", b"\\U", b"\\\n", b"\\\r")
 
@@ -31,7 +35,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     data = scene.content.read_at(0, PARSED_AT_MOST)
     if any(hint in data.replace(b"\0", b"") for hint in HINTS):  # UTF-16
         for key, target in targets(data, scene.budget):
-            if key == KEY and runs(target) and not target.startswith(HARMLESS):
+            if key == KEY and runs(target) and not target.startswith(HARMLESS) and not OWN.match(target):
                 what = f"a Hydra configuration that calls {target}"
                 yield Said(CODE, "hydra", what, target, f"{KEY}: {target[:200]}")
                 return
