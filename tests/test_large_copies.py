@@ -1,9 +1,11 @@
-"""Large staged files are read from the work tree only where git vouches that it has what is staged."""
+"""Large files: read from the work tree only where git vouches that it has what is staged, else unpacked by git once."""
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
+import zipfile
 from datetime import date, timedelta
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +16,7 @@ from conftest import PICKLE, Repo
 from git_custody.catalog import load, load_all
 from git_custody.core.cache import Cache
 from git_custody.core.changes import Request
+from git_custody.core.findings import CannotJudge
 from git_custody.core.git import Git
 from git_custody.core.runner import judge
 from git_custody.core.trees import IN_MEMORY
@@ -163,3 +166,35 @@ def test_a_large_pickle_can_be_adopted(repo: Repo) -> None:
     assert repo.custody("init").code == 0
     said = repo.custody("adopt", "--yes")
     assert "pickle-weights" in "".join(repo.git("ls-files", "--cached", ".custody/waivers")), said
+
+
+@pytest.mark.parametrize("changed", [{}, {"a.csv": b"a,b\n" * (IN_MEMORY // 2)}], ids=["a model", "and a dataset"])
+def test_git_unpacks_a_large_object_once(repo: Repo, tmp_path: Path, changed: dict[str, bytes]) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        for name in ("first", "second", "third"):
+            members.writestr(name, SAFE)
+        members.writestr("fourth", PICKLE)
+        members.writestr("last", SAFE)
+    calls = []
+    for size, content in {"small": b"PK", "large": archive.getvalue()}.items():
+        repo.commit({"model.bin": content, **changed})
+        trace = tmp_path / size
+        verdict = repo.check("--all", env={"GIT_TRACE": str(trace), "CI": "1"})
+        assert ("pickle-weights" in verdict.rules) == (size == "large")
+        calls.append(trace.read_text().count("cat-file --batch\n"))
+    assert calls == [calls[0]] * 2
+
+
+def test_a_full_temporary_folder_is_said(repo: Repo) -> None:
+    resource = pytest.importorskip("resource")
+    repo.stage({"model.bin": SAFE})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Git(str(repo.path)) as git:
+        oid = git.entries(None)["model.bin"].oid
+        resource.setrlimit(resource.RLIMIT_FSIZE, (IN_MEMORY, limits[1]))
+        try:
+            with pytest.raises(CannotJudge, match=f"has no room for an object of {len(SAFE)} bytes .*: set TMPDIR"):
+                list(git.blobs([(oid, False)]))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)

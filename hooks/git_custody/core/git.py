@@ -25,7 +25,7 @@ from .programs import find_program
 from .trees import IN_MEMORY, Change, Entry, Tree, decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .content import Content
     from .digests import Pointer
@@ -440,7 +440,7 @@ class Git:
                 for _ in range(max(1, len(asked) // 2)):
                     oid, hashed = asked.popleft()
                     try:
-                        blob = reader.take(oid, hashed, self._spool)
+                        blob = reader.take(oid, hashed)
                     except CannotJudge:
                         stopped = True
                         if not self._is_promised(oid):
@@ -799,21 +799,6 @@ class Git:
             raise CannotJudge(f"git {arguments[0]} refused: {words or 'no reason given'}")
         return done.stdout
 
-    def _spool(self, oid: str) -> Content:
-        import tempfile
-
-        spool = tempfile.TemporaryFile(prefix="git-custody-", buffering=0)  # noqa: SIM115 (lives as long as its content)
-        reader = self._reader()
-        try:
-            reader.ask(oid)
-            reader.flush()
-            size = reader.size()
-            for piece in reader.pieces(size):
-                write_all(spool, piece)
-        finally:
-            reader.close()
-        return FileContent(spool, size)
-
     def _reader(self) -> _Reader:
         return _Reader((self._program, *_SETTINGS, "cat-file", "--batch"), self.root, self._environment)
 
@@ -884,17 +869,13 @@ class _Reader:
         self._at = end + 1
         return header
 
-    def size(self) -> int:
-        """Begin an answer that is known to be there: its size in bytes."""
-        return int(self._header()[2])
-
-    def take(self, name: str, hashed: bool, again: Callable[[str], Content]) -> Blob:
+    def take(self, name: str, hashed: bool) -> Blob:
         header = self._header()
         if len(header) != 3 or not header[2].isdigit():
             return Blob(name, None, None)
         oid, size = header[0].decode("ascii"), int(header[2])
         if size > IN_MEMORY:
-            return self._take_large(oid, size, hashed, again)._replace(type=header[1])
+            return self._take_large(oid, size, hashed)._replace(type=header[1])
         while len(self._read) - self._at <= size:
             self._more()
         data = self._read[self._at : self._at + size]
@@ -906,22 +887,27 @@ class _Reader:
         digest.update(data)
         return Blob(oid, BytesContent(data), digest.hexdigest(), header[1])
 
-    def _take_large(self, oid: str, size: int, hashed: bool, again: Callable[[str], Content]) -> Blob:
+    def _take_large(self, oid: str, size: int, hashed: bool) -> Blob:
+        """Keep an object that is too large for memory in a file: git unpacks it once, wherever it is read then."""
+        import tempfile
+        import weakref
+
         digest = fresh_sha256(size) if hashed else None
-        head, tail = bytearray(), bytearray()
-        at, tail_at = 0, size - LargeContent.TAIL
-        for piece in self.pieces(size):
-            if digest is not None:
-                digest.update(piece)
-            if len(head) < LargeContent.HEAD:
-                head += piece[: LargeContent.HEAD - len(head)]
-            if at + len(piece) > tail_at:
-                tail += piece[max(0, tail_at - at) :]
-            at += len(piece)
-        content = LargeContent(head, bytes(tail), size, lambda: again(oid))
+        spool = tempfile.TemporaryFile(prefix="git-custody-", buffering=0)  # noqa: SIM115 (closed with its content)
+        try:
+            for piece in self._pieces(size):
+                if digest is not None:
+                    digest.update(piece)
+                write_all(spool, piece)
+        except OSError as error:
+            spool.close()
+            message = f"{tempfile.gettempdir()} has no room for an object of {size} bytes ({error.strerror})"
+            raise CannotJudge(f"{message}: set TMPDIR to a folder that has") from error
+        content = FileContent(spool, size)
+        weakref.finalize(content, spool.close)
         return Blob(oid, content, digest.hexdigest() if digest is not None else None)
 
-    def pieces(self, size: int) -> Iterator[memoryview]:
+    def _pieces(self, size: int) -> Iterator[memoryview]:
         """The bytes of the answer that follows, and its last newline; each piece is valid until the next."""
         start = memoryview(self._read)[self._at : self._at + size]
         self._at += len(start)
@@ -949,35 +935,6 @@ class _Reader:
             raise CannotJudge("git cat-file stopped; the repository may be damaged: run git fsck")
         self._read = self._read[self._at :] + piece
         self._at = 0
-
-
-class LargeContent:
-    """An object too large for memory: its first and last bytes, and the rest when somebody asks for it."""
-
-    # Headers of language models, with their vocabularies, are the longest that have to be read whole.
-    HEAD = 8 * 1024 * 1024
-    TAIL = 256 * 1024
-
-    def __init__(self, head: bytearray, tail: bytes, size: int, spool: Callable[[], Content]) -> None:
-        self.size = size
-        self._head = head
-        self._tail = tail
-        self._spool = spool
-        self._whole: Content | None = None
-
-    def read_at(self, offset: int, length: int) -> bytes:
-        """At most `length` bytes from `offset`."""
-        length = min(length, self.size - offset)
-        if offset < 0 or length <= 0:
-            return b""
-        if offset + length <= len(self._head):
-            return bytes(memoryview(self._head)[offset : offset + length])
-        start = self.size - len(self._tail)
-        if offset >= start:
-            return self._tail[offset - start : offset - start + length]
-        if self._whole is None:
-            self._whole = self._spool()
-        return self._whole.read_at(offset, length)
 
 
 def widen(descriptor: int) -> None:
