@@ -320,6 +320,9 @@ def ordinary_files(folder: str, count: int) -> None:
             file.write(source.randbytes(size) if suffix in ("bin", "dat") else b"%d\n" % number + text)
 
 
+TOUCHED = ", touched since"  # so that git does not vouch for the work tree, and its object is read
+
+
 def staged(bench: Bench, name: str, source: str) -> tuple[str, str]:
     """A repository in which a file is staged, and the file's object id."""
     root = os.path.join(bench.place, "repositories", name)
@@ -330,6 +333,8 @@ def staged(bench: Bench, name: str, source: str) -> tuple[str, str]:
         bench.git(root, "commit", "-q", "--allow-empty", "-m", "Start")
         shutil.copyfile(source, target)
         bench.git(root, "add", "-f", os.path.basename(source))
+        if name.endswith(TOUCHED):
+            os.utime(target, (0, 0))
     return root, bench.git(root, "rev-parse", f":{os.path.basename(source)}")
 
 
@@ -388,10 +393,11 @@ def speed_jobs(bench: Bench) -> list[Job]:
         with open(blob, "wb") as file:
             for _ in range(size // MB):
                 file.write(source.randbytes(MB))
-    for name, path in (("staged blob, 1 GB", blob), ("staged PyTorch zip, 1 GB", torch["zip"])):
-        root, oid = staged(bench, f"{os.path.basename(path)}-{size // MB}", path)
-        jobs.append(Job("git cat-file blob", name, (git, "cat-file", "blob", oid), root, 5))
-        jobs.append(Job("forbid-pickle-weights", name, (hook,), root, 5))
+    for what, path in (("staged blob, 1 GB", blob), ("staged PyTorch zip, 1 GB", torch["zip"])):
+        for then in ("", TOUCHED):
+            root, oid = staged(bench, f"{os.path.basename(path)}-{size // MB}{then}", path)
+            jobs.append(Job("git cat-file blob", what + then, (git, "cat-file", "blob", oid), root, 5))
+            jobs.append(Job("forbid-pickle-weights", what + then, (hook,), root, 5))
     return jobs
 
 
@@ -573,7 +579,7 @@ def bars(found: Mapping[tuple[str, str], Sample]) -> list[str]:
             else:
                 line(f"scan, {name}", "≤ 4 × bare", sample.wall / bare.wall, 4)
             line(f"scan, {name}: memory", "≤ 40 MB", sample.memory / MB, 40, "MB")
-        elif tool == "forbid-pickle-weights":
+        elif tool == "forbid-pickle-weights" and not name.endswith(TOUCHED):
             line(
                 f"hook, {name}", "≤ 1.3 × `git cat-file blob`", sample.wall / found["git cat-file blob", name].wall, 1.3
             )
