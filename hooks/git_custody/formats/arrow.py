@@ -14,7 +14,7 @@ from itertools import islice
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.flatbuffers import Reader, Table
 from git_custody.formats.reading import BrokenError, TooMuchError
-from git_custody.formats.stored_values import is_pickle, shown
+from git_custody.formats.stored_values import STEPS_PER_WALK, is_pickle, shown
 from git_custody.formats.verdicts import OPAQUE, Budget, Member, Said, Scene
 
 MAGIC = b"ARROW1"
@@ -99,8 +99,11 @@ def _members(content: Content, budget: Budget, is_footer: bool) -> Iterator[Said
         if schema is not None:
             for table, field in ((schema, SCHEMA_METADATA), *([(root, FOOTER_METADATA)] if is_footer else [])):
                 for key, at, length in _metadata(reader, table, field):
+                    budget.steps -= STEPS_PER_WALK
+                    if budget.steps < 0:
+                        return
                     value = PartContent(content, at, length)
-                    if is_pickle(value):
+                    if is_pickle(value, budget=budget):
                         yield Member(shown(key), value)
             for name, at, length in _pickled(reader, schema):
                 pickle = PartContent(content, at, length)
@@ -134,12 +137,16 @@ def _pickled(reader: Reader, schema: Table) -> Iterator[tuple[str, int, int]]:
         if field is None:
             todo.pop()
             continue
-        metadata = list(_metadata(reader, field, FIELD_METADATA))
-        names = [reader.read(at, min(length, KEY_AT_MOST)) for key, at, length in metadata if key == TYPE_NAME]
-        if PICKLING_TYPE in names:
-            for key, at, length in metadata:
-                if key == TYPE_METADATA:
-                    yield field.text(FIELD_NAME) or "field", at, length
+        pickles = []
+        is_pickled = False
+        for key, at, length in _metadata(reader, field, FIELD_METADATA):
+            if key == TYPE_METADATA:
+                pickles.append((at, length))
+            elif key == TYPE_NAME:
+                is_pickled = is_pickled or reader.read(at, min(length, KEY_AT_MOST)) == PICKLING_TYPE
+        if is_pickled:
+            for at, length in pickles:
+                yield field.text(FIELD_NAME) or "field", at, length
         if depth < DEPTH_AT_MOST:
             todo.append((field.tables(FIELD_CHILDREN), depth + 1))
     raise TooMuchError

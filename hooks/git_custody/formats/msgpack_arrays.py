@@ -6,17 +6,23 @@ so. The layout is that of the MessagePack specification (``msgpack/spec.md``). T
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from git_custody.core.content import Content, PartContent
-from git_custody.formats.verdicts import Member, Said, Scene
+from git_custody.formats.reading import TooMuchError
+from git_custody.formats.verdicts import OPAQUE, Budget, Member, Said, Scene
 
 ID = "msgpack"
 UNPICKLED = (ID, "a NumPy array of Python objects in MessagePack, which is a pickle")
 VALUES_AT_MOST = 300_000
+VALUES_PER_STEP = 2
 DEPTH_AT_MOST = 512
 WINDOW = 4096
 KEY_AT_MOST = 8
+# What an array of objects says, in texts and bytes of any length's width
+OF_OBJECTS = re.compile(rb"kind(?:\xa1|(?:[\xc4\xd9]|[\xc5\xda]\0|[\xc6\xdb]\0\0\0)\x01)O")
+SEARCHED_AT_MOST, SEARCHED_AT_ONCE, OVERLAP = 256 * 1024 * 1024, 1024 * 1024, 16
 # Of each type whose length stands behind it: what it is, and in how many bytes.
 LENGTHS = {
     **{0xC4 + i: ("bytes", 1 << i) for i in range(3)},
@@ -32,7 +38,7 @@ WIDTHS = {
 
 
 class _Broken(Exception):
-    """Not MessagePack, or more of it than is looked at."""
+    """Not MessagePack."""
 
 
 class _Map:
@@ -63,17 +69,31 @@ class _Map:
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Hand out the pickles among the arrays."""
     try:
-        for at, length in _arrays(scene.content):
+        for at, length in _arrays(scene.content, scene.budget):
             yield Member(f"data at byte {at}", PartContent(scene.content, at, length), unpickled=UNPICKLED)
     except _Broken:
         return
+    except TooMuchError:
+        if _may_hold_objects(scene.content):
+            yield Said(OPAQUE, ID, "MessagePack with more values than are looked at", forced=True)
 
 
-def _arrays(content: Content) -> Iterator[tuple[int, int]]:
-    """Where the data of arrays of objects are. Raises `_Broken`."""
+def _may_hold_objects(content: Content) -> bool:
+    for at in range(0, SEARCHED_AT_MOST, SEARCHED_AT_ONCE):
+        window = content.read_at(at, SEARCHED_AT_ONCE + OVERLAP)
+        if OF_OBJECTS.search(window):
+            return True
+        if len(window) < SEARCHED_AT_ONCE + OVERLAP:
+            return False
+    return True
+
+
+def _arrays(content: Content, budget: Budget) -> Iterator[tuple[int, int]]:
+    """Where the data of arrays of objects are. Raises `_Broken` and `TooMuchError`."""
     open_ones: list[_Map] = []
     at, window, begin = 0, b"", 0
-    for _ in range(VALUES_AT_MOST):
+    for number in range(VALUES_AT_MOST):
+        budget.steps -= not number % VALUES_PER_STEP
         if not begin <= at <= begin + len(window) - 32:
             begin, window = at, content.read_at(at, WINDOW)
         head = window[at - begin : at - begin + 32]
@@ -83,7 +103,7 @@ def _arrays(content: Content) -> Iterator[tuple[int, int]]:
         at += header
         if kind in ("map", "array"):
             if len(open_ones) >= DEPTH_AT_MOST:
-                raise _Broken
+                raise TooMuchError
             if open_ones:
                 open_ones[-1].take(b"", at, 0)
             open_ones.append(_Map(2 * count if kind == "map" else count, kind == "map"))
@@ -96,6 +116,7 @@ def _arrays(content: Content) -> Iterator[tuple[int, int]]:
             closed = open_ones.pop()
             if closed.has_shape and closed.is_of_objects and closed.data:
                 yield closed.data
+    raise TooMuchError
 
 
 def _value(head: bytes) -> tuple[str, int, int]:

@@ -12,15 +12,17 @@ from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterator
 
-from git_custody.core.content import BytesContent
+from git_custody.core.content import PartContent
 from git_custody.formats.arrow import distinct, message_in, schema_members
-from git_custody.formats.stored_values import is_pickle
-from git_custody.formats.verdicts import Member, Said, Scene
+from git_custody.formats.stored_values import STEPS_PER_WALK, is_pickle, shown
+from git_custody.formats.verdicts import Budget, Member, Said, Scene
 
 MAGIC = b"PAR1"
 SCHEMA_KEY = b"ARROW:schema"
 FOOTER_AT_MOST = 8 * 1024 * 1024
 VALUES_AT_MOST = 400_000
+VALUES_PER_STEP = 2
+DECODED_PER_STEP, KEPT_PER_STEP = 256, 16  # bytes
 DEPTH_AT_MOST = 64
 METADATA_FIELD, KEY_FIELD, VALUE_FIELD = 5, 1, 2
 # Types of the compact protocol.
@@ -44,16 +46,24 @@ def _of_footer(scene: Scene) -> Iterator[Said | Member]:
     if tail[4:] != MAGIC or not 0 < length <= end - 8:
         return
     skipped = max(0, length - FOOTER_AT_MOST)
-    footer = content.read_at(end - 8 - length + skipped, length - skipped)
-    for key, value in _pairs(footer, whole=not skipped):
+    begin = end - 8 - length + skipped
+    footer = content.read_at(begin, length - skipped)
+    budget = scene.budget
+    for key, at, size in _pairs(footer, budget, whole=not skipped):
+        if budget.steps < 0:
+            return
+        budget.steps -= STEPS_PER_WALK
         if key == SCHEMA_KEY:
+            budget.steps -= size // DECODED_PER_STEP
             try:
-                message = message_in(b64decode(value))
+                message = message_in(b64decode(footer[at : at + size]))
             except (Error, ValueError):
                 continue
-            yield from schema_members(message, scene.budget)
-        elif is_pickle(BytesContent(value)):
-            yield Member(key.decode("utf-8", "replace"), BytesContent(value))
+            for found in schema_members(message, budget):
+                budget.steps -= message.size // KEPT_PER_STEP
+                yield found
+        elif is_pickle(value := PartContent(content, begin + at, size), budget=budget):
+            yield Member(shown(key), value)
 
 
 class _Broken(Exception):
@@ -64,29 +74,34 @@ class _TooMuch(Exception):
     """More values than are looked at."""
 
 
-def _pairs(footer: bytes, whole: bool) -> Iterator[tuple[bytes, bytes]]:
-    """The key-value metadata; of a footer too large to be read, only what is known to be unpickled."""
-    pairs: list[tuple[bytes, bytes]] = []
+def _pairs(footer: bytes, budget: Budget, whole: bool) -> Iterator[tuple[bytes, int, int]]:
+    """The keys of the metadata, and where their values lie and how long they are.
+
+    Of a footer too large to be read, only what is known to be unpickled.
+    """
     reader = _Compact(footer)
     try:
         if not whole:
             raise _TooMuch
         for field, kind in reader.fields():
             if field == METADATA_FIELD and kind == LIST:
-                pairs += reader.pairs()
+                yield from reader.pairs()
             else:
                 reader.skip(kind)
     except _TooMuch:
-        reader.left = VALUES_AT_MOST
         for found in KNOWN_PAIR.finditer(footer):
-            reader.at = found.end()
+            reader.at, reader.left = found.end(), VALUES_AT_MOST
+            budget.steps -= STEPS_PER_WALK
+            if budget.steps < 0:
+                return
             try:
-                pairs.append((found[1], reader.binary()))
+                yield found[1], *reader.binary()
             except _Broken:
                 continue
     except _Broken:
         pass
-    yield from pairs
+    finally:
+        budget.steps -= (VALUES_AT_MOST - reader.left) // VALUES_PER_STEP
 
 
 class _Compact:
@@ -108,29 +123,26 @@ class _Compact:
                 number = self._zigzag()
             yield number, byte & 0x0F
 
-    def pairs(self) -> list[tuple[bytes, bytes]]:
-        """A list of key-value pairs."""
-        found = []
+    def pairs(self) -> Iterator[tuple[bytes, int, int]]:
+        """The keys of a list of pairs, and where their values lie and how long they are."""
         count, kind = self._list()
         if kind != STRUCT:
             raise _Broken
         for _ in range(count):
-            pair = {KEY_FIELD: b"", VALUE_FIELD: b""}
+            pair = {KEY_FIELD: (0, 0), VALUE_FIELD: (0, 0)}
             for number, kind in self.fields():
                 if number in pair and kind == BINARY:
                     pair[number] = self.binary()
                 else:
                     self.skip(kind)
-            found.append((pair[KEY_FIELD], pair[VALUE_FIELD]))
-        return found
+            at, length = pair[KEY_FIELD]
+            yield self.data[at : at + length], *pair[VALUE_FIELD]
 
-    def binary(self) -> bytes:
-        """Bytes behind their length."""
+    def binary(self) -> tuple[int, int]:
+        """Where bytes lie behind their length, and how many."""
         length = self._varint()
-        if self.at + length > len(self.data):
-            raise _Broken
-        self.at += length
-        return self.data[self.at - length : self.at]
+        self._step_over(length)
+        return self.at - length, length
 
     def skip(self, kind: int) -> None:
         """Pass a value over, with all that is inside."""
@@ -173,11 +185,19 @@ class _Compact:
         elif kind == BINARY:
             self.binary()
         elif kind == DOUBLE:
-            self.at += 8
+            self._step_over(8)
         elif kind == BYTE or (kind in (TRUE, FALSE) and in_list):
-            self.at += 1
+            self._step_over(1)
         elif kind not in (TRUE, FALSE):
             raise _Broken
+
+    def _step_over(self, length: int) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _TooMuch
+        if self.at + length > len(self.data):
+            raise _Broken
+        self.at += length
 
     def _list(self) -> tuple[int, int]:
         byte = self._byte()

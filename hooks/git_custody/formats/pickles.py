@@ -62,6 +62,7 @@ STEPS_AT_MOST = 1_250_000  # as many as opcodes; but a row of plain pushes takes
 STEPS_OF_A_STREAM = 2
 STEPS_OF_AN_IMPORT = 7
 EVIDENCE_FOR_AN_IMPORT = 4
+BYTES_PER_STEP = 4096  # that are read
 WINDOWS_SEARCHED = 64  # for imports among lines that are passed over
 LOOKS_AT_PROSE = 1000  # no prose is consistent for that long
 IMPORTS_KEPT = 64
@@ -182,12 +183,18 @@ class _Walker:
             del self.marks[: -STACK_KEPT // 2]
             self.deep = self.buried_mark = True
 
+    def _read(self, length: int) -> bytes:
+        window = self.content.read_at(self.base, length)
+        if self.budget is not None:  # many values of a database may be the same bytes
+            self.budget.steps -= len(window) // BYTES_PER_STEP
+        return window
+
     def _refill(self) -> None:
         """Move the window on; leaves it short only at the end of the content."""
         self._trim()
         self.base += self.at
         self.at = 0
-        self.window = self.content.read_at(self.base, WINDOW)
+        self.window = self._read(WINDOW)
         # Once it is known what it is, a few more opcodes are walked for the words of the message, wherever they lie.
         while not self.found and (skipped := length_of_repetition(self.window)):
             self._note_imports(self.window[:skipped])
@@ -196,7 +203,7 @@ class _Walker:
             self.stack.clear()
             self.marks.clear()
             self.base += skipped
-            self.window = self.content.read_at(self.base, WINDOW)
+            self.window = self._read(WINDOW)
         self.at_end = len(self.window) < WINDOW
 
     def _note_imports(self, lines: bytes) -> None:
@@ -221,10 +228,10 @@ class _Walker:
         self.base += self.at
         self.at = 0
         self.at_end = False
-        self.window = kept = self.content.read_at(self.base, WINDOW)
+        self.window = kept = self._read(WINDOW)
         while (end := self.window.find(b"\n")) < 0:
             self.base += len(self.window)
-            self.window = self.content.read_at(self.base, 16 * WINDOW)
+            self.window = self._read(16 * WINDOW)
             if not self.window:
                 if not kept:
                     raise Broken
