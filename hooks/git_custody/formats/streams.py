@@ -154,9 +154,11 @@ def is_available(codec: Codec) -> bool:
     """Whether the library is here: lz4 and Zstandard are none of the standard library's before Python 3.14."""
     if codec.name not in _is_available:
         try:
-            codec.make(codec.windows[0])
+            _tried(codec.make, codec.windows[0])
         except ImportError:
             _is_available[codec.name] = False
+        except (_Damaged, _Refused):  # liblzma knows no engine of such properties, but it is here
+            _is_available[codec.name] = True
         else:
             _is_available[codec.name] = True
     return _is_available[codec.name]
