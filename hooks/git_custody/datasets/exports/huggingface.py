@@ -41,7 +41,7 @@ def merged(rendered: bytes, old: bytes) -> bytes:
         return rendered + b"\n" + old.removeprefix(b"\xef\xbb\xbf")
     kept, keep = [], True
     ours = set(re.findall(rb"(?m)^([a-z_]+):", rendered))
-    ours |= {b"license_name", b"license_link"}
+    ours |= {b"license_name", b"license_link", *(name + b"s" for name in ours)}  # the plural is what it was before
     for line in matter.splitlines()[1:]:
         key = re.match(rb"([A-Za-z_][A-Za-z0-9_-]*)[ \t]*:(?:[ \t]|\Z)", line)
         keep = key[1] not in ours if key else keep

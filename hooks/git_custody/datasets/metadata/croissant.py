@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .facts import Notes, Stated, Subject, first_text, index_by_name, listed, named, only
 from .loading import load_json
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 STANDARD = "Croissant"
 _PREFIXES = ("", "sc:", "schema:", "https://schema.org/", "http://schema.org/", "cr:")
@@ -23,20 +20,22 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     if loaded is None or not isinstance(data, dict) or not _is_dataset(data):
         return None
     notes = Notes(file, loaded.lines)
-    resources, by_name = _index(raw)
-    matched = 0
+    resources, (outer, inner), by_name = _index(raw)
+    matched = {}
     for index in sorted({index for name in subject.by_name for index in by_name.get(name, ())}):
         resource = resources[index]
         path, by_path = named(subject, file, get(resource, "contentUrl"))
-        matched += path is not None
-        if path is not None and by_path:
+        if path is not None:
+            matched[index] = path
+        if path is not None and by_path and index in outer:  # else a path inside of an archive
             for algorithm in ("sha256", "md5"):
                 notes.add_digest(path, algorithm, get(resource, algorithm), f"/distribution/{index}/{algorithm}")
     is_own = subject.is_folder and file.rpartition("/")[0] == subject.path
     is_own = is_own or file in (f"{subject.path}.croissant.json",)
     if not is_own and not matched:
         return None
-    is_whole = is_own or (matched == len(resources) and matched == len(subject.files))
+    is_all = matched.keys() >= outer or matched.keys() >= inner
+    is_whole = is_own or (is_all and len(matched) == len(subject.files))
     _shared(notes, data)
     if is_whole:
         _of_whole(notes, data)
@@ -44,11 +43,27 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
 
 
 @lru_cache(maxsize=16)
-def _index(raw: bytes) -> tuple[dict[int, dict[str, Any]], dict[str, list[int]]]:
-    """The resources of a file by their numbers, and these by the names of the files that they lead to."""
+def _index(raw: bytes) -> tuple[dict[int, dict[str, Any]], tuple[set[int], set[int]], dict[str, list[int]]]:
+    """The resources of a file by their numbers; of these, those that lie in no other one, and those that no other one
+    lies in; and the numbers by the names of the files that they lead to. A repository of git is none of them: what lies
+    in it lies in the folders that we look at.
+    """
     loaded = load_json(raw)
-    resources = dict(_resources(loaded.data)) if loaded is not None else {}
-    return resources, index_by_name((number, get(one, "contentUrl")) for number, one in resources.items())
+    numbered = enumerate(listed(get(loaded.data, "distribution"))) if loaded is not None else ()
+    found = {number: one for number, one in numbered if isinstance(one, dict)}
+    repositories = {number for number, one in found.items() if (_text(get(one, "encodingFormat")) or "")[:4] == "git+"}
+    names = {_name(found[number]) for number in repositories}
+    held = {number: one for number, one in found.items() if number not in repositories}
+    within = {number: {_name(other) for other in listed(get(one, "containedIn"))} for number, one in held.items()}
+    holders = set().union(*within.values())
+    outer = {number for number, others in within.items() if others <= names}
+    inner = {number for number, one in held.items() if _name(one) not in holders}
+    return held, (outer, inner), index_by_name((number, get(one, "contentUrl")) for number, one in held.items())
+
+
+def _name(resource: object) -> str | None:
+    """What a resource is called where another one refers to it, and by such a reference."""
+    return first_text(resource, ("@id", "name"))
 
 
 def _is_dataset(data: dict[str, Any]) -> bool:
@@ -56,18 +71,9 @@ def _is_dataset(data: dict[str, Any]) -> bool:
     return "Dataset" in kinds
 
 
-def _resources(data: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The files that lie in none of the others."""
-    for index, resource in enumerate(listed(get(data, "distribution"))):
-        if isinstance(resource, dict) and "FileObject" in str(resource.get("@type")):
-            if get(resource, "containedIn") is None:
-                yield index, resource
-
-
 def _shared(notes: Notes, data: dict[str, Any]) -> None:
     """What is true of each file of the dataset."""
-    said = only(get(data, "license"))
-    notes.add_license(first_text(said, ("url", "@id", "name")), "/license")
+    notes.add_license_of(only(get(data, "license")), ("url", "@id", "name"), "/license")
     notes.add("publisher", _names(get(data, "publisher")), "/publisher")
     notes.add("publisher", _names(get(data, "creator")), "/creator")
     notes.add("url", first_text(only(get(data, "url")), ("@id",)), "/url")
@@ -82,7 +88,7 @@ def _of_whole(notes: Notes, data: dict[str, Any]) -> None:
     notes.add("title", _text(get(data, "name")), "/name")
     notes.add("description", _text(get(data, "description")), "/description")
     tags = (first_text(tag, ("name", "alternateName")) for tag in listed(get(data, "inLanguage")))
-    notes.add("language", " ".join(tag for tag in tags if tag and " " not in tag), "/inLanguage")
+    notes.add_languages(tags, "/inLanguage")
 
 
 def get(data: dict[str, Any], key: str) -> Any:

@@ -24,7 +24,9 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     found = list(_data_components(data))
     is_own = file == f"{subject.path}.cdx.json"
     mine = [one for one in found if one[1].get("name") in (subject.path, subject.name)]
-    if is_own and len(found) == 1:
+    # The subject of a bill in a folder is the folder, whatever it is called.
+    is_inside = subject.is_folder and file.rpartition("/")[0] == subject.path
+    if len(found) == 1 and (is_own or (is_inside and found[0][0] == "/metadata/component")):
         mine = found
     if len(mine) != 1:
         return None
@@ -61,10 +63,7 @@ def _facts(notes: Notes, component: dict[str, Any], above: str) -> None:
     said = only(component.get("licenses"))
     if isinstance(said, dict):
         notes.add_license(said.get("expression"), f"{above}/licenses/0/expression")
-        listed_one = said.get("license")
-        if isinstance(listed_one, dict):
-            for key in ("id", "url"):
-                notes.add_license(listed_one.get(key), f"{above}/licenses/0/license/{key}")
+        notes.add_license_of(said.get("license"), ("id", "name", "url"), f"{above}/licenses/0/license")
     for key in ("publisher", "supplier", "manufacturer"):
         notes.add("publisher", first_text(component.get(key), ("name",)), f"{above}/{key}")
     for index, one in enumerate(listed(component.get("externalReferences"))):

@@ -46,7 +46,8 @@ def _meta(notes: Notes, meta: dict[str, Any], above: str) -> None:
     for name, keys in (("title", ("title", "name")), ("publisher", ("publisher", "author", "creator")),
                        ("url", ("url", "source", "homepage")), ("version", ("version",))):  # fmt: skip
         for key in keys:
-            value = meta.get(key)
+            # In DVC's own example the name is that of a person.
+            value = None if key == "name" and "email" in meta else meta.get(key)
             if name != "url" or (isinstance(value, str) and re.match("https?://", value)):
                 notes.add(name, value, f"{above}/{key}")  # type: ignore[arg-type]
-    notes.add("language", " ".join(tag for tag in listed(meta.get("language")) if isinstance(tag, str)), above)
+    notes.add_languages(listed(meta.get("language")), f"{above}/language")

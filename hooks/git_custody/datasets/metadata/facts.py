@@ -15,7 +15,8 @@ Name = Literal["title", "description", "license", "url", "publisher", "version",
 # The digests that a card or the content can be held against, by their length in hex digits.
 DIGEST_LENGTHS = {"sha256": 64, "sha512": 128, "sha1": 40, "md5": 32}
 # What a card takes; longer texts are left out.
-_LONGEST = {"description": 20_000, "url": 4000, "license": 1000}
+_LONGEST = {"description": 20_000, "url": 4000, "license": 1000, "language": 10_000}
+_MANY_LANGUAGES = 1000
 _LONG = 500
 
 
@@ -86,6 +87,7 @@ class Notes:
 
     def add(self, name: Name, value: object, pointer: str) -> None:
         """Note a value, unless one was noted before."""
+        value = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
         text = " ".join(value.split()) if isinstance(value, str) and name != "description" else value
         if isinstance(text, str) and text.strip() and name not in self.facts and _is_unicode(text):
             if len(text) <= _LONGEST.get(name, _LONG):
@@ -97,6 +99,24 @@ class Notes:
 
         if isinstance(value, str) and (exact := spdx_of(value)) is not None:
             self.add("license", exact, pointer)
+
+    def add_license_of(self, group: object, keys: Iterable[str], pointer: str) -> None:
+        """Note the licence that a text is, or that the fields `keys` of a group name; none where they name several."""
+        from .license_names import spdx_of
+
+        said = {pointer: group} if isinstance(group, str) else {}
+        if isinstance(group, dict):
+            said = {f"{pointer}/{key}": group[key] for key in keys if isinstance(group.get(key), str)}
+        named = {at: exact for at, text in said.items() if (exact := spdx_of(text)) is not None}
+        if len(set(named.values())) == 1:
+            self.add("license", *next((exact, at) for at, exact in named.items()))
+
+    def add_languages(self, tags: Iterable[object], pointer: str) -> None:
+        """Note the languages among tags: on the Hub, `code` and `multilingual` stand beside them."""
+        from ..codes import language_fault
+
+        found = [tag for tag in tags if isinstance(tag, str) and language_fault(tag) is None]
+        self.add("language", " ".join(found[:_MANY_LANGUAGES]), pointer)
 
     def add_digest(self, path: str, algorithm: str, value: object, pointer: str) -> None:
         """Note the digest of a file, where it is one."""
@@ -131,7 +151,7 @@ def beside(file: str, path: object) -> str | None:
 
 def named(subject: Subject, file: str, address: object) -> tuple[str | None, bool]:
     """The file of the subject that an address in a metadata file means, and whether it is named by its path: the
-    address of a copy elsewhere only counts by its last part.
+    address of a copy elsewhere only counts by its last part. Paths are often written as from the root.
     """
     from urllib.parse import unquote
 
@@ -140,6 +160,8 @@ def named(subject: Subject, file: str, address: object) -> tuple[str | None, boo
     for text in (address, unquote(address)):
         if (path := beside(file, text)) in subject.files:
             return path, True
+    if address in subject.files:
+        return address, True
     last = last_part(address)
     same = subject.by_name.get(last, ())
     is_remote = re.match("[a-z][a-z0-9+.-]*://", address, re.IGNORECASE) is not None

@@ -26,7 +26,9 @@ _OF_OTHERS = (
     "sdk", "app_file", "datasets",
 )  # fmt: skip
 _MANY_FILES = 200
-_KEYS = frozenset((*OF_DATASETS, *_OF_OTHERS, "license", "license_name", "license_link", "language"))
+_KEYS = frozenset(
+    (*OF_DATASETS, *_OF_OTHERS, "license", "licenses", "license_name", "license_link", "language", "languages")
+)
 
 
 def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
@@ -61,9 +63,10 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
 
 def note_license(notes: Notes, data: dict[str, Any]) -> None:
     """Note the licence that the front matter of a card on the Hub states, of a dataset or of a model."""
-    said = only(data.get("license"))
+    key = _key(data, "license")
+    said = only(data.get(key))
     if isinstance(said, str) and said.lower() not in ("other", "unknown"):
-        notes.add("license", exact_license(said), "/license")
+        notes.add("license", exact_license(said), f"/{key}")
     else:
         notes.add_license(data.get("license_name"), "/license_name")
         notes.add_license(data.get("license_link"), "/license_link")
@@ -78,8 +81,13 @@ def exact_license(name: str) -> str | None:
 
 
 def _languages(notes: Notes, data: dict[str, Any]) -> None:
-    tags = [tag for tag in listed(data.get("language")) if isinstance(tag, str) and tag and " " not in tag]
-    notes.add("language", " ".join(tags), "/language")
+    key = _key(data, "language")
+    notes.add_languages(listed(data.get(key)), f"/{key}")
+
+
+def _key(data: dict[str, Any], name: str) -> str:
+    """The name of a field: until 2022 these stood in the plural."""
+    return name if name in data else f"{name}s"
 
 
 def _patterns(data: dict[str, Any]) -> Iterator[str]:

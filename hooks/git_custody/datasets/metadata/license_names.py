@@ -16,7 +16,9 @@ _URLS = {
     "opendatacommons.org/licenses/by/1.0": "ODC-By-1.0",
     "opendatacommons.org/licenses/pddl/1-0": "PDDL-1.0",
     "opendatacommons.org/licenses/pddl/1.0": "PDDL-1.0",
-    # There has been one version of it only.
+    # There has been one version of each only.
+    "opendatacommons.org/licenses/odbl": "ODbL-1.0",
+    "opendatacommons.org/licenses/by": "ODC-By-1.0",
     "opendatacommons.org/licenses/pddl": "PDDL-1.0",
     "cdla.dev/permissive-1-0": "CDLA-Permissive-1.0",
     "cdla.dev/permissive-2-0": "CDLA-Permissive-2.0",
@@ -28,10 +30,17 @@ _URLS = {
     "opensource.org/license/apache-2-0": "Apache-2.0",
     "opensource.org/licenses/bsd-3-clause": "BSD-3-Clause",
     "opensource.org/licenses/bsd-2-clause": "BSD-2-Clause",
+    "nationalarchives.gov.uk/doc/open-government-licence/version/1": "OGL-UK-1.0",
+    "nationalarchives.gov.uk/doc/open-government-licence/version/2": "OGL-UK-2.0",
     "nationalarchives.gov.uk/doc/open-government-licence/version/3": "OGL-UK-3.0",
     "govdata.de/dl-de/by-2-0": "DL-DE-BY-2.0",
     "govdata.de/dl-de/zero-2-0": "DL-DE-ZERO-2.0",
 }
+# Of the ids of Open Definition and CKAN, those that leave no version open and are not SPDX's own.
+_OPEN_DEFINITION = {
+    "odc-pddl": "PDDL-1.0", "odc-pddl-1.0": "PDDL-1.0", "odc-odbl": "ODbL-1.0", "odc-odbl-1.0": "ODbL-1.0",
+    "odc-by": "ODC-By-1.0", "cc-zero": "CC0-1.0",
+}  # fmt: skip
 _SPDX = re.compile(r"spdx\.org/licenses/([a-z0-9.+-]+?)(?:\.html|\.json)?\Z", re.IGNORECASE)
 _CREATIVE_COMMONS = re.compile(
     r"creativecommons\.org/licenses/(by(?:-nc)?(?:-nd|-sa)?)/([1-4]\.[05])(?:/([a-z]{2,3}|igo))?"
@@ -45,7 +54,9 @@ def spdx_of(text: str) -> str | None:
     """The SPDX expression that a text or an address stands for, in SPDX's own spelling; None where none is exact."""
     text = text.strip()
     address = _ADDRESS.match(text)
-    return _known(_from_address(address[1].rstrip("/"))) if address else _known(text)
+    if address is not None:
+        return _known(_from_address(address[1].rstrip("/")))
+    return _known(_OPEN_DEFINITION.get(text.lower(), text))
 
 
 def address_of(expression: str) -> str:
@@ -76,8 +87,11 @@ def _from_address(address: str) -> str | None:
 
         known = from_hugging_face(found[1])
         return known.license if known.kind == "exact" else None
-    if exact := _URLS.get(re.sub(r"(?:/(?:deed|legalcode)(?:\.[a-z_-]+)?|\.html|\.txt)\Z", "", address.lower())):
+    page = r"(?:/(?:deed|legalcode)(?:\.[a-z_-]+)?|/summary|/index\.html|\.html|\.txt)\Z"
+    if exact := _URLS.get(re.sub(page, "", address.lower())):
         return exact
+    if found := re.search(r"opendefinition\.org/licenses/([a-z0-9.-]+)\Z", address, re.IGNORECASE):
+        return _OPEN_DEFINITION.get(found[1].lower())
     if found := _SPDX.search(address):
         return found[1]
     if found := _CREATIVE_COMMONS.search(address):
