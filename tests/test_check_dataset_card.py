@@ -405,7 +405,7 @@ def test_link_in_the_place_of_data(repo: Repo) -> None:
     [
         ("*.csv working-tree-encoding=UTF-16", True), ("*.csv ident", True), ("*.csv filter=clean-up", True),
         ("*.csv filter=lfs diff=lfs merge=lfs -text", False), ("*.csv eol=crlf", False), ("*.csv -ident", False),
-        ("*.csv linguist-generated", False), ("*.txt ident", False),
+        ("*.csv linguist-generated", False), ("*.txt ident", False), ("*.csv working-tree-encoding=UTF-8", False),
     ],
 )  # fmt: skip
 def test_attributes(repo: Repo, attribute: str, bad: bool) -> None:

@@ -496,6 +496,8 @@ def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[
         for name, value in sorted(values.items()):
             if value in ("unspecified", "unset") or (name, value) in _OF_POINTERS:
                 continue
+            if name == "working-tree-encoding" and value.lower() in ("utf-8", "utf8"):  # git leaves these alone
+                continue
             shown = name if value == "set" else f"{name}={value}"
             yield Finding(
                 ATTRIBUTES,
