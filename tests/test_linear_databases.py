@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 
@@ -106,3 +107,157 @@ def test_objects_in_messagepack_are_not_passed_over_in_silence(before: bytes) ->
     assert said("a.msgpack", before + evil.replace(b"kind", b"king")) == []
     for kind in (b"\xa1", b"\xd9\1", b"\xda\0\1", b"\xdb\0\0\0\1", b"\xc5\0\1", b"\xc6\0\0\0\1"):
         assert said("a.msgpack", before + evil.replace(b"kind\xc4\1", b"kind" + kind)) == [("opaque", True)]
+
+
+# gdbm, Berkeley DB and dbm.dumb
+
+
+def gdbm(buckets: int, element: tuple[int, int, int, int], value: bytes = b"") -> bytes:
+    """Buckets that lie over each other, of one element (hash, where its key lies, lengths of key and value)."""
+    bucket_at = 4_096 + 8 * buckets
+    head = struct.pack("<iiqiiii", 0x13579ACF, 4_096, 4_096, 8 * buckets, 0, 65_536, 2_700)
+    directory = struct.pack(f"<{buckets}q", *range(bucket_at, bucket_at + 24 * buckets, 24))
+    hashed, at, key, length = element
+    elements = struct.pack("<i4sqii", hashed, b"", at, key, length) * (2_700 + buckets)
+    return head.ljust(4_096, b"\0") + directory + bytes(112) + elements + value
+
+
+def berkeley(pages: int, page: bytes) -> bytes:
+    head = bytearray(len(page))
+    struct.pack_into("<L4xLL", head, 12, 0x061561, len(page), pages)
+    struct.pack_into("<L", head, 32, pages)
+    struct.pack_into("<L", head, 20, len(page))
+    return bytes(head) + page * pages
+
+
+def hash_page(value: bytes, size: int = 4_096) -> bytes:
+    """A page that has one value at all places."""
+    page = bytearray(size)
+    count = (size - 26 - len(value)) // 2
+    page[25], page[-len(value) :] = 13, value
+    struct.pack_into(f"<{count}H", page, 26, *[size - len(value)] * count)
+    struct.pack_into("<H", page, 20, count)
+    return bytes(page)
+
+
+def lmdb(*pages: bytes) -> bytes:
+    """An environment with pages of 64 KiB, of which the first behind the two meta pages is the root."""
+    meta = bytearray(65_536)
+    struct.pack_into("<LL", meta, 16, 0xBEEFC0DE, 1)
+    struct.pack_into("<L", meta, 40, 65_536)
+    struct.pack_into("<q8xq", meta, 128, 2, 5)
+    return bytes(meta) * 2 + b"".join(pages)
+
+
+def leaf(flags: int, key: bytes, data: bytes, length: int | None = None) -> bytes:
+    """A page of LMDB that has one node at all places."""
+    length = len(data) if length is None else length
+    node = struct.pack("<HHHH", length & 0xFFFF, length >> 16, flags, len(key)) + key + data
+    page = bytearray(65_536)
+    count = (65_536 - 16 - len(node)) // 2
+    struct.pack_into("<HH", page, 10, 2, 16 + 2 * count)
+    struct.pack_into(f"<{count}H", page, 16, *[65_536 - len(node)] * count)
+    page[-len(node) :] = node
+    return bytes(page)
+
+
+DATABASE = bytes(40) + struct.pack("<q", 3)
+
+
+def sqlite_number(value: int) -> bytes:
+    return bytes((value >> 14 | 128, value >> 7 & 127 | 128, value & 127))
+
+
+def row(*values: tuple[int, bytes]) -> bytes:
+    """A row of SQLite: of each value its type, and its bytes."""
+    types = b"".join(sqlite_number(kind) for kind, _ in values)
+    record = sqlite_number(len(types) + 3) + types + b"".join(value for _, value in values)
+    return sqlite_number(len(record)) + b"\1" + record
+
+
+def blob(value: bytes) -> tuple[int, bytes]:
+    return 12 + 2 * len(value), value
+
+
+def words(value: bytes) -> tuple[int, bytes]:
+    return 13 + 2 * len(value), value
+
+
+def of_table(name: bytes = b"a", sql: bytes = b"create table a(b)", root: tuple[int, bytes] = (1, b"\2")) -> bytes:
+    return row(words(b"table"), words(name), words(b"a"), root, words(sql))
+
+
+def sqlite(table: bytes, cell: bytes, *, tables: int = 500, kind: int = 13) -> bytes:
+    """A database with pages of 64 KiB whose schema and table have one row each at all places."""
+    pages = []
+    for start, most, what, of in ((100, tables, 13, table), (0, 32_000, kind, cell)):
+        page = bytearray(65_536)
+        first = start + (12 if what == 5 else 8)
+        count = min(most, (65_536 - first - len(of)) // 2)
+        page[start], page[start + 3 : start + 5] = what, struct.pack(">H", count)
+        page[first : first + 2 * count] = struct.pack(">H", 65_536 - len(of)) * count
+        page[-len(of) :] = of
+        pages.append(page)
+    pages[0][:18], pages[0][56:60] = b"SQLite format 3\0\0\1", b"\0\0\0\1"
+    return b"".join(pages)
+
+
+TOO_LONG_DATABASES: dict[str, Callable[[], Made]] = {
+    "elements of gdbm that are empty": lambda: ("a", gdbm(4_090, (-1, 0, 0, 0))),
+    "one long value of gdbm": lambda: ("a", gdbm(60, (1, 140_000, 0, 9_000_000), b"\x80\x02V" * 1_500_000)),
+    "values of gdbm in members": lambda: ("a.zip", many(gdbm(60, (1, 3_000, 0, 9)), 30)),
+    "values of Berkeley DB in members": lambda: ("a.zip", many(berkeley(60, hash_page(b"a")), 60)),
+    "lines of indexes": lambda: ("a.zip", many(b"'a', (0, 1)\n" * 400_000, 20, "{}.dir")),
+    "values of LMDB in members": lambda: ("a.zip", many(lmdb(leaf(0, b"k", b"xyz")), 40)),
+    "databases in LMDB": lambda: ("a", lmdb(leaf(2, b"k" * 400, DATABASE), leaf(1, b"k" * 500, b"\xff" * 8))),
+    "values of one key in LMDB": lambda: ("a", lmdb(leaf(2, b"k", DATABASE), leaf(4, b"k", b"", 60_000))),
+    "one long value of LMDB": lambda: (
+        "a",
+        lmdb(leaf(1, b"k", struct.pack("<q", 3), 1 << 31), bytes(16) + b"\x80\x02V" + b"a" * 4_000_000),
+    ),
+    "values of SQLite in members": lambda: ("a.zip", many(sqlite(of_table(), row(*[(1, b"a")] * 1_000)), 40)),
+    "texts of SQLite in members": lambda: ("a.zip", many(sqlite(of_table(), row(*[words(b"N0")] * 1_000)), 40)),
+    "blobs of SQLite in members": lambda: ("a.zip", many(sqlite(of_table(), row(*[blob(b"\x80\2N0")] * 1_000)), 40)),
+    "pages of SQLite in members": lambda: ("a.zip", many(sqlite(of_table(), b"\0\0\0\2", kind=5), 60)),
+    "rows of SQLite that are no pickles": lambda: ("a", sqlite(of_table(), row(blob(b"N0" * 31_000)))),
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LONG_DATABASES)
+def test_databases_that_take_too_long_are_said_to(kind: str) -> None:
+    name, data = TOO_LONG_DATABASES[kind]()
+    with within(1.5):
+        assert said(name, data)[-1] == ("opaque", True)
+
+
+WIDE = "\U0001f600".encode() + b"n" * 58_000
+LARGE: dict[str, bytes] = {
+    "names of tables": sqlite(of_table(WIDE), row(blob(b"Nx")), tables=500),
+    "statements of tables": sqlite(of_table(sql=b"create table a(" + WIDE), row(blob(b"Nx")), tables=500),
+    "numbers of pages": sqlite(of_table(root=blob(b"2" * 58_000)), row(blob(b"Nx")), tables=500),
+    "levels of pages": sqlite(of_table(), b"\0\0\0\2", kind=5),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_a_schema_of_sqlite_takes_little_memory_and_time(kind: str) -> None:
+    tracemalloc.start()
+    try:
+        with within(4):
+            assert said("a", LARGE[kind]) == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 * 1024 * 1024
+
+
+def test_a_page_of_sqlite_may_be_cut_short() -> None:
+    for length in range(101, 130):
+        assert said("a", b"SQLite format 3\0\2\0".ljust(100, b"\0") + b"\x0d".ljust(length - 100, b"\0")) == []
+
+
+def test_the_number_of_a_page_of_sqlite_may_be_a_text() -> None:
+    for root in ((1, b"\2"), words(b"2"), words(b"0002"), blob(b"2")):
+        assert ("pickle", False) in said("a", sqlite(of_table(root=root), row(blob(EVIL)), tables=1))
+    for root in (words(b"3"), words(b"x"), words("\u00b2".encode()), words(b"")):
+        assert said("a", sqlite(of_table(root=root), row(blob(EVIL)), tables=1)) == []

@@ -25,6 +25,9 @@ READ_AT_MOST = 256 * 1024 * 1024
 LARGEST_PAGE = 65_536
 BUCKETS_AT_MOST = 20_000
 WINDOW = 256 * 1024
+STEPS_PER_PAGE = 4
+ELEMENTS_PER_STEP = 8
+LINES_PER_STEP = 2
 DUMB_BLOCK = 512
 DUMB_AT_MOST = 64 * 1024 * 1024
 INDEX_AT_MOST = 16 * 1024 * 1024
@@ -61,7 +64,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if name.endswith(".dat"):
         yield from _dumb(scene)
     elif name.endswith(".dir"):
-        yield from _index(content)
+        yield from _index(content, scene.budget)
 
 
 def _gdbm(scene: Scene, order: Order, width: int) -> Iterator[Member]:
@@ -84,12 +87,13 @@ def _gdbm(scene: Scene, order: Order, width: int) -> Iterator[Member]:
         struct.unpack(f"{sign}{len(known) // width}{offset}", known[: len(known) // width * width])
     ):
         bucket = content.read_at(at, min(bucket_size, first + element.size * elements)) if at > 0 else b""
+        sieve.spend(STEPS_PER_PAGE + len(bucket) // element.size // ELEMENTS_PER_STEP)
         for place in range(first, len(bucket) - element.size + 1, element.size):
             hashed, _, data_at, key_length, length = element.unpack_from(bucket, place)
             if sieve.left <= 0:
                 return
             if hashed != -1 and data_at > 0 and key_length >= 0 and length > 0:
-                key = content.read_at(data_at, min(key_length, 100))
+                key = content.read_at(data_at, min(key_length, NAME_SHOWN))
                 yield from sieve.look(PartContent(content, data_at + key_length, length), shown(key))
 
 
@@ -113,7 +117,8 @@ def _berkeley(scene: Scene, order: Order) -> Iterator[Member]:
     most = min(PAGES_AT_MOST, READ_AT_MOST // size)
     for number in range(1, last + 1, max(1, -(-last // most))):
         page = _Page(content.read_at(number * size, size), number * size, order)
-        if not page.data:
+        sieve.spend(STEPS_PER_PAGE, copied=size)
+        if not page.data or sieve.left <= 0:
             return
         kind = page.number(25, 1)
         if kind in (OLD_HASH_PAGE, HASH_PAGE, TREE_LEAF, NUMBERED_LEAF):
@@ -128,6 +133,7 @@ def _berkeley_values(content: Content, page: _Page, kind: int, sieve: Sieve) -> 
         if sieve.left <= 0:
             return
         sieve.left -= 1
+        sieve.spend(1)
         at = page.number(PAGE_HEADER + 2 * number, 2)
         end = before if not in_tree else at + 3 + page.number(at, 2)
         before = at
@@ -135,7 +141,7 @@ def _berkeley_values(content: Content, page: _Page, kind: int, sieve: Sieve) -> 
         is_key = kind != NUMBERED_LEAF and not number % 2
         marked = page.number(begin - 1, 1)
         if is_key:
-            key = page.data[begin:end]
+            key = page.data[begin : min(end, begin + NAME_SHOWN)]
         elif marked == (TREE_VALUE if in_tree else HASH_VALUE):
             yield from sieve.look(BytesContent(page.data[begin:end]), shown(key))
         elif marked == (TREE_ELSEWHERE if in_tree else HASH_ELSEWHERE):
@@ -161,11 +167,13 @@ def _oldest_berkeley(scene: Scene, order: Order) -> Iterator[Member]:
     sieve = Sieve(scene.budget)
     for number in range(1, min(PAGES_AT_MOST, READ_AT_MOST // size)):
         page = _Page(content.read_at(number * size, size), number * size, pages_order)
+        sieve.spend(STEPS_PER_PAGE, copied=size)
         if not page.data or sieve.left <= 0:
             return
         before, key = len(page.data), b""
         for item in range(min(page.number(0, 2), size // 2 - 1, sieve.left)):
             sieve.left -= 1
+            sieve.spend(1)
             begin = page.number(2 + 2 * item, 2)
             if not OLDEST_MARKERS <= begin <= before:
                 continue
@@ -194,7 +202,7 @@ def _is_no_chance(value: Content, block: Content, budget: Budget) -> bool:
     return block.read_at(0, DUMB_BLOCK).rstrip(b"\0").endswith(b".")
 
 
-def _index(content: Content) -> Iterator[Said]:
+def _index(content: Content, budget: Budget) -> Iterator[Said]:
     """The index of dbm.dumb, on each line a key and where its value lies: at the beginning of a block."""
     first = content.read_at(0, WINDOW).partition(b"\n")[0]
     if INDEX_LINE.fullmatch(first) is None and (len(first) > LONGEST_ODD_LINE or not _is_entry(first)):
@@ -203,13 +211,16 @@ def _index(content: Content) -> Iterator[Said]:
     while at < INDEX_AT_MOST and (window := content.read_at(at, WINDOW)):
         end = window.rfind(b"\n") + 1
         whole = window[:end] if end else window
-        for line in whole.splitlines():
+        for number, line in enumerate(whole.splitlines()):
+            budget.steps -= not number % LINES_PER_STEP
             found = INDEX_LINE.fullmatch(line)
             if found is None or int(found[1]) % DUMB_BLOCK:
                 what = "an index of Python's dbm.dumb with a value where dbm.dumb puts none, which shelve unpickles"
                 yield Said(MALFORMED, "dbm", what, evidence=line[:NAME_SHOWN].decode("latin-1"))
                 return
         at += len(whole)
+        if budget.steps < 0:
+            return
 
 
 def _is_entry(line: bytes) -> bool:

@@ -24,6 +24,7 @@ PAGES_AT_MOST = 20_000
 READ_AT_MOST = 256 * 1024 * 1024
 DEPTH_AT_MOST = 32
 NODES_PER_LEAF = 64  # about what a page of 4 KiB holds
+STEPS_PER_PAGE, STEPS_PER_NODE = 4, 2
 
 
 class Layout(NamedTuple):
@@ -100,12 +101,15 @@ class _Tree:
         nodes = self._nodes(page)
         if flags & BRANCH:
             children = evenly(nodes, most // NODES_PER_LEAF)
-            for at in children:
-                yield from self.values(self._child(page, at), most // len(children), name, depth + 1, of_key)
+            for place in children:
+                child = self._child(page, self._node(page, place))
+                yield from self.values(child, most // len(children), name, depth + 1, of_key)
         elif flags & LEAF and not flags & FIXED_KEYS:
-            for at in evenly(nodes, max(most, NODES_PER_LEAF)):
+            for place in evenly(nodes, max(most, NODES_PER_LEAF)):
+                self.sieve.spend(STEPS_PER_NODE)
                 if self.sieve.left <= 0:
                     return
+                at = self._node(page, place)
                 if of_key is not None:
                     yield from self.sieve.look(BytesContent(self._key(page, at)), of_key)
                 else:
@@ -120,14 +124,17 @@ class _Tree:
         key = f"{name}{shown(page[at + 8 : at + 8 + key_length])}"
         begin = at + 8 + key_length
         data = page[begin : begin + length]
+        self.sieve.spend(0, copied=len(data))
         if flags & DATABASE:
             self.databases -= 1
             if self.databases >= 0 and len(data) >= 8 + 5 * layout.width:
                 below = layout.number(data, 8 + 4 * layout.width)
                 yield from self.values(below, most, f"{key}/", depth + 1, key if flags & DUPLICATES else None)
         elif flags & DUPLICATES:
-            for inside in self._nodes(data):  # a page inside of the node
-                yield from self.sieve.look(BytesContent(self._key(data, inside)), key)
+            for place in self._nodes(data):  # of a page inside of the node
+                if self.sieve.left <= 0:
+                    return
+                yield from self.sieve.look(BytesContent(self._key(data, self._node(data, place))), key)
         elif flags & BIG_VALUE:
             where = layout.number(data, 0) if len(data) >= layout.width else NO_PAGE
             if where > 0:
@@ -138,24 +145,29 @@ class _Tree:
 
     def _key(self, page: bytes, at: int) -> bytes:
         length = int.from_bytes(page[at + 6 : at + 8], "little" if self.layout.order == "<" else "big")
+        self.sieve.spend(0, copied=length)
         return page[at + 8 : at + 8 + length]
 
     def _page(self, number: int) -> bytes | None:
         self.pages -= 1
+        self.sieve.spend(STEPS_PER_PAGE, copied=self.page_size)
         if number <= 0 or self.pages < 0:
             return None
         page = self.content.read_at(number * self.page_size, self.page_size)
         # LMDB maps the file: what is missing of its last page is zeros.
         return page.ljust(self.page_size, b"\0") if page else None
 
-    def _nodes(self, page: bytes) -> list[int]:
-        """Where the nodes of a page, or of a page inside of a node, begin."""
+    def _nodes(self, page: bytes) -> range:
+        """Where a page, or a page inside of a node, says where its nodes begin."""
         header = self.layout.header
         if len(page) < header:
-            return []
+            return range(0)
         lower = struct.unpack_from(f"{self.layout.order}H", page, self.layout.width + 4)[0]
         count = max(0, min(lower, len(page)) - header) // 2
-        return list(struct.unpack_from(f"{self.layout.order}{count}H", page, header))
+        return range(header, header + 2 * count, 2)
+
+    def _node(self, page: bytes, place: int) -> int:
+        return int(struct.unpack_from(f"{self.layout.order}H", page, place)[0])
 
     def _child(self, page: bytes, at: int) -> int:
         if at + 6 > len(page):

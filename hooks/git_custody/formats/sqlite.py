@@ -7,7 +7,6 @@ describes them. What an index holds is a copy; what is on free pages nobody read
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -28,9 +27,12 @@ TABLES_AT_MOST = 2_000
 COLUMNS_AT_MOST = 2_000
 DEPTH_AT_MOST = 32
 SQL_AT_MOST = 65_536
-SQL_AT_MOST_IN_ALL = 8 * 1024 * 1024
+SQL_AT_MOST_IN_ALL = 2 * 1024 * 1024
 SIGNS_AT_MOST = 500_000  # between the columns of all tables; behind those, columns only have numbers
 HEADER_AT_MOST = 8_192
+NAME_SHOWN = 100
+KIND_READ, NUMBER_READ = 16, 24  # in any encoding
+STEPS_PER_PAGE, STEPS_PER_ROW, VALUES_PER_STEP = 4, 3, 2
 COLUMN = re.compile(r"\s*(\"[^\"]*\"|`[^`]*`|\[[^]]*\]|'[^']*'|[^\s,()]+)")
 SIGN = re.compile(r"[(),]")
 FIXED_SIZES = (0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0)
@@ -90,11 +92,11 @@ class _Database:
             if len(values) < 5:
                 continue
             kind, name, _, root, sql = values
-            number = int.from_bytes(record.read_at(root.at, root.length), "big")
-            if self._text(record, kind) == "table" and number > 0:
-                statement = self._text(record, sql) if self.sql > 0 else ""
+            number = self._page_number(record, root)
+            if self._text(record, kind, KIND_READ) == "table" and number > 0:
+                statement = self._text(record, sql, SQL_AT_MOST) if self.sql > 0 else ""
                 self.sql -= len(statement)
-                yield Table(self._text(record, name), number, statement)
+                yield Table(self._text(record, name, NAME_SHOWN), number, statement)
 
     def blobs(self, table: Table, most: int) -> Iterator[Member]:
         """The blobs, and the texts that Python 2 wrote, of about `most` rows of a table that may be pickles."""
@@ -102,8 +104,9 @@ class _Database:
         for record, row in self._rows(table.root, most):
             if self.values < 0 or self.sieve.left <= 0:
                 return
-            for value in _values(record):
+            for number, value in enumerate(_values(record)):
                 self.values -= 1
+                self.sieve.spend(not number % VALUES_PER_STEP)
                 if value.type < 12:
                     continue
                 is_text = bool(value.type & 1)
@@ -128,18 +131,26 @@ class _Database:
             if depth < 0 or (sign[0] == "," and not depth):
                 found = COLUMN.match(sql, start, sign.start())
                 if found:
-                    names.append(found[1].strip("\"'`[]"))
+                    names.append(found[1].strip("\"'`[]")[:NAME_SHOWN])
                 start = sign.end()
             if depth < 0 or len(names) >= COLUMNS_AT_MOST or self.signs < 0:
                 break
         return names
 
-    def _text(self, record: Content, value: Value) -> str:
-        return record.read_at(value.at, min(value.length, SQL_AT_MOST)).decode(self.encoding, "replace")
+    def _text(self, record: Content, value: Value, most: int) -> str:
+        return record.read_at(value.at, min(value.length, most)).decode(self.encoding, "replace")
+
+    def _page_number(self, record: Content, value: Value) -> int:
+        """SQLite reads it as text, whatever it is (`sqlite3InitCallback`)."""
+        if value.type < 12:
+            return int.from_bytes(record.read_at(value.at, value.length), "big")
+        text = self._text(record, value, NUMBER_READ)
+        return int(text) if text.isascii() and text.isdigit() else 0
 
     def _rows(self, root: int, most: int, depth: int = 0) -> Iterator[tuple[Content, int | None]]:
         """Records below a page, and their row numbers: about `most` of them, evenly spread."""
         self.pages -= 1
+        self.sieve.spend(STEPS_PER_PAGE, copied=self.page_size)
         if depth > DEPTH_AT_MOST or self.pages < 0 or root <= 0:
             return
         page = self.content.read_at((root - 1) * self.page_size, self.page_size)
@@ -150,16 +161,18 @@ class _Database:
         is_inside = kind in (INDEX_INSIDE, TABLE_INSIDE)
         first = begin + (12 if is_inside else 8)
         count = min(int.from_bytes(page[begin + 3 : begin + 5], "big"), (len(page) - first) // 2)
-        cells = struct.unpack_from(f">{count}H", page, first)
         if kind != TABLE_INSIDE:
-            for at in evenly(cells, max(most, ROWS_PER_LEAF)):
+            for number in evenly(range(count), max(most, ROWS_PER_LEAF)):
                 self.rows -= 1
-                if self.rows < 0:
+                self.sieve.spend(STEPS_PER_ROW)
+                if self.rows < 0 or self.sieve.left <= 0:
                     return
+                at = _cell(page, first, number)
                 yield self._record(page, (root - 1) * self.page_size, at + 4 * is_inside, has_row=kind == TABLE_LEAF)
         if is_inside:
-            children = evenly((*cells, begin + 8), most // ROWS_PER_LEAF)
-            for at in children:
+            children = evenly(range(count + 1), most // ROWS_PER_LEAF)
+            for number in children:
+                at = _cell(page, first, number) if number < count else begin + 8
                 child = int.from_bytes(page[at : at + 4], "big")
                 yield from self._rows(child, most // len(children), depth + 1)
 
@@ -189,6 +202,10 @@ class _Database:
             following = int.from_bytes(self.content.read_at(at, 4), "big")
 
 
+def _cell(page: bytes, first: int, number: int) -> int:
+    return int.from_bytes(page[first + 2 * number : first + 2 * number + 2], "big")
+
+
 def _values(record: Content) -> Iterator[Value]:
     """The values of a record, by the types in its header."""
     header = record.read_at(0, HEADER_AT_MOST)
@@ -197,7 +214,10 @@ def _values(record: Content) -> Iterator[Value]:
     for column in range(COLUMNS_AT_MOST):
         if at >= min(length, len(header)):
             return
-        kind, at = _varint(header, at)
+        if (kind := header[at]) < 0x80:
+            at += 1
+        else:
+            kind, at = _varint(header, at)
         size = FIXED_SIZES[kind] if kind < 12 else (kind - 12) // 2
         yield Value(column, kind, value_at, size)
         value_at += size

@@ -21,7 +21,9 @@ PACKED_AT_MOST = 250
 WALKED_AT_MOST = 4 * 1024 * 1024  # bytes of values that are a pickle of protocol 0 or 1, or a text
 WALKED_OF_ONE = 16_384
 WALKED_AT_LEAST = 192  # what short ones count for
-STEPS_PER_WALK = 16
+STEPS_PER_WALK, STEPS_PER_SHORT_WALK = 16, 6
+STEPS_PER_LOOK, STEPS_PER_PIECE = 2, 2
+BYTES_PER_STEP = 8192
 LONG_ONES = 4  # that are walked further: one text of a pickle may be as long as that
 WALKED_OF_A_LONG_ONE = 1024 * 1024
 STARTS = tuple(b"\x80" + bytes((protocol,)) for protocol in range(2, 6))
@@ -52,9 +54,16 @@ class Sieve:
         self._walked = WALKED_AT_MOST
         self._long_ones = LONG_ONES
 
+    def spend(self, steps: int, copied: int = 0) -> None:
+        """Take what it costs to come to values, and to copy so many bytes of them."""
+        self._budget.steps -= steps + copied // BYTES_PER_STEP
+        if self._budget.steps < 0:
+            self.left = 0
+
     def look(self, value: Content, name: str) -> Iterator[Member]:
         """Hand a value on if it may be what programs unpickle."""
-        self.left = self.left - 1 if self._budget.steps >= 0 else 0
+        self.left -= 1
+        self.spend(STEPS_PER_LOOK)
         head = value.read_at(0, PACKED_AT_LEAST) if self.left >= 0 else b""
         if head.startswith(PACKED) and len(head) == PACKED_AT_LEAST:
             self._packed -= 1
@@ -77,6 +86,7 @@ class Sieve:
         # Texts begin like this too, and may be read far before they are told from a pickle.
         length = min(value.size, WALKED_OF_ONE)
         self._walked -= max(length, WALKED_AT_LEAST)
+        self._budget.steps -= STEPS_PER_SHORT_WALK
         if value.size > length and self._long_ones > 0:
             self._long_ones -= 1
             length = min(value.size, WALKED_OF_A_LONG_ONE)
@@ -89,7 +99,8 @@ class Sieve:
     def _counted(self, pieces: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         for piece in pieces:
             self._pieces -= 1
-            if self._pieces < 0:
+            self.spend(STEPS_PER_PIECE)
+            if self._pieces < 0 or self.left <= 0:
                 return
             yield piece
 
