@@ -14,6 +14,7 @@ from git_custody.datasets.exports.huggingface import merged
 from git_custody.datasets.metadata import croissant, cyclonedx, data_package, dvc, huggingface
 from git_custody.datasets.metadata.facts import Notes, Stated, Subject
 from git_custody.datasets.metadata.license_names import spdx_of
+from git_custody.datasets.metadata.reuse import holder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,6 +177,22 @@ def test_the_name_of_a_person_is_no_title() -> None:
     for name, title in (("Numbered rows", "Numbered rows"), ("Jane Doe\n  email: jane@example.org", None)):
         stated = dvc.read(f"{DATA}.dvc", text.format("0" * 32, name).encode(), ROWS)
         assert facts(stated).get("title") == title
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("2019-2024 Example Lab <lab@example.org>", "Example Lab"),
+        ("Copyright 2021 The Rows Project Authors (https://example.org/rows)", "The Rows Project Authors"),
+        ("2022~2026 Jane Doe <jane@example.org>", "Jane Doe"),
+        ("Copyright (c) 2020 by Jane Doe", "Jane Doe"),
+        ("2016, 2018 Example Ltd. All rights reserved.", "Example Ltd."),
+        ("Copyright: 2020 Example Ltd", "Example Ltd"),
+        ("The Authors of Rows (Example Ltd), 2021, https://example.org", "The Authors of Rows (Example Ltd)"),
+    ],
+)
+def test_who_holds_the_copyright(line: str, name: str) -> None:
+    assert holder([line]) == name
 
 
 @pytest.mark.parametrize(

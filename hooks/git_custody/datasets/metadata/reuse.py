@@ -24,6 +24,10 @@ _LICENSE = re.compile(r"SPDX-License-Identifier:[ \t]*([^\r\n]{1,1000})")
 _COPYRIGHT = re.compile(
     r"(?:SPDX-(?:File|Snippet)CopyrightText:|Copyright[ \t]*(?:\([Cc]\)|©)?|©)[ \t]*([^\r\n]{1,1000})"
 )
+_NO_NAME = re.compile(
+    r"spdx-filecopyrighttext:|copyright|\(c\)|©|<[^>]*>|\(https?://[^\s)]*\)|https?://\S+|\ball rights reserved\b\.?",
+    re.IGNORECASE,
+)
 _ANNOTATIONS = re.compile(r"(?m)^[ \t]*\[\[[ \t]*annotations[ \t]*\]\]")
 
 
@@ -161,9 +165,9 @@ def holder(copyrights: Sequence[str]) -> str | None:
     names = set()
     for text in copyrights:
         text = text[:HOLDER_AT_MOST]
-        text = re.sub(r"(?i)spdx-filecopyrighttext:|copyright|\(c\)|©|<[^>]*>|https?://\S+", " ", text)
-        text = re.sub(r"\b[12][0-9]{3}\b(?:\s*[-–,]\s*(?:[12][0-9]{3}|present)\b)*,?", " ", text)
-        names.add(" ".join(text.split()).strip(" ,;-"))
+        text = _NO_NAME.sub(" ", text)
+        text = re.sub(r"\b[12][0-9]{3}\b(?:\s*[-–~,]\s*(?:[12][0-9]{3}|present)\b)*,?", " ", text)
+        names.add(" ".join(text.split()).strip(" ,;:-").removeprefix("by "))
     return names.pop() if len(names) == 1 else None
 
 
