@@ -27,7 +27,8 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
         path, by_path = named(subject, file, get(resource, "contentUrl"))
         if path is not None:
             matched[index] = path
-        if path is not None and by_path and index in outer:  # else a path inside of an archive
+        # Of what lies in an archive, or in a repository that may be another one, ours is a copy.
+        if path is not None and by_path and get(resource, "containedIn") is None:
             for algorithm in ("sha256", "md5"):
                 notes.add_digest(path, algorithm, get(resource, algorithm), f"/distribution/{index}/{algorithm}")
     is_own = subject.is_folder and file.rpartition("/")[0] == subject.path
