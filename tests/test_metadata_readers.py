@@ -149,6 +149,21 @@ def test_a_resource_of_two_files_is_more_than_one_of_them() -> None:
 # ---------------------------------------------------------------------- the others
 
 
+@pytest.mark.parametrize(
+    ("said", "license"),
+    [
+        ("cc-by-4.0", "CC-BY-4.0"), ("CC BY 4.0", "CC-BY-4.0"), ("CC BY-NC-SA 4.0", "CC-BY-NC-SA-4.0"), ("CC0", "CC0-1.0"),
+        ("GPL-3.0-only", "GPL-3.0-only"), ("CC-BY-3.0-IGO", "CC-BY-3.0-IGO"), ("MIT OR Apache-2.0", "MIT OR Apache-2.0"),
+        ("https://creativecommons.org/licenses/by-sa/4.0/", "CC-BY-SA-4.0"), ("llama3", "LicenseRef-hf-llama3"),
+        ("gpl-3.0", None), ("cc", None), ("CC BY", None), ("MIT License", None), ("free for research", None), ("[mit, cc0-1.0]", None),
+        ("unknown\nlicense_name: odbl", "ODbL-1.0"),
+    ],
+)  # fmt: skip
+def test_licences_of_front_matter(said: str, license: str | None) -> None:
+    matter = f"---\npretty_name: Rows\nlicense: {said}\n---\n"
+    assert facts(huggingface.read("data/README.md", matter.encode(), FOLDER)).get("license") == license
+
+
 def test_front_matter_of_before_2022_is_in_the_plural() -> None:
     old = b"---\nannotations_creators:\n- found\nlanguages:\n- pl\nlicenses:\n- cc-by-3.0\ntask_ids:\n- other\n---\n# Sums\n"
     stated = huggingface.read("data/README.md", old, FOLDER)

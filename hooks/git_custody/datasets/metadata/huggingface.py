@@ -63,21 +63,17 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
 
 def note_license(notes: Notes, data: dict[str, Any]) -> None:
     """Note the licence that the front matter of a card on the Hub states, of a dataset or of a model."""
+    from ..huggingface_licenses import HUB_LICENSES
+
     key = _key(data, "license")
     said = only(data.get(key))
-    if isinstance(said, str) and said.lower() not in ("other", "unknown"):
-        notes.add("license", exact_license(said), f"/{key}")
-    else:
+    if not isinstance(said, str) or said.lower() in ("other", "unknown"):
         notes.add_license(data.get("license_name"), "/license_name")
         notes.add_license(data.get("license_link"), "/license_link")
-
-
-def exact_license(name: str) -> str | None:
-    """The licence that the Hub's id stands for; None where it stands for several, or for none."""
-    from ..huggingface_licenses import from_hugging_face
-
-    found = from_hugging_face(name)
-    return found.license if found.kind in ("exact", "text") else None
+    elif (known := HUB_LICENSES.get(said.strip().lower())) is None:
+        notes.add_license(said, f"/{key}")
+    elif known.kind in ("exact", "text"):
+        notes.add("license", known.license, f"/{key}")
 
 
 def _languages(notes: Notes, data: dict[str, Any]) -> None:

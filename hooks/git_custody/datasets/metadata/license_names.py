@@ -36,10 +36,10 @@ _URLS = {
     "govdata.de/dl-de/by-2-0": "DL-DE-BY-2.0",
     "govdata.de/dl-de/zero-2-0": "DL-DE-ZERO-2.0",
 }
-# Of the ids of Open Definition and CKAN, those that leave no version open and are not SPDX's own.
-_OPEN_DEFINITION = {
+# Other names, of those that leave no version open: the ids of Open Definition and CKAN, and what people write.
+_NAMES = {
     "odc-pddl": "PDDL-1.0", "odc-pddl-1.0": "PDDL-1.0", "odc-odbl": "ODbL-1.0", "odc-odbl-1.0": "ODbL-1.0",
-    "odc-by": "ODC-By-1.0", "cc-zero": "CC0-1.0",
+    "odc-by": "ODC-By-1.0", "cc-zero": "CC0-1.0", "cc0": "CC0-1.0", "odbl": "ODbL-1.0", "pddl": "PDDL-1.0",
 }  # fmt: skip
 _SPDX = re.compile(r"spdx\.org/licenses/([a-z0-9.+-]+?)(?:\.html|\.json)?\Z", re.IGNORECASE)
 _CREATIVE_COMMONS = re.compile(
@@ -51,12 +51,14 @@ _ADDRESS = re.compile(r"https?://(?:www\.)?([^?#\s]+)", re.IGNORECASE)
 
 
 def spdx_of(text: str) -> str | None:
-    """The SPDX expression that a text or an address stands for, in SPDX's own spelling; None where none is exact."""
+    """The SPDX expression that a text or an address stands for, in SPDX's own spelling; None where none is exact. In an
+    id, blanks may stand for hyphens: `CC BY 4.0`.
+    """
     text = text.strip()
     address = _ADDRESS.match(text)
     if address is not None:
         return _known(_from_address(address[1].rstrip("/")))
-    return _known(_OPEN_DEFINITION.get(text.lower(), text))
+    return _known(_NAMES.get(text.lower(), text)) or _known(re.sub(" +", "-", text))
 
 
 def address_of(expression: str) -> str:
@@ -91,7 +93,7 @@ def _from_address(address: str) -> str | None:
     if exact := _URLS.get(re.sub(page, "", address.lower())):
         return exact
     if found := re.search(r"opendefinition\.org/licenses/([a-z0-9.-]+)\Z", address, re.IGNORECASE):
-        return _OPEN_DEFINITION.get(found[1].lower())
+        return _NAMES.get(found[1].lower())
     if found := _SPDX.search(address):
         return found[1]
     if found := _CREATIVE_COMMONS.search(address):
