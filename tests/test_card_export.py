@@ -243,6 +243,15 @@ def test_a_readme_keeps_its_text_and_other_fields(repo: Repo, custody: Commands)
     assert matter["language"] == ["de"]
 
 
+def test_a_readme_that_no_reader_could_read_is_not_written(repo: Repo, custody: Commands) -> None:
+    words = ("card", "export", DATA, "--to", "huggingface", "--output", "data/README.md")
+    for field, code in (("task_categories:\n- text: [a", 2), ("pretty_name: 'Rows", 0)):
+        repo.commit({**documented(DATA), "data/README.md": f"---\nlicense: mit\n{field}\n---\n# Rows\n"})
+        done = custody(*words)
+        assert done.code == code
+        assert ("wrote" in done.err) == (code == 0), "a field that the card has is written anew"
+
+
 def test_a_card_that_does_not_fit_is_not_exported(repo: Repo, custody: Commands) -> None:
     repo.stage({**documented(DATA), DATA: ROWS + "more\n"})
     assert "git custody add" in custody("card", "export", DATA, "--to", "spdx").err

@@ -154,9 +154,11 @@ def _write(desk: Desk, name: str, output: str, data: bytes) -> None:
     """Write the export. Nothing is lost: a file is only replaced where git has what it holds."""
     old = worktree.read_file(desk.git.root, output)
     if old is not None and name == "huggingface":
-        from ..datasets.exports.huggingface import merged
+        from ..datasets.exports.huggingface import is_readable, merged
 
         data = merged(data, old)
+        if not is_readable(data):
+            raise CannotJudge("its front matter is no YAML; nothing was written: mend it first", output)
     if old == data:
         sys.stderr.write(f"{plain(output)} says so already\n")
         return

@@ -50,6 +50,21 @@ def merged(rendered: bytes, old: bytes) -> bytes:
     return rendered.removesuffix(b"---\n") + b"".join(kept) + b"---\n" + rest
 
 
+def is_readable(readme: bytes) -> bool:
+    """Whether the front matter of a README.md is YAML: the Hub reads all of it, or nothing."""
+    import yaml
+
+    from ..metadata.loading import front_matter
+
+    matter = (front_matter(readme) or b"").decode()
+    try:
+        for _ in yaml.parse(matter, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            pass
+    except (yaml.YAMLError, ValueError):
+        return False
+    return True
+
+
 def _license(expression: str, exported: Exported) -> dict[str, Any]:
     from ..huggingface_licenses import HUB_LICENSES
 
