@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import struct
 import tracemalloc
 import zlib
@@ -16,9 +17,9 @@ from clock import within
 from corpus import Payload
 from git_custody.check_model_format import findings_for
 from git_custody.core.content import BytesContent, Content
-from git_custody.formats import hdf5_blocks
+from git_custody.formats import hdf5, hdf5_blocks, hdf5_objects
 from git_custody.formats.recognise import recognise
-from git_custody.formats.verdicts import Verdict
+from git_custody.formats.verdicts import Budget, Verdict
 from git_custody.models.examine import examine
 
 UNDEFINED = b"\xff" * 8
@@ -549,7 +550,114 @@ def hostile() -> dict[str, bytes]:
     tree = b"TREE" + struct.pack("<BBH", 0, 1, 60_000) + UNDEFINED * 2
     tree += b"".join(struct.pack("<QQ", 0, node + 8 * at) for at in range(60_000))
     files["trees within a tree"] = file.bytes(file.header((0x11, struct.pack("<QQ", file.put(tree), 0))))
+    files["links to far away"] = far_links(170_000)
+    files["long paths"] = long_paths(22_000)
+    long = {
+        "names": attribute("\U0001f600" + "n" * 500, b"x", version=3)[1],
+        "names and types": attribute("n" * 20_000, b"x", padded(fixed(1) + bytes(20_000)), version=3)[1],
+        "values": attribute("n", b"x", variable(fixed(1), text=True).replace(b"\x10", b"\xff"), version=3)[1],
+    }
+    files |= {f"long {what} of attributes": dense_again(body) for what, body in long.items()}
+    old_filters = b"(itables.Leaf\nFilters\n(d" + b"s" * 1_000_000 + b"."
+    files["long filters"] = texts_again("FILTERS", old_filters, 30)
+    files["long descriptions"] = texts_again("x_kind", b"(" + b"s" * 1_000_000 + b"x.", 30, "pandas_type")
     return files
+
+
+def far_links(count: int) -> bytes:
+    """A group of links with long names to what is not there."""
+    file = Hdf5()
+    name = "\U0001f600".encode() + b"n" * 58 + b"\0"
+    names = file.put(b"HEAP" + bytes(4) + struct.pack("<QQQ", len(name), 1, file.put(name)))
+    leaves = []
+    for first in range(0, count, 60_000):
+        entries = (
+            struct.pack("<QQQ16x", 0, 10**6 + 8 * number, 0) for number in range(first, min(first + 60_000, count))
+        )
+        leaves.append(file.put(b"SNOD\x01\0" + struct.pack("<H", min(60_000, count - first)) + b"".join(entries)))
+    tree = b"TREE" + struct.pack("<BBH", 0, 0, len(leaves)) + UNDEFINED * 2
+    tree += b"".join(struct.pack("<QQ", 0, leaf) for leaf in leaves) + bytes(8)
+    return file.bytes(file.header((0x11, struct.pack("<QQ", file.put(tree), names))))
+
+
+def long_paths(count: int) -> bytes:
+    """Groups of tables of pandas, ten folders down."""
+
+    def group(children: list[int]) -> int:
+        names = ("\U0001f600".encode() + b"g" * 50 + b"%d" % at for at in range(len(children)))
+        links = zip(names, children, strict=True)
+        return file.header(
+            *((6, b"\x01\0" + bytes([len(name)]) + name + struct.pack("<Q", child)) for name, child in links)
+        )
+
+    file = Hdf5(new=True)
+    tables = [file.header(attribute("pandas_type", b"x", version=3)) for _ in range(count)]
+    top = group([group(tables[at : at + 500]) for at in range(0, count, 500)])
+    for _ in range(9):
+        top = group([top])
+    return file.bytes(top)
+
+
+def dense_again(body: bytes) -> bytes:
+    """Groups that have one attribute again and again in dense storage."""
+    file = Hdf5(new=True)
+    message = file.dense(attribute("a", b"b", version=3))
+    heap = int.from_bytes(message[1][2:10], "little")
+    root = file.put(bytes(64) + body.ljust(300_000, b"\0"))
+    struct.pack_into("<I", file.data, heap + 10, 1 << 24)
+    struct.pack_into("<QQHHQ", file.data, heap + 112, 1 << 20, 1 << 20, 32, 1, root)
+    length = (1 << 24) - 1 if b"\xff" in body[:40] else len(body)
+    record = b"\0" + struct.pack("<I", 64) + length.to_bytes(3, "little") + bytes(9)
+    leaf = file.put(b"BTLF\0\x08" + record * 19_000 + bytes(4))
+    tree = b"BTHD\0\x08" + struct.pack("<IHHBBQHQ", 400_000, 17, 0, 100, 40, leaf, 19_000, 19_000)
+    message = (0x15, b"\0\0" + struct.pack("<QQ", heap, file.put(tree + bytes(4))))
+    groups = {f"{number}": file.header(message) for number in range(15)}
+    return file.bytes(file.header(message, *file.links(groups))) + bytes(3_000_000)
+
+
+def texts_again(name: str, value: bytes, count: int, *others: str) -> bytes:
+    """Attributes that all have one value of variable length."""
+    file = Hdf5()
+    text = file.text(name, value)
+    return file.bytes(file.header(*(attribute(other, b"x") for other in others), *([text] * count)))
+
+
+def chunks_again(filters: tuple[int, ...], chunk: bytes) -> bytes:
+    """An array of objects that has one chunk again and again."""
+    file = Hdf5()
+    entry = struct.pack("<IIQQQ", len(chunk), 0, 0, 0, file.put(chunk))
+    tree = file.put(b"TREE" + struct.pack("<BBH", 1, 0, 60_000) + UNDEFINED * 2 + entry * 60_000)
+    layout = struct.pack("<BBBQII", 3, 2, 2, tree, 1, 16)
+    kinds = (3, variable(unsigned(1), text=False)), (8, layout), attribute("PSEUDOATOM", b"object")
+    each = b"".join(struct.pack("<HHHHII", known, 0, 0, 1, 16, 0) for known in filters)
+    return file.bytes(file.header(*kinds, (0x0B, struct.pack("<BB6x", 1, len(filters)) + each)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("model_config", b'{"a":"' + b"s" * 3_000_000 + b'"}'), ("a", b"N0" * 500_000 + b".")]
+)
+def test_what_takes_too_long_in_attributes_is_said_to(name: str, value: bytes) -> None:
+    with within(1.5):
+        verdicts = judged(texts_again(name, value, 700), "a.h5")
+    assert [(verdict.kind, verdict.forced) for verdict in verdicts] == [("opaque", True)]
+
+
+@pytest.mark.parametrize(("filters", "chunk"), [((1,), zlib.compress(bytes(4_000_000))), ((), bytes(2_000))])
+def test_empty_rows_are_paid_for(filters: tuple[int, ...], chunk: bytes) -> None:
+    with within(1.5):
+        assert told(chunks_again(filters, chunk)) == [("pickle", "hdf5-objects", None)]
+
+
+OLD_PLAIN_DATA = re.compile(rb"(?:[()\]}ltdasueN.012]|[pgILFSV][^\n]*\n)*\.", re.DOTALL)
+TOKENS = (b"(", b"N", b".", b"x", b"p1\n", b"S'a.'\n", b"I", b"\n", b"s" * 999)
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=8).map(b"".join))
+def test_plain_data_are_told_as_before(text: bytes) -> None:
+    data = texts_again("x_kind", b"(" + text + b".", 1, "pandas_type")
+    (root,) = (file := hdf5_objects.File(BytesContent(data), 0, data[:256], Budget())).nodes()
+    assert root
+    assert hdf5._is_plain(file, text + b".") == bool(OLD_PLAIN_DATA.fullmatch(text + b"."))
 
 
 def test_hostile_files_take_little_time_and_memory() -> None:

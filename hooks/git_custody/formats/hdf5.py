@@ -40,6 +40,7 @@ OF_OLD_KERAS = (
 CALLED_LIKE_MODELS = (".h5", ".hdf5", ".keras")
 ATTRIBUTE_READ = 1024 * 1024
 OPCODES_PER_COST = 16
+PLAIN_BYTES_PER_COST = 256
 COST_OF_A_WALK = 100
 BYTES_WALKED = 65_536
 OF_HICKLE = "hickle_types_table"  # of hickle 5; earlier, and for other objects, an attribute says it
@@ -47,11 +48,11 @@ PLAIN_VLARRAYS = (b"vlstring", b"vlunicode")
 
 # How pandas describes its tables, and what protocol 0 writes of lists, tuples, dictionaries, numbers, texts and None.
 OF_PANDAS = re.compile(r"info|levels|metadata|data_columns|index_cols|non_index_axes|values_cols|.*_(kind|meta)")
-PLAIN_DATA = re.compile(rb"(?:[()\]}ltdasueN.012]|[pgILFSV][^\n]*\n)*\.", re.DOTALL)
+PLAIN_DATA = re.compile(rb"(?:[()\]}ltdasueN.012]|[pgILFSV][^\n]*\n){1,1000}", re.DOTALL)
 OLD_FILTERS = re.compile(
     rb"(?:\(itables\.Leaf\nFilters\n|ccopy_reg\n_reconstructor\n(?:p\d+\n)?"
     rb"\(ctables\.Leaf\nFilters\n(?:p\d+\n)?c__builtin__\nobject\n(?:p\d+\n)?NtR)"
-    rb"(?:p\d+\n)?\(d(?:p\d+\n|S'\w*'\n|I\d+\n|s)*b\."
+    rb"(?:p\d+\n)?\(d(?:p\d+\n|S'\w*'\n|I\d+\n|s){0,1000}b\."
 )
 
 
@@ -93,7 +94,7 @@ class _Signs:
         self.old_pytables = False
         self.hickle = False
         self._layers = False
-        self._pandas: set[str] = set()
+        self._pandas: set[int] = set()  # of hashes: paths may be many, and long
 
     def note(self, node: Node, attributes: dict[str, bytes]) -> None:
         """Take what `node` says into account."""
@@ -108,12 +109,12 @@ class _Signs:
         elif self._layers and node.path.endswith("/vars"):
             self.weights = True
         if "pandas_type" in attributes:
-            self._pandas.add(node.path)
+            self._pandas.add(hash(node.path))
 
     def describe_table(self, node: Node, name: str) -> bool:
         """Whether pandas keeps the description of a table in an attribute of this name, at this place."""
-        place = node.path
-        return OF_PANDAS.fullmatch(name) is not None and not self._pandas.isdisjoint((place, place.rpartition("/")[0]))
+        places = hash(node.path), hash(node.path.rpartition("/")[0])
+        return OF_PANDAS.fullmatch(name) is not None and not self._pandas.isdisjoint(places)
 
     @property
     def keras(self) -> bool:
@@ -126,13 +127,13 @@ def _start(attribute: Attribute) -> bytes:
 
 
 def _of_attribute(file: File, node: Node, attribute: Attribute, signs: _Signs) -> Iterator[Said | Member]:
-    value, kind = attribute.value, attribute.type
+    value, kind, budget = attribute.value, attribute.type, file.source.budget
     first = b"" if value is None else value.read_at(0, 1)
     if value is None or not first:
         return
-    if attribute.name in CONFIGS and kind.text:
+    if attribute.name in CONFIGS and kind.text and file.afford(1):
         where = f"{node.path}@{attribute.name}" if node.path else attribute.name
-        yield from keras_config.judge(value, where, file.source.budget)
+        yield from keras_config.judge(value, where, budget)
     if kind.text:
         if first[0] not in FIRST_BYTES or not file.afford(min(value.size, ATTRIBUTE_READ) // BYTES_PER_COST):
             return
@@ -141,12 +142,21 @@ def _of_attribute(file: File, node: Node, attribute: Attribute, signs: _Signs) -
             return
         if attribute.name.startswith("FILTERS") and OLD_FILTERS.fullmatch(text):
             return
-        if signs.describe_table(node, attribute.name) and PLAIN_DATA.fullmatch(text):
+        if signs.describe_table(node, attribute.name) and _is_plain(file, text):
             return
-        if file.afford(len(text) // OPCODES_PER_COST) and walk(BytesContent(text)) is not None:
+        if file.afford(len(text) // OPCODES_PER_COST) and walk(BytesContent(text), budget=budget) is not None:
             yield Member(f"{node.path}@{attribute.name}", BytesContent(text), unpickled=IN_ATTRIBUTE)
     elif (kind.kind == OPAQUE or _is_bytes(kind.base)) and _is_pickle(file, value):
         yield Member(f"{node.path}@{attribute.name}", value)
+
+
+def _is_plain(file: File, text: bytes) -> bool:
+    """Whether a text that ends in a full stop is a pickle of plain data; taken in parts, for the sake of memory."""
+    at = 0
+    while file.afford(1) and (found := PLAIN_DATA.match(text, at)):
+        file.afford((found.end() - at) // PLAIN_BYTES_PER_COST)
+        at = found.end()
+    return at == len(text)
 
 
 def _is_bytes(kind: Datatype | None) -> bool:
@@ -158,7 +168,7 @@ def _is_pickle(file: File, data: Content) -> bool:
     start = data.read_at(0, 2)
     if start[:1] != b"\x80" or not file.afford(COST_OF_A_WALK):
         return False
-    return walk(PartContent(data, 0, min(data.size, BYTES_WALKED))) is not None
+    return walk(PartContent(data, 0, min(data.size, BYTES_WALKED)), budget=file.source.budget) is not None
 
 
 def _of_dataset(file: File, node: Node, attributes: dict[str, bytes], signs: _Signs) -> Iterator[Member]:

@@ -17,8 +17,9 @@ COST_AT_MOST = 350_000
 STEPS_PER_COST = 3
 BYTES_PER_COST = 2048
 ENTRIES_PER_COST = 4
+COST_OF_CHILD = 4  # in a B-tree, which is to be kept in memory
 BLOCK_AT_MOST = 4 * 1024 * 1024
-GLOBAL_OBJECTS_KEPT = 65_536
+GLOBAL_OBJECTS_KEPT = 16_384
 INDIRECT_BLOCKS_KEPT = 64
 INDIRECT_ENTRIES_AT_MOST = 4_096
 GROUP_NODE, CHUNK_NODE = 0, 1
@@ -71,7 +72,7 @@ class Source:
         """Account for steps beside reading; raises `Exhausted`."""
         self._left -= steps
         self.budget.steps -= steps * STEPS_PER_COST
-        if self._left < 0:
+        if self._left < 0 or self.budget.steps < 0:
             raise Exhausted
 
     def defined(self, address: int) -> bool:
@@ -149,7 +150,7 @@ def tree1(source: Source, root: int, kind: int, key_size: int) -> Iterator[tuple
             source.spend(len(entries) // ENTRIES_PER_COST)
             yield from entries
         else:
-            source.spend(len(entries))
+            source.spend(len(entries) * COST_OF_CHILD)
             children = [child for _, child in entries]
             if not seen.isdisjoint(children):
                 raise Lost
@@ -182,7 +183,7 @@ def tree2(source: Source, header: int) -> Iterator[bytes]:
         if count > most[level]:
             raise Lost
         children = count + 1 if level else 0
-        source.spend(children + count // ENTRIES_PER_COST)
+        source.spend(children * COST_OF_CHILD + count // ENTRIES_PER_COST)
         data = source.read(node, 6 + count * record_size + children * pointer_sizes[level])
         expect(data, b"BTIN" if level else b"BTLF")
         yield from (data[6 + at * record_size :][:record_size] for at in range(count))

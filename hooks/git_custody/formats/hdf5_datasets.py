@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from git_custody.core.content import BytesContent, Content
-from git_custody.formats.hdf5_blocks import CHUNK_NODE, Exhausted, Lost, number, tree1
+from git_custody.formats.hdf5_blocks import BYTES_PER_COST, CHUNK_NODE, Exhausted, Lost, Source, number, tree1
 from git_custody.formats.hdf5_objects import FILTERS, LAYOUT, File, Node
 
 ROWS_AT_MOST = 100
+EMPTY_ROWS_PER_COST = 16
 CHUNK_UNPACKED_AT_MOST = 4 * 1024 * 1024
 COMPACT, CONTIGUOUS, CHUNKED = range(3)
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
@@ -42,6 +43,7 @@ def rows(file: File, node: Node) -> Iterator[Content]:
     left = ROWS_AT_MOST
     try:
         for block in _blocks(file, node, width):
+            file.source.spend(len(block) // width // EMPTY_ROWS_PER_COST)
             for at in range(0, len(block) - width + 1, width):
                 if number(block, at, 4):
                     yield file.variable(block[at : at + width])
@@ -84,7 +86,8 @@ def _blocks(file: File, node: Node, width: int) -> Iterator[bytes]:
             if filters is None:
                 yield source.read(address, min(size, ROWS_AT_MOST * width))
             else:
-                yield _unfiltered(source.read(address, size), _applied(filters.body, number(key, 4, 4)), width)
+                applied = _applied(filters.body, number(key, 4, 4))
+                yield _unfiltered(source.read(address, size), applied, width, source)
 
 
 def _applied(pipeline: bytes, skipped: int) -> list[tuple[int, int]]:
@@ -92,8 +95,8 @@ def _applied(pipeline: bytes, skipped: int) -> list[tuple[int, int]]:
     return [known for at, known in enumerate(_filters(pipeline)) if not skipped >> at & 1]
 
 
-def _unfiltered(data: bytes, filters: list[tuple[int, int]], width: int) -> bytes:
-    """A chunk before its filters were applied; raises `Lost` for filters that are not known here."""
+def _unfiltered(data: bytes, filters: list[tuple[int, int]], width: int, source: Source) -> bytes:
+    """A chunk before its filters were applied; raises `Exhausted`, and `Lost` for filters that are not known here."""
     for known, size in reversed(filters):
         if known == DEFLATE:
             try:
@@ -108,6 +111,7 @@ def _unfiltered(data: bytes, filters: list[tuple[int, int]], width: int) -> byte
             data = data[:-4]
         else:
             raise Lost
+        source.spend(len(data) // BYTES_PER_COST)
     return data
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.hdf5_blocks import (
+    BYTES_PER_COST,
     GROUP_NODE,
     Exhausted,
     Filtered,
@@ -35,10 +36,14 @@ ADDRESS_SIZES, LENGTH_SIZES = (2, 4, 8, 16), (2, 4, 8)  # of which the library c
 MESSAGES_KEPT = 20_000
 MESSAGES_PER_COST = 4
 COST_OF_LINK = 2
+BYTES_OF_NAME_PER_COST = 16
 PATH_SHOWN = 512
 NAME_READ = 64
 HEADER_AT_MOST = 16 * 1024 * 1024
 ATTRIBUTE_HEAD = 65_536
+REFERENCE_READ = 4 + max(ADDRESS_SIZES) + 4
+SHARED_READ = 64
+TYPES_KEPT = 4_096
 
 # Classes of datatypes (IV.A.2.d) and types of messages (IV.A.2)
 INTEGER, STRING, OPAQUE, VARIABLE = 0, 3, 5, 9
@@ -113,25 +118,26 @@ class File:
         self._root = source.address(head, at + (4 * width + source.length_size if version < 2 else 3 * width))
         self._extension = None if version < 2 else source.address(head, at + width)
         self._shared_heaps: dict[int, FractalHeap] | None = None
-        self._types: dict[int, Datatype] = {}
+        self._types: dict[bytes, Datatype] = {}
 
     def nodes(self) -> Iterator[Node]:
         """All groups and datasets that can be reached by hard links, each once, the root first."""
-        pending, seen = [(self._root, "", "")], {self._root}
+        pending, seen = [(self._root, "", b"")], {self._root}
         while pending and not self.exhausted:
-            address, parent, name = pending.pop()
+            address, parent, link = pending.pop()
+            name = link.decode("utf-8", "replace")
             path = f"{parent}/{name}"[-PATH_SHOWN:] if parent else name
-            children: list[tuple[int, str, str]] = []
+            children: list[tuple[int, str, bytes]] = []
             with self._noting(path):
                 node = Node(path, tuple(islice(self._messages(address), MESSAGES_KEPT)))
                 if len(node.messages) == MESSAGES_KEPT:
                     raise Exhausted
                 yield node
-                for name, child in self._links(node):
-                    self.source.spend(COST_OF_LINK)
+                for link, child in self._links(node):
+                    self.source.spend(COST_OF_LINK + len(link) // BYTES_OF_NAME_PER_COST)
                     if child not in seen:
                         seen.add(child)
-                        children.append((child, path, name))
+                        children.append((child, path, link))
             pending += reversed(children)
 
     def attributes(self, node: Node) -> Iterator[Attribute]:
@@ -270,6 +276,7 @@ class File:
 
     def _attribute(self, body: Content) -> Attribute:
         head = body.read_at(0, ATTRIBUTE_HEAD)
+        self.source.spend(len(head) // BYTES_PER_COST)
         version, flags = number(head, 0, 1), number(head, 1, 1)
         sizes = [number(head, at, 2) for at in (2, 4, 6)]
         if not 1 <= version <= 3:
@@ -279,7 +286,8 @@ class File:
         for size in sizes:
             parts.append(head[at : at + size])
             at += (size + 7) // 8 * 8 if version == 1 else size
-        name, space = parts[0][:-1].split(b"\0")[0][:PATH_SHOWN].decode("utf-8", "replace"), parts[2]
+        name, space = parts[0][:-1].split(b"\0")[0][:PATH_SHOWN], parts[2]
+        self.source.spend(len(name) // BYTES_OF_NAME_PER_COST)
         datatype = self._datatype(parts[1], bool(version > 1 and flags & 1))
         if version > 1 and flags & 2:
             space = self._shared(DATASPACE, space).read_at(0, ATTRIBUTE_HEAD)
@@ -287,8 +295,8 @@ class File:
         if _elements(space, self.source) == 1:
             value = PartContent(body, at, datatype.size)
             if datatype.kind == VARIABLE:
-                value = self.variable(value.read_at(0, datatype.size))
-        return Attribute(name, datatype, value)
+                value = self.variable(value.read_at(0, REFERENCE_READ))
+        return Attribute(name.decode("utf-8", "replace"), datatype, value)
 
     def variable(self, stored: bytes) -> Content:
         """What one element of variable length holds; raises `Lost` and `Exhausted`."""
@@ -301,14 +309,16 @@ class File:
     def _datatype(self, body: bytes, shared: bool) -> Datatype:
         if not shared:
             return _datatype(body)
-        where = int.from_bytes(body, "little")
-        if where not in self._types:
-            self._types[where] = _datatype(self._shared(DATATYPE, body).read_at(0, ATTRIBUTE_HEAD))
-        return self._types[where]
+        body = body[:SHARED_READ]
+        if body not in self._types:
+            if len(self._types) >= TYPES_KEPT:
+                self._types.clear()
+            self._types[body] = _datatype(self._shared(DATATYPE, body).read_at(0, ATTRIBUTE_HEAD))
+        return self._types[body]
 
     # Links
 
-    def _links(self, node: Node) -> Iterator[tuple[str, int]]:
+    def _links(self, node: Node) -> Iterator[tuple[bytes, int]]:
         """The names and addresses of what a group holds."""
         source = self.source
         for message in node.messages:
@@ -329,7 +339,7 @@ class File:
             elif message.type == EXTERNAL:
                 self.external = True
 
-    def _old_links(self, tree: int, heap: int) -> Iterator[tuple[str, int]]:
+    def _old_links(self, tree: int, heap: int) -> Iterator[tuple[bytes, int]]:
         source = self.source
         width, length = source.address_size, source.length_size
         step = length + width + 24  # the offset of a name is as wide as a length, unlike what the specification says
@@ -349,9 +359,9 @@ class File:
                     name = names[offset : offset + NAME_READ]
                     if b"\0" not in name and offset + NAME_READ > len(names):
                         name = source.read(names_at + offset, NAME_READ, 1)
-                    yield name.split(b"\0")[0].decode("utf-8", "replace"), source.address(block, at + length)
+                    yield name.split(b"\0")[0], source.address(block, at + length)
 
-    def _link(self, body: bytes) -> Iterator[tuple[str, int]]:
+    def _link(self, body: bytes) -> Iterator[tuple[bytes, int]]:
         flags = number(body, 1, 1)
         at = 2
         kind = number(body, at, 1) if flags & 8 else 0
@@ -360,10 +370,7 @@ class File:
         length = number(body, at, width)
         at += width
         if kind == 0:
-            yield (
-                body[at : at + min(length, NAME_READ)].decode("utf-8", "replace"),
-                self.source.address(body, at + length),
-            )
+            yield body[at : at + min(length, NAME_READ)], self.source.address(body, at + length)
         elif kind == 64:
             self.external = True
 
