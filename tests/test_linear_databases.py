@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import tracemalloc
 import zipfile
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from builders import varint, zip_of
 from clock import within
@@ -261,3 +264,57 @@ def test_the_number_of_a_page_of_sqlite_may_be_a_text() -> None:
         assert ("pickle", False) in said("a", sqlite(of_table(root=root), row(blob(EVIL)), tables=1))
     for root in (words(b"3"), words(b"x"), words("\u00b2".encode()), words(b"")):
         assert said("a", sqlite(of_table(root=root), row(blob(EVIL)), tables=1)) == []
+
+
+# ZODB, Polars
+
+
+def transactions(count: int) -> bytes:
+    return b"FS21" + (bytes(8) + struct.pack(">QcHHHQ", 23, b" ", 0, 0, 0, 23)) * count
+
+
+def records(size: int) -> bytes:
+    """A transaction of records that all refer to an earlier one."""
+    return (
+        b"FS21"
+        + bytes(8)
+        + struct.pack(">QcHHH", 23 + size, b" ", 0, 0, 0)
+        + bytes(size)
+        + struct.pack(">Q", 23 + size)
+    )
+
+
+@pytest.mark.parametrize("inside", [transactions(200_000), records(5_000_000)])
+def test_transactions_of_zodb_in_members_are_too_much(inside: bytes) -> None:
+    with within(1.5):
+        assert said("a.zip", many(inside, 30, "{}.fs"))[-1] == ("opaque", True)
+
+
+def test_a_plan_of_polars_is_searched_at_the_speed_of_reading() -> None:
+    for almost in (b"PLPYUDE", b"\x01\x08\0\xcc\x80\2\xcc", b"\xacOpaquePytho", b"\xaaPythonSca"):
+        with within(0.3):
+            assert said("a", b"DSL_VERSION" + almost * (8_000_000 // len(almost))) == []
+
+
+OLD_OF_PYTHON = re.compile(
+    rb"PLPYFN|PLPYUDF|\xacOpaquePython|\xaaPythonScan|\x01[\x08-\x40][\0-\x7f]\xcc\x80[\x02-\x08]\xcc\x95"
+)
+IN_PLANS = (
+    b"PLPYFN",
+    b"PLPYUDF",
+    b"\xacOpaquePython",
+    b"\xaaPythonScan",
+    b"\x01",
+    b"\x08",
+    b"\0",
+    b"\xcc\x80\2\xcc\x95",
+)
+
+
+@given(st.lists(st.sampled_from(IN_PLANS), max_size=8).map(b"".join), st.integers(0, 12))
+@settings(max_examples=500)
+def test_functions_in_plans_are_found_as_before(text: bytes, cut: int) -> None:
+    text = text[: len(text) - cut]
+    found = OLD_OF_PYTHON.search(text)
+    told = [verdict.evidence for verdict in recognise(BytesContent(b"DSL_VERSION" + text), name="a")]
+    assert told == ([] if found is None else [f"a Python function at byte {found.start() + 11}"])

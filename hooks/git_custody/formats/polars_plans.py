@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from git_custody.formats.verdicts import CODE, OPAQUE, Said, Scene
 
 ID = "polars-plan"
-OF_PYTHON = re.compile(
-    rb"PLPYFN|PLPYUDF|\xacOpaquePython|\xaaPythonScan|\x01[\x08-\x40][\0-\x7f]\xcc\x80[\x02-\x08]\xcc\x95"
+# Each begins with a byte or two that are looked for at once: together they would take several times longer.
+OF_PYTHON = (
+    *map(re.compile, (rb"PLPYFN", rb"PLPYUDF", rb"\xacOpaquePython", rb"\xaaPythonScan")),
+    re.compile(rb"\xcc\x80(?<=\x01[\x08-\x40][\0-\x7f]\xcc\x80)[\x02-\x08]\xcc\x95"),
 )
+BYTES_PER_STEP = 256
 SEARCHED_AT_MOST = 256 * 1024 * 1024
 WINDOW = 1024 * 1024
 OVERLAP = 16
@@ -25,9 +28,11 @@ def inspect(scene: Scene) -> Iterator[Said]:
     """Look for a function of Python's."""
     for at in range(0, SEARCHED_AT_MOST, WINDOW):
         window = scene.content.read_at(at, WINDOW + OVERLAP)
-        if (found := OF_PYTHON.search(window)) is not None:
+        scene.budget.steps -= len(window) // BYTES_PER_STEP
+        found = [match.start() for known in OF_PYTHON if (match := known.search(window)) is not None]
+        if found:
             what = "a query plan of Polars with a Python function, which its reader unpickles"
-            yield Said(CODE, ID, what, "pickle.loads", f"a Python function at byte {at + found.start()}")
+            yield Said(CODE, ID, what, "pickle.loads", f"a Python function at byte {at + min(found)}")
             return
         if len(window) < WINDOW + OVERLAP:
             return
