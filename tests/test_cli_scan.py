@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pickle
@@ -269,3 +270,10 @@ def test_a_link_of_git_annex_whose_content_is_elsewhere_is_not_judged(folder: Pa
             ("annex/w.safetensors", "its content is kept by git-annex, elsewhere")
         ]
     assert scan(folder, "annex/gone.csv").returncode == 2
+
+
+def test_a_member_may_be_called_by_half_a_letter(tmp_path: Path) -> None:
+    setting = b'{":serialized:": "' + base64.b64encode(pickle.dumps(Payload())) + b'"}'
+    (tmp_path / "a.zip").write_bytes(zipped({"data": b'{"\\ud800": ' + setting + b"}"}))
+    (found,) = report(tmp_path, "a.zip")["findings"]
+    assert found["member"] == "data!\\u{d800}"

@@ -388,5 +388,9 @@ def fingerprint(finding: Finding) -> str:
     """What makes two findings of two runs the same: rule, path, member and subject; no line and no date."""
     import hashlib
 
-    parts = (finding.rule.name, finding.path, finding.member or "", finding.subject)
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()
+    told = "\0".join((finding.rule.name, finding.path, finding.member or "", finding.subject))
+    try:
+        raw = told.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a name from JSON may hold any half of a letter
+        raw = told.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(raw).hexdigest()
