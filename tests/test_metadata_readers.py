@@ -172,6 +172,7 @@ def test_front_matter_of_before_2022_is_in_the_plural() -> None:
     assert b"license: mit" in new
     assert not {b"licenses:", b"languages:", b"- cc-by-3.0", b"- pl"} & set(new.splitlines())
     assert {b"annotations_creators:", b"- found", b"task_ids:", b"# Sums"} <= set(new.splitlines())
+    assert b"language:\n- pl\n" in merged(b"---\nlicense: mit\nlanguage:\n- pl\npretty_name: Sums\n---\n", old)
     assert b"languages:\n- pl" in merged(b"---\nlicense: mit\npretty_name: Sums\n---\n", old), (
         "the card has no language"
     )
@@ -185,6 +186,17 @@ def test_what_is_no_language_does_not_hide_the_languages() -> None:
     many = sorted(subtags().languages)[:320]  # as in the card of Wikipedia
     stated = huggingface.read("data/README.md", matter.format(f"[{', '.join(many)}]").encode(), FOLDER)
     assert facts(stated)["language"].split() == many
+
+
+@pytest.mark.parametrize(
+    ("said", "stays"), [("[code, en]", True), ("\n- code\n- en", True), ("en", True), ("[code, de]", False)]
+)
+def test_tags_beside_the_languages_stay_as_long_as_these_do(said: str, stays: bool) -> None:
+    old = f"---\nlanguage: {said}\npretty_name: Sums\n---\n# Sums\n".encode()
+    new = merged(b"---\nlicense: mit\nlanguage:\n- en\npretty_name: Sums\n---\n", old)
+    assert new.count(b"language:") == 1
+    assert (b"code" in new) == (b"code" in old and stays)
+    assert facts(huggingface.read("data/README.md", new, FOLDER))["language"] == "en"
 
 
 def test_the_name_of_a_person_is_no_title() -> None:

@@ -6,10 +6,13 @@ Fields: https://github.com/huggingface/hub-docs/blob/main/datasetcard.md and hug
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..metadata.license_names import address_of
 from .exported import Exported, Rendered, parents, without_nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 
 def render(exported: Exported) -> Rendered:
@@ -34,20 +37,31 @@ def render(exported: Exported) -> Rendered:
 
 def merged(rendered: bytes, old: bytes) -> bytes:
     """A README.md with its front matter renewed: its text and the fields that a card does not have stay."""
+    from ..metadata.huggingface import languages
     from ..metadata.loading import front_matter
 
     matter = front_matter(old)
     if matter is None:
         return rendered + b"\n" + old.removeprefix(b"\xef\xbb\xbf")
-    kept, keep = [], True
-    ours = set(re.findall(rb"(?m)^([a-z_]+):", rendered))
+    fresh = rendered.removesuffix(b"---\n")
+    # Beside the languages there may be tags such as `code`.
+    if languages(rendered) == languages(old) and re.search(rb"(?m)^language[ \t]*:", matter):
+        fresh = _without(fresh, {b"language"})
+    ours = set(re.findall(rb"(?m)^([a-z_]+):", fresh))
     ours |= {b"license_name", b"license_link", *(name + b"s" for name in ours)}  # the plural is what it was before
-    for line in matter.splitlines()[1:]:
-        key = re.match(rb"([A-Za-z_][A-Za-z0-9_-]*)[ \t]*:(?:[ \t]|\Z)", line)
-        keep = key[1] not in ours if key else keep
-        kept += [line + b"\n"] if keep else []
+    kept = _without(b"\n".join(matter.splitlines()[1:]), ours)
     rest = re.split(rb"(?m)^(?:---|\.\.\.)[ \t]*\r?$\n?", old, maxsplit=2)[-1]
-    return rendered.removesuffix(b"---\n") + b"".join(kept) + b"---\n" + rest
+    return fresh + kept + b"---\n" + rest
+
+
+def _without(matter: bytes, names: Container[bytes]) -> bytes:
+    """Front matter without some of its fields."""
+    kept, keep = [], True
+    for line in matter.splitlines():
+        key = re.match(rb"([A-Za-z_][A-Za-z0-9_-]*)[ \t]*:(?:[ \t]|\Z)", line)
+        keep = key[1] not in names if key else keep
+        kept += [line + b"\n"] if keep else []
+    return b"".join(kept)
 
 
 def is_readable(readme: bytes) -> bool:

@@ -76,6 +76,16 @@ def note_license(notes: Notes, data: dict[str, Any]) -> None:
         notes.add("license", known.license, f"/{key}")
 
 
+def languages(raw: bytes) -> str | None:
+    """The languages in the front matter of a README.md, with blanks between."""
+    matter = front_matter(raw)
+    loaded = load_yaml(matter, _KEYS) if matter is not None else None
+    notes = Notes("", {})
+    if loaded is not None:
+        _languages(notes, loaded.data)
+    return notes.facts["language"].value if "language" in notes.facts else None
+
+
 def _languages(notes: Notes, data: dict[str, Any]) -> None:
     key = _key(data, "language")
     notes.add_languages(listed(data.get(key)), f"/{key}")
