@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from git_custody.core.content import Content
+from git_custody.formats.verdicts import Budget
 
 BYTES_AT_MOST = 8 * 1024 * 1024
 # A file of 8 MiB that is nothing but short lists, or short texts, would take twenty times as much.
 BRACKETS_AT_MOST = 150_000
 COMMAS_AT_MOST = 600_000
 KEYS_AT_MOST = 100_000  # that differ: Python keeps each only once
-MEMORY_AT_MOST = 36 * 1024 * 1024
+MEMORY_AT_MOST = 44 * 1024 * 1024
+MEMORY_OF_AN_OBJECT, MEMORY_OF_A_PAIR = 232, 72
 MEMORY_OF_A_TEXT = 80  # half as much more where it is not in ASCII
 # A letter beyond U+FFFF makes each of a text take four bytes, twice: in the document, and in its value.
 WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
@@ -25,6 +27,7 @@ SEARCHED_AT_MOST = 64 * 1024 * 1024
 ESCAPED_LETTER = re.compile(rb"\\u00([46][1-9a-fA-F]|[57][0-9aA]|5[fF]|3[aA])")  # and the colon
 LETTERS = {digits % byte: bytes((byte,)) for byte in range(128) for digits in (b"%02x", b"%02X")}
 WINDOW = 1024 * 1024
+STEPS_PER_DOCUMENT, VALUES_PER_STEP, BYTES_PER_STEP, BYTES_SEARCHED_PER_STEP = 20, 2, 32, 256
 
 
 class TooLong(Exception):
@@ -35,27 +38,33 @@ class Broken(Exception):
     """Not JSON, or a key twice in one object where readers may differ on which one counts."""
 
 
-def read(content: Content, single: Iterable[str] = ()) -> Any:
-    """The value of a JSON document in any encoding that `json.loads` knows.
+def read(content: Content, budget: Budget, single: Iterable[str] = ()) -> Any:
+    """The value of a JSON document in any encoding that `json.loads` knows, at the expense of `budget`.
 
     Numbers are all 0: they play no part, and cost much. An object must have none of the keys `single` twice.
     Raises `TooLong` and `Broken`.
     """
-    return parse(content.read_at(0, BYTES_AT_MOST + 1), single)
+    return parse(content.read_at(0, BYTES_AT_MOST + 1), single, budget)
 
 
-def parse(data: bytes, single: Iterable[str] = ()) -> Any:
+def parse(data: bytes, single: Iterable[str] = (), budget: Budget | None = None) -> Any:
     """The same for a document in memory."""
+    keys = frozenset(single)
+    budget = budget or Budget()
+    budget.steps -= STEPS_PER_DOCUMENT + len(data) // BYTES_SEARCHED_PER_STEP
     if (
         len(data) > BYTES_AT_MOST
         or data.count(b",") > COMMAS_AT_MOST
         or (len(data) > BYTES_AT_MOST // 2 and WIDE.search(data))
         or data.count(b"[") + data.count(b"{") > BRACKETS_AT_MOST
-        or _memory_of_texts(data) > MEMORY_AT_MOST
+        or _memory(data, bool(keys)) > MEMORY_AT_MOST
         or (data.count(b":") > KEYS_AT_MOST and _has_too_many_keys(data))
     ):
         raise TooLong
-    keys = frozenset(single)
+    values = data.count(b",") + data.count(b":") + data.count(b"[") + data.count(b"{")
+    budget.steps -= values // VALUES_PER_STEP + len(data) // BYTES_PER_STEP
+    if budget.steps < 0:
+        raise TooLong
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         value = dict(pairs)
@@ -64,15 +73,16 @@ def parse(data: bytes, single: Iterable[str] = ()) -> Any:
         return value
 
     try:
-        return json.loads(data, parse_int=_zero, parse_float=_zero, object_pairs_hook=once)
+        return json.loads(data, parse_int=_zero, parse_float=_zero, object_pairs_hook=once if keys else None)
     except (ValueError, RecursionError):
         raise Broken from None
 
 
-def _memory_of_texts(data: bytes) -> int:
-    """About what the texts take that are no keys."""
-    texts = data.count(b'"') // 2 - data.count(b":")
-    return max(0, texts) * MEMORY_OF_A_TEXT * (2 if data.isascii() else 3) // 2
+def _memory(data: bytes, in_pairs: bool) -> int:
+    """About what the objects take, the texts that are no keys, and the pairs of keys and values where they are made."""
+    colons = data.count(b":")
+    texts = max(0, data.count(b'"') // 2 - colons) * MEMORY_OF_A_TEXT * (2 if data.isascii() else 3) // 2
+    return texts + data.count(b"{") * MEMORY_OF_AN_OBJECT + (colons * MEMORY_OF_A_PAIR if in_pairs else 0)
 
 
 def _has_too_many_keys(data: bytes) -> bool:

@@ -32,13 +32,16 @@ TEMPLATES_AT_MOST = 64
 FIRST_READ = 16 * 1024
 VALUE_AT_MOST = 1024 * 1024
 BYTES_PER_STEP = 64
+LETTERS_PER_STEP = 8  # of a template
+STEPS_PER_SCALAR, LETTERS_OF_SCALAR_PER_STEP = 1_500, 4
+BACKSLASHES_PER_STEP = 8
 JSON_AT_MOST = 32 * 1024 * 1024
 FINDINGS_AT_MOST = 5
 _WINDOW = 1024 * 1024
 _KEY_AT_MOST = 1024
 # What even templates of web pages and documents never name.
 _NEVER_ORDINARY = rb"__(?:globals|builtins|import|subclasses)__"
-_YAML_HINT = rb"(?i)_template|\\(?:x|u00|u000000)(?:5f|[67][0-9a-f])"
+_YAML_HINT = rb"\\(?:x|u00|u000000)(?:5f|[67][0-9a-f])"
 _YAML_KEY = (
     r"^([ \t]{0,64}(?:-[ \t]{1,8}){0,8})([\"']?)[\w-]{0,64}(?:chat|instruction)_template[\w-]{0,64}\2"
     r"[ \t]{0,64}:[ \t]{0,64}"
@@ -71,7 +74,7 @@ class Judge:
 
 def _afford(template: str, budget: Budget) -> bool:
     """Take from the budget what it costs to judge a template; whether that was left."""
-    budget.steps -= STEPS_PER_TOKEN * sum(1 for _ in TOKEN.finditer(template))
+    budget.steps -= STEPS_PER_TOKEN * sum(1 for _ in TOKEN.finditer(template)) + len(template) // LETTERS_PER_STEP
     return budget.steps >= 0
 
 
@@ -94,6 +97,7 @@ def is_template_name(name: str) -> bool:
 
 def _of_file(scene: Scene, is_chat_template: bool) -> Iterator[Said]:
     raw = scene.content.read_at(0, 4 * TEXT_AT_MOST + 1)
+    scene.budget.steps -= len(raw) // BYTES_PER_STEP
     text = raw.decode("utf-8", "replace")
     if is_chat_template:
         found = Judge(scene.budget)(text)
@@ -113,12 +117,16 @@ def _of_yaml(scene: Scene) -> Iterator[Said]:
     has templates of another kind around it does not parse.
     """
     raw = scene.content.read_at(0, VALUE_AT_MOST)
-    if not re.search(_YAML_HINT, raw.replace(b"\0", b"")):
+    lowered = raw.replace(b"\0", b"").lower()
+    scene.budget.steps -= lowered.count(b"\\") // BACKSLASHES_PER_STEP
+    if b"_template" not in lowered and not re.search(_YAML_HINT, lowered):
         return
+    scene.budget.steps -= len(raw) // BYTES_PER_STEP
     text = raw.decode("utf-8", "replace")
     values = yaml_values(raw, scene.budget)
     by_lines = islice(re.finditer(_YAML_KEY, text, re.MULTILINE), TEMPLATES_AT_MOST)
-    for templates, is_sure in ((values, True), ((_yaml_scalar(text, m.end(), len(m[1])) for m in by_lines), False)):
+    scalars = (_yaml_scalar(text, m.end(), len(m[1]), scene.budget) for m in by_lines if scene.budget.steps >= 0)
+    for templates, is_sure in ((values, True), (scalars, False)):
         judge = Judge(scene.budget)
         for found in map(judge, templates):
             if found is not None and (found.kind == CODE or (found.forced and is_sure)):
@@ -127,8 +135,14 @@ def _of_yaml(scene: Scene) -> Iterator[Said]:
                 return
 
 
-def _yaml_scalar(text: str, at: int, indentation: int) -> str:
+def _yaml_scalar(text: str, at: int, indentation: int, budget: Budget) -> str:
     """The scalar that begins at `at`: in quotes, or the lines that are indented further than its key."""
+    scalar = _scalar_at(text, at, indentation)
+    budget.steps -= STEPS_PER_SCALAR + len(scalar) // LETTERS_OF_SCALAR_PER_STEP
+    return scalar
+
+
+def _scalar_at(text: str, at: int, indentation: int) -> str:
     quote = text[at : at + 1]
     if quote == "'":
         quoted = re.compile(r"[^']*(?:''[^']*){0,20000}").match(text, at + 1)

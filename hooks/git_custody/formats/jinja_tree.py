@@ -144,8 +144,11 @@ def _is_internal(name: object) -> bool:
         import unicodedata
 
         name = unicodedata.normalize("NFKC", name)  # as Python's compiler does
+    if name[:1] != "_" or re.fullmatch(r"\w+", name) is None:
+        return name in INTERNAL
     # `__name__`, and `_Class__name`, which Python makes of the `__name` of a class
-    return name in INTERNAL or (name[:1] == "_" and re.fullmatch(r"__\w+__|_[A-Za-z]\w*__\w+", name) is not None)
+    is_dunder = len(name) > 4 and name.startswith("__") and name.endswith("__")
+    return is_dunder or (re.match(r"_[A-Za-z]", name) is not None and "__" in name[2:-1])
 
 
 def _names_internals(text: object) -> bool:
@@ -176,6 +179,8 @@ class _Reading:
         self.has_text: set[str] = set()
         self.assembled: set[str] = set()
         self._seen_in_sums: set[int] = set()
+        self._by_attribute: dict[object, str] = {}
+        self._attributes_of = 0  # how many names it was made of
 
     def look(self) -> None:
         """Raise `_Found` at the first thing that no ordinary template has."""
@@ -337,7 +342,11 @@ class _Reading:
     def _spread(self, names: set[str], test: Callable[[nodes.Node], bool]) -> None:
         """Add to `names` what something is assigned to that passes the test, which may look at `names`."""
         for _ in range(ROUNDS_AT_MOST):
-            more = {name for name, values in self.bound.items() if name not in names and any(map(test, values))}
+            bound = [(name, values) for name, values in self.bound.items() if name not in names]
+            # Many names may have one value.
+            values_of_all = {id(value): value for _, values in bound for value in values}
+            passed = {known for known, value in values_of_all.items() if test(value)}
+            more = {name for name, values in bound if any(id(value) in passed for value in values)}
             if not more:
                 return
             names |= more
@@ -357,8 +366,14 @@ class _Reading:
             return None
         key = f"{node.node.name}.{name}"
         if key not in self.bound and name in self.attributes_set:  # of a namespace, by another name
-            return next((other for other in self.assembled if other.endswith(f".{name}")), None)
+            return self._assembled_by_attribute().get(name)
         return key if key in self.bound else None
+
+    def _assembled_by_attribute(self) -> dict[object, str]:
+        if self._attributes_of != len(self.assembled):
+            self._attributes_of = len(self.assembled)
+            self._by_attribute = {key.rpartition(".")[2]: key for key in sorted(self.assembled) if "." in key}
+        return self._by_attribute
 
     def _holds_text(self, value: nodes.Node) -> bool:
         """Whether the value may have text that stands in the template."""

@@ -56,7 +56,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if head[:1] not in (b"{", b"[", b'"', b"") or not _is_hinted(scene.content):
         return
     try:
-        value = bounded_json.read(scene.content)
+        value = bounded_json.read(scene.content, scene.budget)
     except bounded_json.Broken:
         return
     except bounded_json.TooLong:

@@ -31,7 +31,8 @@ YAML_AT_MOST = 512 * 1024
 EVENTS_AT_MOST = 60_000
 FINDINGS_AT_MOST = 20
 NESTED_AT_MOST = 4
-BYTES_PER_STEP = 8
+STEPS_PER_MEMBER_AGAIN = 32  # beside what it takes to look into it
+TEXTS_AT_MOST = 10_000  # that hold configurations themselves
 MODELS = frozenset(("Model", "Functional", "Sequential"))
 OF_KERAS = frozenset(("module", "registered_name", "keras_version", "backend", "build_config", "compile_config"))
 SIGNS = (b'"class_name"', b'"config"')
@@ -48,6 +49,7 @@ CALLED_ON_TENSORS = frozenset(("numpy", "tofile", "dump", "dumps", "eval"))
 WITH_FILES = ("StringLookup", "IntegerLookup", "TextVectorization", "IndexLookup", "Tokenizer")
 
 Object = dict[str, Any]
+TOO_LONG = Said(OPAQUE, "keras", "a Keras configuration that is too long to be looked into", forced=True)
 
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
@@ -70,7 +72,7 @@ def judge(content: Content, where: str, budget: Budget) -> Iterator[Said]:
     if isinstance(config, Said):
         yield config._replace(evidence=where)
     else:
-        yield from _findings(config, where)
+        yield from _findings(config, where, budget)
 
 
 def _alone(scene: Scene, named: bool) -> Iterator[Said]:
@@ -85,12 +87,12 @@ def _alone(scene: Scene, named: bool) -> Iterator[Said]:
         ):
             yield config
     elif isinstance(config, dict) and _is_keras(config):
-        findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
+        findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file", scene.budget))
         yield from findings or [Said(SAFE, "keras", "the configuration of a Keras model")]
     elif isinstance(config, dict) and isinstance(topology := config.get(TENSORFLOW_JS), dict):
         config = topology.get("model_config", topology)
         if isinstance(config, dict) and _is_keras(config):
-            yield from _findings(config, TENSORFLOW_JS)
+            yield from _findings(config, TENSORFLOW_JS, scene.budget)
 
 
 def _is_keras(config: Object) -> bool:
@@ -100,12 +102,10 @@ def _is_keras(config: Object) -> bool:
 
 def _read(content: Content, budget: Budget) -> Any:
     """The value of a configuration, or what to say of one that has none."""
-    data = content.read_at(0, bounded_json.BYTES_AT_MOST + 1)
-    budget.steps -= len(data) // BYTES_PER_STEP
     try:
-        return bounded_json.parse(data, KEYS)
+        return bounded_json.read(content, budget, KEYS)
     except bounded_json.TooLong:
-        return Said(OPAQUE, "keras", "a Keras configuration that is too long to be looked into", forced=True)
+        return TOO_LONG
     except bounded_json.Broken:
         return Said(MALFORMED, "keras", "a Keras configuration that is not valid JSON, or has a key twice")
 
@@ -113,15 +113,18 @@ def _read(content: Content, budget: Budget) -> Any:
 # Findings
 
 
-def _findings(config: Any, where: str) -> Iterator[Said]:
+def _findings(config: Any, where: str, budget: Budget) -> Iterator[Said]:
     told: set[str] = set()
-    for value in _objects(config):
-        for said in _of_one(value, where):
-            if said.what not in told:
-                told.add(said.what)
-                yield said
-        if len(told) >= FINDINGS_AT_MOST:
-            return
+    try:
+        for value in _objects(config, budget):
+            for said in _of_one(value, where):
+                if said.what not in told:
+                    told.add(said.what)
+                    yield said
+            if len(told) >= FINDINGS_AT_MOST:
+                return
+    except bounded_json.TooLong:
+        yield TOO_LONG._replace(evidence=where)
 
 
 def _of_one(value: Object, where: str) -> Iterator[Said]:
@@ -135,16 +138,16 @@ def _of_one(value: Object, where: str) -> Iterator[Said]:
         yield Said(MALFORMED, "keras", what, None, f"vocabulary {path[:200]!r} in {where}")
 
 
-def _objects(config: Any) -> Iterator[Object]:
-    """Every JSON object in a configuration, also in texts that hold JSON."""
+def _objects(config: Any, budget: Budget) -> Iterator[Object]:
+    """Every JSON object in a configuration, also in texts that hold JSON. Raises `TooLong` for too many of these."""
     values: list[Any] = [[config]]
     texts: list[tuple[str, int]] = []
-    nested = 0
+    nested = count = 0
     while values or texts:
         if not values:
             text, nested = texts.pop()
             with suppress(bounded_json.TooLong, bounded_json.Broken):
-                values.append([bounded_json.parse(text.encode("utf-8", "replace"), KEYS)])
+                values.append([bounded_json.parse(text.encode("utf-8", "replace"), KEYS, budget)])
             continue
         value = values.pop()
         if isinstance(value, dict):
@@ -154,6 +157,9 @@ def _objects(config: Any) -> Iterator[Object]:
             if isinstance(inner, str):
                 if "class_name" in inner and inner.lstrip()[:1] in ("{", "[") and nested < NESTED_AT_MOST:
                     texts.append((inner, nested + 1))
+                    count += 1
+                    if count > TEXTS_AT_MOST:
+                        raise bounded_json.TooLong
             elif inner and isinstance(inner, (dict, list)):
                 values.append(inner)
 
@@ -276,19 +282,24 @@ def _archive(scene: Scene) -> Iterator[Said]:
     from git_custody.formats import zips
 
     config: Content | None = None
-    names = []
+    odd = outside = None
     for member in zips.inspect(scene):
+        scene.budget.steps -= STEPS_PER_MEMBER_AGAIN
+        if scene.budget.steps < 0:
+            return
         if isinstance(member, Member):
-            names.append(member.name or "")
-            if member.name == CONFIG:
+            name = member.name or ""
+            if odd is None and name.lower().endswith(PROGRAMS):
+                odd = name
+            if outside is None and leaves_folder(name):
+                outside = name
+            if name == CONFIG:
                 config = member.content
     if config is None:
         yield Said(MALFORMED, "keras", f"a Keras model without its {CONFIG}")
         return
-    odd = next((name for name in names if name.lower().endswith(PROGRAMS)), None)
     if odd is not None:
         yield Said(MALFORMED, "keras", "a Keras model that holds a program", None, odd[:200])
-    outside = next((name for name in names if leaves_folder(name)), None)
     if outside is not None:
         yield Said(MALFORMED, "keras", "a Keras model with a member outside of its folder", None, outside[:200])
     if odd is None and outside is None:
@@ -297,7 +308,7 @@ def _archive(scene: Scene) -> Iterator[Said]:
             yield value
         elif not (isinstance(value, dict) and "class_name" in value):
             yield Said(MALFORMED, "keras", f"a Keras model whose {CONFIG} holds none")
-        elif next(_findings(value, CONFIG), None) is None:
+        elif next(_findings(value, CONFIG, scene.budget), None) is None:
             yield Said(SAFE, "keras", "a Keras model")
 
 
@@ -310,7 +321,7 @@ def _yaml(scene: Scene) -> Iterator[Said]:
         return
     config = _from_yaml(scene.content.read_at(0, YAML_AT_MOST), scene.budget)
     if isinstance(config, dict) and _is_keras(config):
-        findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file"))
+        findings = list(_findings(config, scene.name.rpartition("/")[2] or "the file", scene.budget))
         yield from findings or [Said(SAFE, "keras", "the configuration of a Keras model")]
 
 

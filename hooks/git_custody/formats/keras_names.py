@@ -32,6 +32,7 @@ _PATH_INSIDE = frozenset(_INNER.split())
 _TENSORFLOW_PACKAGES = frozenset(_TENSORFLOW.split())
 _OF_UTILS = frozenset(("FeatureSpace", "Feature", "Cross"))
 COMPANIONS = frozenset(("keras_hub", "keras_nlp", "keras_cv"))
+PARTS_AT_MOST = 32  # of a module; what goes on behind them is none of Keras's
 OWN = COMPANIONS | {"keras", "tf_keras"}
 _ARITHMETIC_OF_TENSORFLOW = re.compile(r"tensorflow\.python\.ops\.(gen_)?(array|math|nn)_(ops|impl)")
 _SPECS_OF_TENSORFLOW = re.compile(r"tensorflow\.python\.(framework|ops|data)\.[\w.]+")
@@ -47,7 +48,7 @@ def is_class(module: str, name: str) -> bool:
     """Whether this is a class of Keras or its companions that only builds itself from its configuration."""
     if not _IDENTIFIER.fullmatch(name):
         return False
-    parts = module.split(".")
+    parts = module.split(".", PARTS_AT_MOST)
     package = _package(parts)
     if parts[0] in COMPANIONS:
         return package in _OF_COMPANIONS and _CLASS.fullmatch(name) is not None
@@ -68,7 +69,7 @@ def is_function(module: str, name: str) -> bool:
     name = name.rpartition(">")[2]
     if not _IDENTIFIER.fullmatch(name) or _REACHES_OUT.match(name):
         return False
-    parts = module.split(".")
+    parts = module.split(".", PARTS_AT_MOST)
     if parts[0] in ("keras", "tf_keras"):
         return _package(parts) in _COMPUTING
     return _ARITHMETIC_OF_TENSORFLOW.fullmatch(module) is not None

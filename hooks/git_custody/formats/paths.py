@@ -5,8 +5,8 @@ from __future__ import annotations
 
 def leaves_folder(path: str) -> bool:
     """Whether `path` is absolute, has a drive, or steps upwards, on any system (`..\\x` does on Windows)."""
-    parts = path.replace("\\", "/").split("/")
-    return parts[0] == "" or ".." in parts or parts[0][1:2] == ":" or "\0" in path
+    path = path.replace("\\", "/")
+    return path[:1] in ("", "/") or path[1:2] == ":" or "\0" in path or "/../" in f"/{path}/"
 
 
 def file_name(path: str) -> str:

@@ -14,12 +14,14 @@ from typing import Any
 
 from git_custody.core.content import Content
 from git_custody.formats import bounded_json, zips
-from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, MALFORMED, OPAQUE, SAFE, Budget, Member, Said, Scene
 
 ZIP_START = b"PK\x03\x04"
 SCHEMA = "schema.json"
 KEYS = ("__class__", "__module__", "__loader__", "content", "protocol")
 FINDINGS_AT_MOST = 20
+NAME_AT_MOST = 1_000
+STEPS_PER_MEMBER_AGAIN = 32  # beside what it takes to look into it
 
 TYPES = {
     "builtins": """
@@ -66,24 +68,27 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         if name.endswith(".skops"):
             yield from _archive(scene)
     elif name.rpartition("/")[2] == SCHEMA:
-        yield from _findings(scene.content)
+        yield from _findings(scene.content, scene.budget)
 
 
 def _archive(scene: Scene) -> Iterator[Said]:
     schema: Content | None = None
     for member in zips.inspect(scene):
+        scene.budget.steps -= STEPS_PER_MEMBER_AGAIN
+        if scene.budget.steps < 0:
+            return
         if isinstance(member, Member) and member.name == SCHEMA:
             schema = member.content
     if schema is None:
         yield Said(MALFORMED, "skops", f"a skops model without its {SCHEMA}")
-    elif next(_findings(schema), None) is None:
+    elif next(_findings(schema, scene.budget), None) is None:
         yield Said(SAFE, "skops", "a skops model of types that skops trusts")
 
 
-def _findings(content: Content) -> Iterator[Said]:
+def _findings(content: Content, budget: Budget) -> Iterator[Said]:
     """What is wrong with a schema; nothing for JSON that is none."""
     try:
-        schema = bounded_json.read(content, KEYS)
+        schema = bounded_json.read(content, budget, KEYS)
     except bounded_json.TooLong:
         if bounded_json.may_hold(content, b"__loader__"):
             yield Said(OPAQUE, "skops", "a skops model whose schema is too long to be looked into", forced=True)
@@ -95,54 +100,59 @@ def _findings(content: Content) -> Iterator[Said]:
     if not isinstance(schema, dict) or "__loader__" not in schema:
         return
     told: set[str] = set()
-    for node in _nodes(schema):
-        for name in _untrusted(node):
-            if name not in told and len(told) < FINDINGS_AT_MOST:
-                told.add(name)
-                what = f"a skops model that looks up {name[:200]}, which skops does not trust by itself"
-                yield Said(CODE, "skops", what, name[:200], f"{str(node['__loader__'])[:100]} in {SCHEMA}")
+    for loader, name in _untrusted(schema):
+        if name not in told and len(told) < FINDINGS_AT_MOST:
+            told.add(name)
+            what = f"a skops model that looks up {name[:200]}, which skops does not trust by itself"
+            yield Said(CODE, "skops", what, name[:200], f"{loader[:100]} in {SCHEMA}")
 
 
-def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
-    pending = [schema]
+def _untrusted(schema: Any) -> Iterator[tuple[str, str]]:
+    """The dotted names in a schema that skops does not trust, each behind its loader."""
+    pending = [(schema, False)]  # whether it lies in what makes up a random generator
     while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            if "__loader__" in value:
-                yield value
-            pending += [inner for inner in value.values() if isinstance(inner, (dict, list))]
-        elif isinstance(value, list):
-            pending += [inner for inner in value if isinstance(inner, (dict, list))]
+        value, of_generator = pending.pop()
+        if isinstance(value, list):
+            pending += [(inner, of_generator) for inner in value if isinstance(inner, (dict, list))]
+            continue
+        if of_generator and (generator := _generator(value)) is not None:
+            yield "RandomGeneratorNode", f"numpy.random.{generator}"
+        is_generator = False
+        if "__loader__" in value:
+            loader = _text(value["__loader__"])
+            yield from ((loader, name) for name in _of_node(value, loader))
+            is_generator = loader == "RandomGeneratorNode"
+        for key, inner in value.items():
+            if isinstance(inner, (dict, list)):
+                pending.append((inner, of_generator or (is_generator and key == "content")))
 
 
-def _untrusted(node: dict[str, Any]) -> Iterator[str]:
-    """The dotted names in a node that skops does not trust."""
-    loader, content = node["__loader__"], node.get("content")
-    name = f"{node.get('__module__')}.{node.get('__class__')}"
+def _text(value: Any) -> str:
+    """A text, or what is no part of any name: whatever else stands there is not written out, however long it is."""
+    return value if isinstance(value, str) else "?"
+
+
+def _of_node(node: dict[str, Any], loader: str) -> Iterator[str]:
+    content = node.get("content")
+    name = f"{_text(node.get('__module__'))}.{_text(node.get('__class__'))}"
     if loader == "MethodNode":
-        method = content.get("func") if isinstance(content, dict) else ""
-        yield f"{name}.{method}"
+        yield f"{name}.{_text(content.get('func')) if isinstance(content, dict) else ''}"
     elif loader == "FunctionNode":
         if isinstance(content, dict) and "function" in content:  # protocol 0
-            name = f"{content.get('module_path')}.{content['function']}"
+            name = f"{_text(content.get('module_path'))}.{_text(content['function'])}"
         if not (name.startswith("scipy.special.") or name in UFUNCS):
             yield name
-    elif loader == "OperatorFuncNode" or not (name in TRUSTED or TRUSTED_PATTERN.fullmatch(name)):
+    elif loader == "OperatorFuncNode" or not _is_trusted(name):
         yield name
-    if loader == "RandomGeneratorNode":
-        yield from (f"numpy.random.{wanted}" for wanted in _generators(content))
 
 
-def _generators(content: Any) -> Iterator[str]:
-    """The bit generators that a random generator names and that NumPy does not have."""
-    pending = [content]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            named = value.get("bit_generator")
-            text = named.get("content") if isinstance(named, dict) else named
-            if isinstance(text, str) and text.strip('"') not in BIT_GENERATORS:
-                yield text.strip('"')
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
+def _is_trusted(name: str) -> bool:
+    # A pattern takes memory for each part of a name, of which no trusted one has many.
+    return name in TRUSTED or (len(name) <= NAME_AT_MOST and TRUSTED_PATTERN.fullmatch(name) is not None)
+
+
+def _generator(value: dict[str, Any]) -> str | None:
+    """The bit generator that a part of a random generator names, if NumPy does not have it."""
+    named = value.get("bit_generator")
+    text = named.get("content") if isinstance(named, dict) else named
+    return text.strip('"') if isinstance(text, str) and text.strip('"') not in BIT_GENERATORS else None

@@ -17,6 +17,7 @@ NAME = "data"
 KEY = ":serialized:"
 UNPICKLED = ("stable-baselines3", "a setting of a Stable-Baselines3 model, which is a pickle")
 NAME_SHOWN = 100
+BYTES_PER_STEP = 16  # of pickles, which are kept
 
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
@@ -24,7 +25,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if scene.name != NAME or not scene.is_member or scene.head.lstrip(b" \t\r\n")[:1] not in (b"{", b""):
         return
     try:
-        settings = bounded_json.read(scene.content)
+        settings = bounded_json.read(scene.content, scene.budget)
     except bounded_json.TooLong:
         if bounded_json.may_hold(scene.content, KEY.encode()):
             what = "settings of a Stable-Baselines3 model that are too long to be looked into"
@@ -32,9 +33,10 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         return
     except bounded_json.Broken:
         return
-    for name, setting in settings.items():
+    for name, setting in settings.items() if isinstance(settings, dict) else ():
         text = setting.get(KEY) if isinstance(setting, dict) else None
         if isinstance(text, str):
+            scene.budget.steps -= len(text) // BYTES_PER_STEP
             try:
                 pickled = base64.b64decode(text)
             except (binascii.Error, ValueError):

@@ -20,7 +20,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
     if scene.head.lstrip(b" \t\r\n")[:1] not in (b"{", b""):
         return
     try:
-        whose = _unpickled(bounded_json.read(scene.content))
+        whose = _unpickled(bounded_json.read(scene.content, scene.budget))
     except bounded_json.TooLong:
         if bounded_json.may_hold(scene.content, b'"pkl"') or bounded_json.may_hold(scene.content, b'"pickle"'):
             yield Said(OPAQUE, ID, "the index of a data set that is too long to be looked into", forced=True)

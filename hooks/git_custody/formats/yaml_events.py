@@ -11,6 +11,7 @@ from typing import Any
 from git_custody.formats.verdicts import Budget
 
 STEPS_PER_EVENT = 3
+LETTERS_PER_STEP = 64  # of a tag, whose prefix stands in the file only once, and of a text
 
 
 class BreaksOffError(Exception):
@@ -23,9 +24,17 @@ def events(data: bytes, budget: Budget) -> Iterator[Any]:
 
     if budget.steps < 0:
         raise BreaksOffError
+    lengths: dict[str, int] = {}  # of the texts with anchors, each of which is read again for every alias
     try:
         for event in yaml.parse(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            budget.steps -= STEPS_PER_EVENT
+            letters = len(getattr(event, "tag", None) or "")
+            if isinstance(event, yaml.ScalarEvent):
+                letters += len(event.value)
+                if event.anchor:
+                    lengths[event.anchor] = len(event.value)
+            elif isinstance(event, yaml.AliasEvent):
+                letters = lengths.get(event.anchor or "", 0)
+            budget.steps -= STEPS_PER_EVENT + letters // LETTERS_PER_STEP
             if budget.steps < 0:
                 raise BreaksOffError
             yield event

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ID = "yolo"
 PARSED_AT_MOST = 1024 * 1024
 TEXT_AT_MOST = 4096
+STEPS_PER_TEXT, LETTERS_PER_STEP = 20, 2  # that is parsed
 PARTS = (b"backbone", b"head")
 KEYS = ("backbone", "head")
 EVALUATED = "activation"
@@ -34,7 +35,12 @@ def inspect(scene: Scene) -> Iterator[Said]:
     plain = data.replace(b"\0", b"")  # UTF-16
     if not all(part in plain for part in PARTS) and not any(escape in plain for escape in ESCAPES):
         return
-    for text in _evaluated(data, scene.budget):
+    for text in dict.fromkeys(_evaluated(data, scene.budget)):
+        if "(" not in text or len(text) > TEXT_AT_MOST:
+            continue
+        scene.budget.steps -= STEPS_PER_TEXT + len(text) // LETTERS_PER_STEP
+        if scene.budget.steps < 0:
+            return
         called = _called(text)
         if called is not None:
             what = "a YOLO model with a text that its reader evaluates as Python"
@@ -81,8 +87,6 @@ def _evaluated(data: bytes, budget: Budget) -> list[str]:
 
 def _called(text: str) -> str | None:
     """What a text that calls something gets at beside classes of `torch.nn`."""
-    if "(" not in text or len(text) > TEXT_AT_MOST:
-        return None
     import ast
     import warnings
 

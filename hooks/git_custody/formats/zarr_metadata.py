@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from git_custody.formats import bounded_json
-from git_custody.formats.verdicts import CODE, OPAQUE, Said, Scene
+from git_custody.formats.verdicts import CODE, OPAQUE, Budget, Said, Scene
 
 CODECS = ("filters", "compressor", "codecs")
 DESCRIPTIONS = (".zarray", "zarr.json", ".zmetadata")
@@ -23,7 +23,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
     if scene.head.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] not in (b"{", b""):
         return
     try:
-        found = _unpickled(bounded_json.read(scene.content))
+        found = _unpickled(bounded_json.read(scene.content, scene.budget), scene.budget)
     except bounded_json.TooLong:
         if bounded_json.may_hold(scene.content, b"pickle"):
             yield Said(OPAQUE, "zarr", "a description of Zarr arrays that is too long to be looked into", forced=True)
@@ -35,7 +35,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
         yield Said(CODE, "zarr", what, "pickle.loads", f"codec {found!r}")
 
 
-def _unpickled(value: Any) -> str | None:
+def _unpickled(value: Any, budget: Budget) -> str | None:
     pending = [value]
     while pending:
         value = pending.pop()
@@ -48,7 +48,7 @@ def _unpickled(value: Any) -> str | None:
                             return str(known)
                 if isinstance(inner, str) and key.endswith(DESCRIPTIONS):
                     try:
-                        inner = bounded_json.parse(inner.encode("utf-8", "replace"))
+                        inner = bounded_json.parse(inner.encode("utf-8", "replace"), budget=budget)
                     except (bounded_json.Broken, bounded_json.TooLong):
                         continue
                 if isinstance(inner, (dict, list)):
