@@ -17,6 +17,7 @@ from git_custody.formats.verdicts import MALFORMED, SAFE, Member, Said, Scene
 
 TITLE = "a Core ML model"
 NAME_AT_MOST = 200
+COST_OF_PATH = 2
 MODEL_PATH = "@model_path/"  # what stands for the folder of the model's package
 
 # Field numbers. Model: the types of models are one of many.
@@ -185,7 +186,9 @@ class _Model:
     def _linked(self, begin: int, end: int) -> None:
         for _, at, stop in self._parts(begin, end, LINKED_FILE):
             for _, name_at, name_stop in self._parts(at, stop, *LINKED_NAMES):
-                for path in self.reader.strings(name_at, name_stop, 1)[0].split(":"):
+                paths = self.reader.strings(name_at, name_stop, 1)[0].split(":")
+                self.reader.left -= COST_OF_PATH * len(paths)
+                for path in paths:
                     self._file("linked model", path)
 
     def _file(self, kind: str, path: str) -> None:

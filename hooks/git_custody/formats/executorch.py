@@ -14,6 +14,7 @@ from git_custody.formats.verdicts import CODE, MALFORMED, Member, Said, Scene
 
 MARKS = (b"ET", b"BP")
 PLANS, PLAN_DELEGATES, DELEGATE_ID = 1, 7, 0
+DELEGATES_AT_MOST = 1_000  # that are looked at; a few are named
 
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
@@ -21,12 +22,14 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     head, reader = scene.head, Reader(scene.content, scene.budget)
     if head[4:6] not in MARKS or not head[6:8].isdigit() or not reader.holds(int.from_bytes(head[:4], "little"), 4):
         return
-    delegates: set[str] = set()
+    delegates: dict[str, None] = {}
     try:
         root = reader.root()
         if head[4:6] == b"ET":
             for plan in root.tables(PLANS):
-                delegates |= {delegate.text(DELEGATE_ID)[:200] for delegate in plan.tables(PLAN_DELEGATES)}
+                for delegate in plan.tables(PLAN_DELEGATES):
+                    if len(delegates) < DELEGATES_AT_MOST:
+                        delegates[delegate.text(DELEGATE_ID)[:200]] = None
     except (BrokenError, TooMuchError):
         yield Said(MALFORMED, "executorch", "a damaged file that is meant as a program for ExecuTorch's runtime")
         return

@@ -16,10 +16,14 @@ READS_AT_MOST = 1_200_000
 PAGE = 4_096
 PAGES_AT_MOST = 64
 TEXT_AT_MOST = 4_096
+BYTES_OF_TEXT_PER_READ = 64
 
 
 class Reader:
-    """Reads numbers of one content, `most` of them, of which `left` are left. Each takes a step of `budget`."""
+    """Reads numbers of one content, `most` of them, of which `left` are left.
+
+    Each takes a step of `budget`, and a text takes as many more as are usual for its length.
+    """
 
     def __init__(self, content: Content, budget: Budget, most: int = READS_AT_MOST) -> None:
         self.left = min(most, budget.steps)
@@ -33,10 +37,7 @@ class Reader:
 
     def number(self, at: int, width: int) -> int:
         """The unsigned number of `width` bytes at `at`. Raises `BrokenError` outside of the content."""
-        self.left -= 1
-        self._budget.steps -= 1
-        if self.left < 0:
-            raise TooMuchError
+        self.pay(1)
         offset = at % PAGE
         data = self._page(at - offset)[offset : offset + width]
         if len(data) < width:
@@ -44,6 +45,13 @@ class Reader:
             if len(data) < width:
                 raise BrokenError
         return int.from_bytes(data, "little")
+
+    def pay(self, cost: int) -> None:
+        """Take what something costs that so many numbers would. Raises `TooMuchError`."""
+        self.left -= cost
+        self._budget.steps -= cost
+        if self.left < 0:
+            raise TooMuchError
 
     def holds(self, begin: int, length: int) -> bool:
         """Whether the content has all of these bytes."""
@@ -103,7 +111,9 @@ class Table:
     def text(self, field: int) -> str:
         """A string, of which at most 4 KiB are read."""
         begin, length = self.vector(field, 1)
-        return self._reader.read(begin, min(length, TEXT_AT_MOST)).decode("utf-8", "replace")
+        length = min(length, TEXT_AT_MOST)
+        self._reader.pay(length // BYTES_OF_TEXT_PER_READ)
+        return self._reader.read(begin, length).decode("utf-8", "replace")
 
     def _field(self, field: int) -> int:
         """Where a field is, or 0."""

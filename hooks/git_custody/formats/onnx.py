@@ -21,8 +21,10 @@ STANDARD_DOMAINS = frozenset(
 )
 # ONNX Runtime's language interop (PyOp) and training (PythonOp) look up Python classes by name.
 PYTHON_OPERATORS = ("PyOp", "PythonOp", "PythonOpGrad")
+PARTS_OF_CLASS = ("module", "class_name", "func_name")
 OPERATORS_AT_MOST = 20_000
 NAME_AT_MOST = 200
+NAMES_AT_MOST = 1_500_000  # characters, which may take four bytes each
 MODEL_FIELDS_AT_MOST = 50_000
 
 # Field numbers of each message, as far as they are looked at, and the wire types of all of them in ModelProto.
@@ -88,6 +90,7 @@ class _Model:
         self.functions: set[tuple[str, str]] = set()
         self.python: tuple[str, str] | None = None  # what would be called, and which operator does
         self.outside: str | None = None  # which weights are elsewhere
+        self._names = 0
 
     def read(self) -> None:
         for number, kind, begin, end in self.reader.fields():
@@ -145,6 +148,7 @@ class _Model:
             elif number == FUNCTION_ATTRIBUTE:
                 self._attribute(at, stop, 2)
         self.functions.add((domain, name))
+        self._keep(domain, name, len(self.functions))
 
     def _node(self, begin: int, end: int, depth: int) -> None:
         operator = domain = ""
@@ -161,8 +165,13 @@ class _Model:
             return
         if operator in PYTHON_OPERATORS and self.python is None:
             self.python = self._class(begin, end), _operator(operator, domain)
-        self.foreign[domain, operator] = None
-        if len(self.foreign) > OPERATORS_AT_MOST:
+        if (domain, operator) not in self.foreign:
+            self.foreign[domain, operator] = None
+            self._keep(domain, operator, len(self.foreign))
+
+    def _keep(self, domain: str, name: str, count: int) -> None:
+        self._names += len(domain) + len(name)
+        if count > OPERATORS_AT_MOST or self._names > NAMES_AT_MOST:
             raise TooMuchError
 
     def _class(self, begin: int, end: int) -> str:
@@ -171,7 +180,8 @@ class _Model:
         for number, kind, at, stop in self.reader.fields(begin, end):
             if number == NODE_ATTRIBUTE and kind == BYTES:
                 name, value = self.reader.strings(at, stop, ATTRIBUTE_NAME, ATTRIBUTE_STRING)
-                values[name[:NAME_AT_MOST]] = value[:NAME_AT_MOST]
+                if name in PARTS_OF_CLASS:
+                    values[name] = value[:NAME_AT_MOST]
         parts = [values.get("module", ""), values.get("class_name", "") or values.get("func_name", "")]
         return ".".join(filter(None, parts))
 

@@ -21,6 +21,7 @@ LAYERS = b"<layers"
 BYTES_AT_MOST = 128 * 1024 * 1024
 ELEMENTS_AT_MOST = 1_000_000
 STEPS_PER_LAYER = 4
+ATTRIBUTES_PER_STEP, BYTES_PER_STEP = 8, 128
 DEPTH_AT_MOST = 1_000
 TOKEN_AT_MOST = 256 * 1024
 WINDOW = 65_536
@@ -78,9 +79,12 @@ class _Network:
         try:
             while window := scene.content.read_at(at, WINDOW):
                 at += len(window)
+                self._budget.steps -= len(window) // BYTES_PER_STEP
                 parser.Parse(window, False)
                 names = len(parser.intern)  # of elements and attributes, of which OpenVINO has few
                 if at > BYTES_AT_MOST or at - parser.CurrentByteIndex > TOKEN_AT_MOST or names > NAMES_AT_MOST:
+                    raise TooMuchError
+                if self._budget.steps < 0:
                     raise TooMuchError
             parser.Parse(b"", True)
         except (expat.ExpatError, ValueError, LookupError):
@@ -93,7 +97,7 @@ class _Network:
                 raise _NotOursError
             self._has_sets = attributes.get("version", "") not in VERSIONS_WITHOUT_SETS
         self._elements += 1
-        self._budget.steps -= STEPS_PER_LAYER if name == "layer" else 1
+        self._budget.steps -= (STEPS_PER_LAYER if name == "layer" else 1) + len(attributes) // ATTRIBUTES_PER_STEP
         self._depth += 1
         if self._elements > ELEMENTS_AT_MOST or self._depth > DEPTH_AT_MOST or self._budget.steps < 0:
             raise TooMuchError

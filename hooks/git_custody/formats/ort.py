@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.formats.flatbuffers import Reader, Table
-from git_custody.formats.onnx import PYTHON_OPERATORS, STANDARD_DOMAINS
+from git_custody.formats.onnx import PARTS_OF_CLASS, PYTHON_OPERATORS, STANDARD_DOMAINS
 from git_custody.formats.reading import BrokenError, TooMuchError, gave_up
 from git_custody.formats.verdicts import CODE, SAFE, Member, Said, Scene
 
@@ -70,6 +70,9 @@ def _nodes(graph: Table, depth: int) -> Iterator[Table]:
 
 def _class(node: Table) -> str:
     """The dotted name of the Python class that a node asks for."""
-    texts = {each.text(ATTRIBUTE_NAME): each.text(ATTRIBUTE_STRING) for each in node.tables(NODE_ATTRIBUTES)}
+    texts: dict[str, str] = {}
+    for each in node.tables(NODE_ATTRIBUTES):
+        if (name := each.text(ATTRIBUTE_NAME)) in PARTS_OF_CLASS:
+            texts[name] = each.text(ATTRIBUTE_STRING)
     parts = (texts.get("module"), texts.get("class_name") or texts.get("func_name"))
     return ".".join(part[:NAME_AT_MOST] for part in parts if part)

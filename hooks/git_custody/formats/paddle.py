@@ -37,13 +37,14 @@ BLOCK = {1: VARINT, 2: VARINT, 3: BYTES, 4: BYTES, 5: VARINT}
 BLOCKS, BLOCK_INDEX, BLOCK_PARENT, BLOCK_OPERATORS, OPERATOR_TYPE = 1, 1, 2, 4, 3
 
 OPERATORS_AT_MOST = 20_000
-
+NAME_AT_MOST = 200
 TEXT_AT_MOST = 32 * 1024 * 1024
 TEXT_WINDOW = 1024 * 1024
 TEXT_OVERLAP = 256
+BYTES_PER_STEP, BACKSLASHES_PER_STEP = 64, 16
 # Operators are called by the number of their dialect and their name; the writer escapes no letter, digit or sign.
 OPERATOR_IN_TEXT = re.compile(rb'"\d+\.(' + "|".join(DANGEROUS).encode() + rb')"')
-ESCAPED_LETTER = re.compile(rb"(?<!\\)(?:\\\\)*\\u00(?:[2-6]|7[0-9A-Ea-e])")
+ESCAPED_LETTER = re.compile(rb"\\(?<!\\\\)(?:\\\\)*u00(?:[2-6]|7[0-9A-Ea-e])")
 
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
@@ -60,7 +61,7 @@ def _binary(scene: Scene, *, named: bool) -> Iterator[Said]:
     broken: BrokenError | TooMuchError | None = None
     try:
         for operator in _program(Reader(scene.content, scene.budget)):
-            found[operator] = None
+            found[operator[:NAME_AT_MOST]] = None
             if len(found) > OPERATORS_AT_MOST:
                 raise TooMuchError
     except (BrokenError, TooMuchError) as error:
@@ -101,6 +102,10 @@ def _operators(reader: Reader, begin: int, end: int) -> Iterator[str]:
 def _text(scene: Scene) -> Iterator[Said]:
     content, found, at = scene.content, dict[str, None](), 0
     while window := content.read_at(at, TEXT_WINDOW):
+        scene.budget.steps -= len(window) // BYTES_PER_STEP + window.count(b"\\") // BACKSLASHES_PER_STEP
+        if scene.budget.steps < 0:
+            yield gave_up(TooMuchError(), "paddle", TITLE)
+            return
         if ESCAPED_LETTER.search(window):
             yield Said(MALFORMED, "paddle", f"{TITLE} with letters that are written as numbers")
             return

@@ -19,6 +19,7 @@ FIELDS_AT_MOST = 2_500_000
 FIELDS_PER_STEP = 2
 COST_OF_MESSAGE = 4
 COST_OF_TEXT = 2
+BYTES_OF_TEXT_PER_FIELD = 32
 DEPTH_AT_MOST = 100
 LARGEST_KEY = (1 << 32) - 1
 WINDOW = 65_536
@@ -32,7 +33,7 @@ Field = tuple[int, int, int, int]
 class Reader:
     """Reads the messages of one content, within one budget of fields.
 
-    `left` are left, of which a message takes four more, and a text two.
+    `left` are left, of which a message takes four more, and a text two and those that its length takes.
     """
 
     def __init__(self, content: Content, budget: Budget) -> None:
@@ -98,8 +99,8 @@ class Reader:
 
     def text(self, begin: int, end: int) -> str:
         """The string from `begin` to `end`, of which at most 4 KiB are read; bytes that are no UTF-8 are replaced."""
-        self.left -= COST_OF_TEXT
         length = min(end - begin, TEXT_AT_MOST)
+        self.left -= COST_OF_TEXT + length // BYTES_OF_TEXT_PER_FIELD
         offset = begin - self._base
         if offset < 0 or offset + length > len(self._window):
             return self._content.read_at(begin, length).decode("utf-8", "replace")
@@ -149,7 +150,7 @@ class Reader:
             steps = (self._charged - self.left) // FIELDS_PER_STEP
             self.budget.steps -= steps
             self._charged -= steps * FIELDS_PER_STEP
-        if self.left < 0:
+        if self.left < 0 or self.budget.steps < 0:
             self.budget.steps -= 1  # so that it is used up, too, where that is why
             raise TooMuchError
         offset = at - self._base

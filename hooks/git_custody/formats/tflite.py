@@ -17,6 +17,8 @@ MARK = b"TFL3"
 SCHEMA_VERSION = 3
 CUSTOM = 32  # BuiltinOperator
 NAME_AT_MOST = 200
+CODES_AT_MOST = 10_000  # a file has one for each kind of operator
+COST_OF_OPTIONS, BYTES_OF_OPTIONS_PER_READ = 4, 8
 OPTIONS_READ_AT_MOST = 4 * 1024 * 1024
 
 # Fields, by their index in the schema.
@@ -42,7 +44,11 @@ def _said(reader: Reader) -> Said:
     model = reader.root()
     if model.number(VERSION, 4) != SCHEMA_VERSION:
         raise BrokenError
-    custom = [_custom_code(code) for code in model.tables(OPERATOR_CODES)]
+    custom: list[str | None] = []
+    for code in model.tables(OPERATOR_CODES):
+        if len(custom) >= CODES_AT_MOST:
+            raise TooMuchError
+        custom.append(_custom_code(code))
     reaching = _operations(reader, model, custom)
     for buffer in model.tables(BUFFERS):
         buffer.vector(BUFFER_DATA, 1)
@@ -84,6 +90,7 @@ def _operations(reader: Reader, model: Table, custom: list[str | None]) -> dict[
             budget += len(options)
             if budget > OPTIONS_READ_AT_MOST:
                 raise TooMuchError
+            reader.pay(COST_OF_OPTIONS + len(options) // BYTES_OF_OPTIONS_PER_READ)
             found |= {name: does for name, does in DANGEROUS.items() if name.encode() in options}
             if PRINTS.encode() in options and b"file:" in options:
                 found[PRINTS] = "writes files"
