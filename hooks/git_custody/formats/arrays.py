@@ -15,7 +15,9 @@ from git_custody.formats.verdicts import SAFE, Budget, Member, Said, Scene
 OBJECTS = ("numpy-objects", "a NumPy array of Python objects, which is a pickle")
 MAGIC = b"\x93NUMPY"
 HEADER_PARSED_AT_MOST = 65_536
-BYTES_PER_STEP = 8  # of headers
+BYTES_PER_STEP = 8  # of headers that are looked through; one that is parsed takes a step for each
+STEPS_PER_ARRAY = 20
+SEARCHED_FIRST, BYTES_SEARCHED_PER_STEP = 4096, 1024
 HEADER_SEARCHED_AT_MOST = 4 * 1024 * 1024  # what describes an array at greater length describes something else
 ARRAYS_AT_MOST = 1_000
 SEARCHED_FOR_NEXT = 1024 * 1024
@@ -87,7 +89,11 @@ def arrays(content: Content, budget: Budget) -> Iterator[Array]:
         if array.end is not None:
             at = array.end
         else:
-            found = content.read_at(array.data_at, SEARCHED_FOR_NEXT).find(MAGIC)
+            found = content.read_at(array.data_at, SEARCHED_FIRST).find(MAGIC)
+            if found < 0:
+                searched = content.read_at(array.data_at, SEARCHED_FOR_NEXT)
+                budget.steps -= len(searched) // BYTES_SEARCHED_PER_STEP
+                found = searched.find(MAGIC)
             if found < 0:
                 return
             at = array.data_at + found
@@ -100,7 +106,9 @@ def _array_at(content: Content, at: int, budget: Budget) -> Array | None:
     width = 2 if start[6] == 1 else 4
     length = int.from_bytes(start[8 : 8 + width], "little")
     data_at = at + 8 + width + length
-    budget.steps -= min(length, HEADER_SEARCHED_AT_MOST) // BYTES_PER_STEP
+    budget.steps -= STEPS_PER_ARRAY + min(length, HEADER_SEARCHED_AT_MOST) // BYTES_PER_STEP
+    if length <= HEADER_PARSED_AT_MOST:
+        budget.steps -= length
     header = content.read_at(at + 8 + width, min(length, HEADER_PARSED_AT_MOST))
     described = _parsed(header) if length <= HEADER_PARSED_AT_MOST else None
     if described is None:
@@ -132,18 +140,23 @@ def _has_sign_of_objects(content: Content, at: int, length: int) -> bool:
             return False
         if sign.search(window):
             return True
+        if at + len(window) >= end:
+            return False
         at += max(len(window) - 160, 1)  # a sign may lie across two windows
     return False
 
 
 def _parsed(header: bytes) -> dict[object, object] | None:
     import ast
+    import warnings
 
     text = header.decode("latin-1")
     # Python 2 wrote long integers with an L, which NumPy still accepts.
-    for attempt in (text, text.replace("L,", ",").replace("L)", ")")):
+    for attempt in dict.fromkeys((text, text.replace("L,", ",").replace("L)", ")"))):
         try:
-            value = ast.literal_eval(attempt.strip())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of odd numbers and escapes
+                value = ast.literal_eval(attempt.strip())
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             continue
         if isinstance(value, dict):

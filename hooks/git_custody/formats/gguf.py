@@ -26,6 +26,8 @@ METADATA_AT_MOST = 256 * 1024 * 1024
 TENSORS_AT_MOST = 100_000
 DEPTH_OF_ARRAYS_AT_MOST = 4
 COST_OF_NESTED = 10
+ITEMS_PER_STEP = 4
+STEPS_PER_PAIR, STEPS_PER_TENSOR = 3, 6
 TRAILER_READ_AT_MOST = 65_536
 
 STRING, ARRAY, UINT32 = 8, 9, 4
@@ -63,7 +65,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         if scene.name.lower().endswith(".gguf") and not is_pointer(head):
             yield Said(MALFORMED, ID, "named .gguf and is not one")
         return
-    model = _Model(scene.content)
+    model = _Model(scene.content, scene.budget)
     trouble: Said | None = None
     try:
         model.read()
@@ -108,10 +110,11 @@ def _of_templates(templates: list[tuple[str, str]], budget: Budget) -> Iterator[
 class _Model:
     """What is read of a model: its chat templates, and where its tensors end if something follows them."""
 
-    def __init__(self, content: Content) -> None:
+    def __init__(self, content: Content, budget: Budget) -> None:
         self.templates: list[tuple[str, str]] = []
         self.trailer: int | None = None
         self._content = content
+        self._budget = budget
         self._cursor = Cursor(content, 4, METADATA_AT_MOST)
         self._width = 8
         self._alignment = 32
@@ -137,6 +140,7 @@ class _Model:
         for _ in range(count):
             if len(keys) >= PAIRS_AT_MOST:
                 raise _TooMuch(f"{PAIRS_AT_MOST} metadata keys")
+            self._pay(STEPS_PER_PAIR)
             key = self._string("a metadata key")
             if not key or key in keys:
                 raise _Malformed("with a metadata key twice" if key else "with an empty metadata key", _shown(key))
@@ -181,11 +185,13 @@ class _Model:
         if kind in VALUE_SIZES:
             cursor.skip(count * VALUE_SIZES[kind])
             return
-        self._items += count if kind == STRING else count * COST_OF_NESTED
+        cost = count if kind == STRING else count * COST_OF_NESTED
+        self._items += cost
         if self._items > ITEMS_AT_MOST:
             if not self._content.read_at(cursor.at + count * self._width - 1, 1):
                 raise ContentEnds
             raise _TooMuch(f"{ITEMS_AT_MOST} strings in its metadata")
+        self._pay(cost // ITEMS_PER_STEP)
         if kind == STRING:
             cursor.skip_strings(count, self._width)
         elif kind == ARRAY and depth < DEPTH_OF_ARRAYS_AT_MOST:
@@ -193,6 +199,11 @@ class _Model:
                 self._skip_array(depth + 1)
         else:
             raise _Malformed("with a metadata array of a type that is not known", f"type {kind}")
+
+    def _pay(self, steps: int) -> None:
+        self._budget.steps -= steps
+        if self._budget.steps < 0:
+            raise _TooMuch("can be looked at")
 
     def _string(self, what: str) -> bytes:
         length = self._cursor.unsigned(self._width)
@@ -209,6 +220,7 @@ class _Model:
         for _ in range(count):
             if len(names) >= TENSORS_AT_MOST:
                 raise _TooMuch(f"{TENSORS_AT_MOST} tensors")
+            self._pay(STEPS_PER_TENSOR)
             name = self._string("the name of a tensor")
             if name in names:
                 raise _Malformed("that names a tensor twice", _shown(name))

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from git_custody.core.content import Content
 from git_custody.formats.cursor import is_cut_short
 from git_custody.formats.pointers import is_pointer
-from git_custody.formats.verdicts import MALFORMED, OPAQUE, SAFE, Member, Said, Scene
+from git_custody.formats.reading import TooMuchError, gave_up
+from git_custody.formats.verdicts import MALFORMED, OPAQUE, SAFE, Budget, Member, Said, Scene
 
 ID, INDEX_ID = "safetensors", "safetensors-index"
 SUFFIX, INDEX_SUFFIX = ".safetensors", ".safetensors.index.json"
@@ -31,7 +32,10 @@ ENTRIES_AT_MOST = 300_000
 METADATA_AT_MOST = 100_000
 DIMENSIONS_AT_MOST = 64
 EXTENTS_AT_MOST = 3_000_000  # with the other fields of each tensor
+STEPS_PER_ENTRY, STEPS_PER_PAIR, BYTES_PER_STEP = 4, 2, 256
+LONG_TOKEN, BYTES_OF_LONG_TOKEN_PER_STEP = 256, 16
 
+CONTROLS = bytes((*range(32), 127))
 # Bits per element.
 DTYPES = {b"BOOL": 8, b"F4": 4, b"F6_E2M3": 6, b"F6_E3M2": 6}
 DTYPES |= dict.fromkeys((b"U8", b"I8", b"F8_E5M2", b"F8_E4M3", b"F8_E8M0", b"F8_E4M3FNUZ", b"F8_E5M2FNUZ"), 8)
@@ -84,7 +88,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if named and is_pointer(head):
         return
     if name.endswith(INDEX_SUFFIX):
-        yield _of_index(scene.content)
+        yield _of_index(scene.content, scene.budget)
         return
     length = int.from_bytes(head[:8], "little")
     begins_well = head[8:9] == b"{" and 2 <= length <= LIBRARY_HEADER_AT_MOST
@@ -101,7 +105,11 @@ def _is_plainly_meant(head: bytes) -> bool:
 def _of_file(scene: Scene, length: int, meant: bool) -> Iterator[Said | Member]:
     content = scene.content
     try:
-        end = _checked(content, length)
+        end = _checked(content, length, scene.budget)
+    except TooMuchError as error:
+        if meant:
+            yield gave_up(error, ID, "a safetensors file")
+        return
     except _Malformed as flaw:
         if meant and not is_cut_short(content):
             yield Said(MALFORMED, ID, f"a safetensors file {flaw.what}", evidence=flaw.evidence)
@@ -115,12 +123,14 @@ def _of_file(scene: Scene, length: int, meant: bool) -> Iterator[Said | Member]:
         yield Member("bytes behind the tensors", scene.behind(end))
 
 
-def _of_index(content: Content) -> Said:
+def _of_index(content: Content, budget: Budget) -> Said:
     size = content.size
     if size > INDEX_AT_MOST:
         return Said(OPAQUE, INDEX_ID, "a safetensors index of more than 48 MiB", forced=True)
     try:
-        _check_index(_Scanner(content, 0, size, "text"))
+        _check_index(_Scanner(content, 0, size, "text", budget))
+    except TooMuchError as error:
+        return gave_up(error, INDEX_ID, "a safetensors index")
     except _Malformed as flaw:
         return Said(MALFORMED, INDEX_ID, f"a safetensors index {flaw.what}", evidence=flaw.evidence)
     return Said(SAFE, INDEX_ID, "the index of a safetensors model in several files")
@@ -129,11 +139,18 @@ def _of_index(content: Content) -> Said:
 class _Scanner:
     """Takes JSON tokens off the UTF-8 text between two places of `content`, a window at a time."""
 
-    def __init__(self, content: Content, begin: int, end: int, part: str) -> None:
+    def __init__(self, content: Content, begin: int, end: int, part: str, budget: Budget) -> None:
+        self._budget = budget
         self.not_json = f"whose {part} is not valid JSON"
         self._content, self._next, self._end, self._part = content, begin, end, part
         self._text, self._at = b"", 0
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
+
+    def pay(self, steps: int) -> None:
+        """Take what something costs. Raises `TooMuchError`."""
+        self._budget.steps -= steps
+        if self._budget.steps < 0:
+            raise TooMuchError
 
     def take(self, pattern: bytes) -> re.Match[bytes] | None:
         """Match one token of at most 128 KiB, and step behind it."""
@@ -143,6 +160,8 @@ class _Scanner:
             if (match and match.end() < len(self._text)) or not self._more():
                 break
         if match:
+            if match.end() - self._at > LONG_TOKEN:
+                self.pay((match.end() - self._at) // BYTES_OF_LONG_TOKEN_PER_STEP)
             self._at = match.end()
         return match
 
@@ -182,6 +201,7 @@ class _Scanner:
         length = min(_WINDOW, self._end - self._next)
         chunk = self._content.read_at(self._next, length)
         self._next += length
+        self.pay(length // BYTES_PER_STEP)
         if len(chunk) < length:
             raise _Malformed(f"that ends within its {self._part}")
         try:
@@ -192,11 +212,11 @@ class _Scanner:
         return True
 
 
-def _checked(content: Content, length: int) -> int:
+def _checked(content: Content, length: int, budget: Budget) -> int:
     """Check the header and what it says of the tensors; where they end."""
     if length > HEADER_AT_MOST:
         raise _Malformed("with a header of more than 16 MiB", f"{length} bytes")
-    scanner = _Scanner(content, 8, 8 + length, "header")
+    scanner = _Scanner(content, 8, 8 + length, "header", budget)
     begins, ends = array("Q"), array("Q")
     _read_entries(scanner, begins, ends)
     while scanner.take(rb" +"):
@@ -215,6 +235,7 @@ def _read_entries(scanner: _Scanner, begins: array[int], ends: array[int]) -> No
     if not scanner.take(_OPEN) or scanner.take(_CLOSE):
         return
     while True:
+        scanner.pay(STEPS_PER_ENTRY)
         entry = scanner.take(_ENTRY)
         name = _unescaped(entry or scanner.take(_KEY))
         if name in names:
@@ -252,7 +273,7 @@ def _unescaped(match: re.Match[bytes] | None) -> bytes:
     name = match[1]
     if b"\\" in name:
         name = json.loads(b'"' + name + b'"').encode()
-    if any(character < 32 or character == 127 for character in name):
+    if len(name.translate(None, CONTROLS)) < len(name):
         raise _Malformed("whose header has a name with control characters", _shown(name))
     return name
 
@@ -268,6 +289,7 @@ def _check_metadata(scanner: _Scanner) -> None:
     if scanner.take(_CLOSE):
         return
     while True:
+        scanner.pay(STEPS_PER_ENTRY)
         key = _unescaped(scanner.take(_KEY))
         if key in keys:
             raise _Malformed("whose __metadata__ has a key twice", _shown(key))
@@ -351,6 +373,7 @@ def _check_weight_map(scanner: _Scanner) -> None:
     if scanner.take(_CLOSE):
         return
     for _ in range(ENTRIES_OF_INDEX_AT_MOST):
+        scanner.pay(STEPS_PER_PAIR)
         pair = scanner.take(_PAIR)
         if pair is None:
             raise _Malformed("whose weight_map is not file names by tensor")
@@ -358,6 +381,7 @@ def _check_weight_map(scanner: _Scanner) -> None:
             known.add(pair[2])
             if len(known) > FILES_OF_INDEX_AT_MOST:
                 raise _Malformed("with more than 20000 files")
+            scanner.pay(STEPS_PER_ENTRY)
             _check_file_name(json.loads(b'"' + pair[2] + b'"'))
         if pair[3] == b"}":
             return
@@ -366,7 +390,7 @@ def _check_weight_map(scanner: _Scanner) -> None:
 
 def _check_file_name(name: str) -> None:
     parts = name.split("/")
-    if not set(parts).isdisjoint(("", ".", "..")) or any(c in "\\:" or c < " " or c == "\x7f" for c in name):
+    if not set(parts).isdisjoint(("", ".", "..")) or re.search(r"[\\:\x00-\x1f\x7f]", name):
         raise _Malformed("that leads out of the model's folder", ascii(name[:200]))
     if not name.endswith(SUFFIX):
         raise _Malformed("that names a file which is not safetensors", ascii(name[:200]))
