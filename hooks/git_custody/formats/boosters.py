@@ -89,7 +89,9 @@ def _of_json(content: Content, head: bytes) -> Iterator[Said]:
         if ends_with_version or (begins_with_version and re.search(rb"\}\s*\}\s*$", tail)):
             yield Said(SAFE, "xgboost-json", "an XGBoost model")
     elif re.match(rb'\{\s*"(?:ctr_data|features_info|model_info|oblivious_trees|trees)"\s*:', head):
-        if re.search(rb'"scale_and_bias"\s*:\s*\[[^{}]*\}\s*$', _tail(content)):
+        tail = _tail(content).rstrip()
+        behind_braces = re.split(rb"[{}]", tail[:-1])[-1]
+        if tail.endswith(b"}") and re.search(rb'"scale_and_bias"\s*:\s*\[', behind_braces):
             yield Said(SAFE, CBM, "a CatBoost model in JSON")
 
 
@@ -104,20 +106,20 @@ def _of_ubjson(scene: Scene) -> Iterator[Said]:
     cursor = Cursor(scene.content, 0, _NO_LIMIT)
     cursor.order = "big"
     try:
-        keys = _keys_of_ubjson(cursor, scene.budget)
+        has_learner = _has_learner(cursor, scene.budget)
         if not scene.content.read_at(cursor.at - 1, 1):
             raise ContentEnds
     except (_NotUbjson, ContentEnds):
         if named and not is_cut_short(scene.content):
             yield Said(MALFORMED, UBJ, "named .ubj and is not valid UBJSON")
         return
-    if b"learner" in keys:
+    if has_learner:
         yield Said(SAFE, UBJ, "an XGBoost model")
 
 
-def _keys_of_ubjson(cursor: Cursor, budget: Budget) -> set[bytes]:
-    """Walk the object that begins here to its end; the keys at its top. After many values, believe the rest."""
-    keys: set[bytes] = set()
+def _has_learner(cursor: Cursor, budget: Budget) -> bool:
+    """Walk the object that begins here to its end; whether it has that key. After many values, believe the rest."""
+    found = False
     if cursor.take(1) != b"{":
         raise _NotUbjson
     # For each open container: whether it is an object, and how many values are left (-1: an end marker follows them).
@@ -132,14 +134,13 @@ def _keys_of_ubjson(cursor: Cursor, budget: Budget) -> set[bytes]:
         if not left or (left < 0 and marker == (b"}" if is_object else b"]")):
             open_ones.pop()
             if not open_ones:
-                return keys
+                return found
             continue
         if left > 0:
             innermost[1] -= 1
         if is_object:
             key = cursor.take(_length(cursor, marker, KEY_AT_MOST))
-            if len(open_ones) == 1:
-                keys.add(key[:100])
+            found = found or (len(open_ones) == 1 and key == b"learner")
             marker = cursor.take(1)
         if marker in (b"{", b"["):
             opened = _opened(cursor, marker)
@@ -153,7 +154,7 @@ def _keys_of_ubjson(cursor: Cursor, budget: Budget) -> set[bytes]:
             cursor.skip(_length(cursor, cursor.take(1), _NO_LIMIT))
         else:
             raise _NotUbjson
-    return keys
+    return found
 
 
 def _length(cursor: Cursor, marker: bytes, most: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from git_custody.core.content import Content
-from git_custody.formats.verdicts import CODE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, Budget, Member, Said, Scene
 
 STREAM = b"\xac\xed\x00\x05"
 NULL, REFERENCE, CLASS_DESCRIPTION, OBJECT, STRING, ARRAY, CLASS, BLOCK, END_BLOCK, RESET = range(0x70, 0x7A)
@@ -22,13 +22,14 @@ KINDS = {
 WIDTHS = {"[B": 1, "[Z": 1, "[C": 2, "[S": 2, "[I": 4, "[F": 4, "[J": 8, "[D": 8}
 FIRST_HANDLE = 0x7E0000
 CONTENTS_AT_MOST = 100_000
+STEPS_PER_CONTENT = 2
 
 
 def inspect(scene: Scene) -> Iterator[Said | Member]:
     """Look for the first class that a stream names."""
     if not scene.head.startswith(STREAM):
         return
-    found = _first_class(scene.content)
+    found = _first_class(scene.content, scene.budget)
     if found is None:
         return
     name, kind, at = found
@@ -37,14 +38,15 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     yield Said(CODE, "java-object", "serialised Java objects", calls, f"{KINDS[kind]}{shown} at byte {at}")
 
 
-def _first_class(content: Content) -> tuple[str | None, int, int] | None:
+def _first_class(content: Content, budget: Budget) -> tuple[str | None, int, int] | None:
     """The first class, what is there of it, and where."""
     at = len(STREAM)
     handles = 0
     widths: dict[int, int] = {}  # of arrays whose class was described before, by its handle
     for _ in range(CONTENTS_AT_MOST):
         start = content.read_at(at, 9)
-        if not start:
+        budget.steps -= STEPS_PER_CONTENT
+        if not start or budget.steps < 0:
             return None
         kind = start[0]
         if kind in (NULL, RESET, END_BLOCK):

@@ -171,12 +171,13 @@ class _Examination:
                 return
         if len(self.verdicts) >= VERDICTS_AT_MOST:
             self.has_left_out = True
-        else:
-            self.verdicts.append(
-                Verdict(
-                    said.kind, said.format, where, said.what + how, said.calls, None, said.evidence, forced=said.forced
-                )
-            )
+            mild = [at for at, known in enumerate(self.verdicts) if known.kind == OPAQUE and not known.forced]
+            if not mild or (said.kind == OPAQUE and not said.forced):
+                return
+            del self.verdicts[mild[-1]]  # many of those must not hide what is worse
+        self.verdicts.append(
+            Verdict(said.kind, said.format, where, said.what + how, said.calls, None, said.evidence, forced=said.forced)
+        )
 
     def _walk(self, content: Content) -> Walk | None:
         from git_custody.formats.pickles import walk  # most files of a repository need none

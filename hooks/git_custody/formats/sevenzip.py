@@ -18,13 +18,16 @@ from git_custody.formats.archives import Kinds
 from git_custody.formats.compressed import lzma1_filters
 from git_custody.formats.streams import Codec, Run, Single, Source, Streams, raw_lzma
 from git_custody.formats.unpacked import Unpacked
-from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Member, Said, Scene
+from git_custody.formats.verdicts import MEMBERS_AT_MOST, OPAQUE, Budget, Member, Said, Scene
 
 START = 32  # the length of the signature header, from whose end offsets count
 HEADER_AT_MOST = 16 * 1024 * 1024
 CODERS_AT_MOST = 32
 FOLDERS_AT_MOST = 65_536
 NAME_AT_MOST = 1024
+STEPS_PER_CODER, STEPS_OF_AN_OBSTACLE, BITS_PER_STEP = 6, 10, 16
+STEPS_PER_FOLDER = 24
+SMALLEST_DICTIONARY = 4096  # no larger one than the data is ever filled
 CHUNK = 65_536  # the longest chunk of LZMA2 that is not compressed
 
 END, HEADER, PROPERTIES, ADDITIONAL, STREAMS, FILES, PACKED, FOLDERS, SUBSTREAMS, SIZES, DIGESTS = range(11)
@@ -89,7 +92,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
 
 
 def _members(scene: Scene, kinds: Kinds) -> Iterator[Said | Member]:
-    reader = _Reader(_header(scene))
+    reader = _Reader(_header(scene), scene.budget)
     kind = reader.byte()
     if kind == ENCODED_HEADER:
         folders, _ = _streams(reader)
@@ -99,13 +102,16 @@ def _members(scene: Scene, kinds: Kinds) -> Iterator[Said | Member]:
         if obstacle:
             yield Said(OPAQUE, "7z", f"a 7z archive whose list of members is {obstacle}")
             return
-        reader = _Reader(_decoded_header(scene, folders[0]))
+        reader = _Reader(_decoded_header(scene, folders[0]), scene.budget)
         kind = reader.byte()
     if kind != HEADER:
         raise _Broken("cannot be read")
     folders, sizes, names = _contents(reader)
+    del reader  # and the header with it
     at = 0
     for folder in folders:
+        if scene.budget.steps < 0:
+            return
         yield from _folder(scene, kinds, folder, sizes[at : at + folder.members], names)
         at += folder.members
 
@@ -123,7 +129,7 @@ def _header(scene: Scene) -> bytes:
 def _decoded_header(scene: Scene, folder: Folder) -> bytes:
     if folder.size > HEADER_AT_MOST:
         raise _Broken("is longer than any that is looked into")
-    unpacked = Unpacked(lambda: _Chain(scene.content, folder), scene.budget, "7z")
+    unpacked = Unpacked(lambda: _Chain(scene.content, folder, scene.budget), scene.budget, "7z")
     try:
         return unpacked.read_at(0, folder.size)
     finally:
@@ -135,7 +141,7 @@ def _contents(reader: _Reader) -> tuple[list[Folder], array[int], Iterator[str]]
     folders: list[Folder] = []
     sizes = array("Q")
     names: Iterator[str] = iter(())
-    while (section := reader.byte()) != END:
+    for section in reader.sections():
         if section == PROPERTIES:
             while reader.byte() != END:
                 reader.bytes(reader.number())
@@ -156,19 +162,21 @@ def _names(reader: _Reader) -> Iterator[str]:
     empty: Iterator[bool] = iter(())
     names = b""
     while (kind := reader.byte()) != END:
-        part = _Reader(reader.bytes(reader.number()))
+        part = _Reader(reader.bytes(reader.number()), reader.budget)
         if kind == EMPTY:
             empty = part.bits(count)
         elif kind == NAMES and part.byte() == 0:
-            names = part.data[1:]
-    return _with_data(names, empty)
+            names = part.data
+    return _with_data(names, empty, reader.budget)
 
 
-def _with_data(names: bytes, empty: Iterator[bool]) -> Iterator[str]:
-    at = 0
+def _with_data(names: bytes, empty: Iterator[bool], budget: Budget) -> Iterator[str]:
+    """The names behind the first byte, each up to two zeros."""
+    at = 1
     while at < len(names):
         end = names.find(b"\0\0", at)
-        while end >= 0 and (end - at) % 2:
+        while end >= 0 and (end - at) % 2 and budget.steps >= 0:
+            budget.steps -= 1
             end = names.find(b"\0\0", end + 1)
         if end < 0:
             return
@@ -183,13 +191,15 @@ def _folder(
     obstacle = _obstacle(folder)
     if obstacle:
         yield Said(OPAQUE, "7z", f"a 7z archive with members that are {obstacle}")
+        scene.budget.steps -= STEPS_OF_AN_OBSTACLE + len(sizes)
         for _ in sizes:
             kinds.see(next(names, ""), BytesContent(b""))
         return
     if all(coder.method == COPY for coder in folder.coders):
         yield from _parts(PartContent(scene.content, folder.packed_at, folder.packed), kinds, sizes, names)
         return
-    unpacked = Unpacked(lambda: _Chain(scene.content, folder), scene.budget, "7z")
+    scene.budget.steps -= STEPS_PER_FOLDER
+    unpacked = Unpacked(lambda: _Chain(scene.content, folder, scene.budget), scene.budget, "7z")
     try:
         yield from _parts(unpacked, kinds, sizes, names)
         if unpacked.obstacle:
@@ -213,13 +223,29 @@ def _parts(whole: Content, kinds: Kinds, sizes: array[int], names: Iterator[str]
 
 
 class _Reader:
-    """Reads the numbers and lists of a header. Raises `_Broken` at its end."""
+    """Reads the numbers and lists of a header, at the expense of `budget`. Raises `_Broken` at the end of either."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, budget: Budget) -> None:
         self.data = data
         self.at = 0
+        self.budget = budget
+
+    def pay(self, steps: int) -> None:
+        self.budget.steps -= steps
+        if self.budget.steps < 0:
+            raise _Broken("takes too long to look into")
+
+    def sections(self) -> Iterator[int]:
+        """What the sections up to the end are, each of which stands there once, in the order of their numbers."""
+        last = END
+        while (section := self.byte()) != END:
+            if section <= last:
+                raise _Broken("cannot be read")
+            last = section
+            yield section
 
     def bytes(self, length: int) -> bytes:
+        self.pay(1)
         piece = self.data[self.at : self.at + length]
         if len(piece) < length:
             raise _Broken("ends too early")
@@ -253,6 +279,7 @@ class _Reader:
         if self.byte():
             self.bytes(4 * count)
             return itertools.repeat(True, count)
+        self.pay(count // BITS_PER_STEP)
         defined = bytes(self.bits(count))
         self.bytes(4 * sum(defined))
         return map(bool, defined)
@@ -263,7 +290,7 @@ def _streams(reader: _Reader) -> tuple[list[Folder], array[int]]:
     packed_at, packed = 0, array("Q")
     folders: list[Folder] = []
     sizes: array[int] | None = None
-    while (section := reader.byte()) != END:
+    for section in reader.sections():
         if section == PACKED:
             packed_at, packed = _packed(reader)
         elif section == FOLDERS:
@@ -279,7 +306,7 @@ def _packed(reader: _Reader) -> tuple[int, array[int]]:
     at = reader.number()
     count = reader.count(2 * FOLDERS_AT_MOST)
     sizes = array("Q")
-    while (section := reader.byte()) != END:
+    for section in reader.sections():
         if section == SIZES:
             sizes.extend(reader.number() for _ in range(count))
         elif section == DIGESTS:
@@ -308,7 +335,7 @@ def _folders(reader: _Reader, packed_at: int, packed: array[int]) -> list[Folder
         folders.append(Folder(coders, plan.inputs == 1, packed_at, lengths[0], coders[-1].size))
         packed_at += sum(lengths)
         stream += plan.inputs
-    while (section := reader.byte()) != END:
+    for section in reader.sections():
         if section != DIGESTS:
             raise _Broken("cannot be read")
         checked = reader.digests(count)
@@ -328,6 +355,7 @@ def _plan(reader: _Reader) -> _Plan:
     coders: list[tuple[bytes, bytes]] = []
     inputs = outputs = 0
     for _ in range(reader.count(CODERS_AT_MOST)):
+        reader.pay(STEPS_PER_CODER)
         flags = reader.byte()
         method = reader.bytes(flags & 0x0F)
         inputs += reader.count(CODERS_AT_MOST) if flags & 0x10 else 1
@@ -373,12 +401,11 @@ def _substreams(reader: _Reader, folders: list[Folder]) -> tuple[list[Folder], a
             sizes.append(rest)
     if section == SIZES:
         section = reader.byte()
-    unchecked = sum(folder.members for folder in folders if folder.members != 1 or not folder.has_checksum)
-    while section != END:
-        if section != DIGESTS:
-            raise _Broken("cannot be read")
-        reader.digests(unchecked)
+    if section == DIGESTS:
+        reader.digests(sum(folder.members for folder in folders if folder.members != 1 or not folder.has_checksum))
         section = reader.byte()
+    if section != END:
+        raise _Broken("cannot be read")
     return folders, sizes
 
 
@@ -397,13 +424,14 @@ def _obstacle(folder: Folder) -> str | None:
 
 
 def _codec(coder: Coder) -> Codec | None:
-    method, properties, _ = coder
+    method, properties, size = coder
     if method == LZMA1 and len(properties) == 5 and properties[0] < 225:
         filters = lzma1_filters(properties)
-        return raw_lzma(filters, filters[0]["dict_size"])
+        filters[0]["dict_size"] = dictionary = max(SMALLEST_DICTIONARY, min(filters[0]["dict_size"], size))
+        return raw_lzma(filters, dictionary)
     if method == LZMA2 and len(properties) == 1 and properties[0] <= 40:
         bits = properties[0]
-        dictionary = min((2 | bits & 1) << bits // 2 + 11, streams.WINDOWS[-1])
+        dictionary = max(SMALLEST_DICTIONARY, min((2 | bits & 1) << bits // 2 + 11, streams.WINDOWS[-1], size))
         return raw_lzma([_lzma2(dictionary)], dictionary)
     filtering = _filter(method, properties)
     if filtering is not None:
@@ -432,12 +460,21 @@ def _filter(method: bytes, properties: bytes) -> dict[str, Any] | None:
 class _Chain(Source):
     """What a folder unpacks to, step by step."""
 
-    def __init__(self, content: Content, folder: Folder) -> None:
+    def __init__(self, content: Content, folder: Folder, budget: Budget) -> None:
         codecs = [codec for coder in folder.coders if (codec := _codec(coder))] or [streams.DEFLATE]
         cost, usual = max(codec.cost for codec in codecs), max(codec.usual for codec in codecs)
-        super().__init__(self._all(content, folder), cost, usual)
+        super().__init__(self._all(content, folder, budget), cost, usual)
 
-    def _all(self, content: Content, folder: Folder) -> Generator[bytes, None, None]:
+    def _paid(self, chunks: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
+        """What one step hands to another, which may make nothing of it for ever."""
+        for chunk in chunks:
+            budget.unpacked -= len(chunk) * self.cost
+            if budget.unpacked <= 0:
+                self.endless = True
+                return
+            yield chunk
+
+    def _all(self, content: Content, folder: Folder, budget: Budget) -> Generator[bytes, None, None]:
         packed = PartContent(content, folder.packed_at, folder.packed)
         first: Source | None = None
         chunks: Iterator[bytes] = _copied(packed)
@@ -453,7 +490,7 @@ class _Chain(Source):
                 first = Streams(codec, packed, _more) if codec in CODECS.values() else Single(codec, packed, 0)
                 chunks = _cut(first, coder.size)
             else:
-                runs.append(Run(codec, _Forward(chunks), 0))
+                runs.append(Run(codec, _Forward(self._paid(chunks, budget)), 0))
                 chunks = _cut(runs[-1], coder.size)
         length = 0
         try:

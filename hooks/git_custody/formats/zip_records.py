@@ -10,6 +10,7 @@ from git_custody.core.content import Content
 from git_custody.formats import streams
 from git_custody.formats.compressed import lzma1_filters
 from git_custody.formats.streams import Codec
+from git_custody.formats.verdicts import Budget
 
 END = b"PK\x05\x06"
 END64 = b"PK\x06\x06"
@@ -20,6 +21,7 @@ LOCAL_LENGTH = 30
 WINDOW = 512 * 1024
 LONGEST_RECORD = 46 + 3 * 65_535
 NAME_SHOWN = 1024
+BYTES_OF_EXTRA_PER_STEP = 16
 UNKNOWN = 0xFFFFFFFF
 ENCRYPTED, DESCRIBED = 1, 8  # flags: a descriptor with the sizes follows the data
 DESCRIPTOR_LENGTHS = (12, 16, 20, 24)  # with or without its mark, with sizes of 4 or 8 bytes
@@ -56,7 +58,7 @@ def directories(content: Content, end_at: int, record: bytes) -> Iterator[tuple[
     yield offset, 0
 
 
-def directory(content: Content, begin: int) -> Iterator[Entry]:
+def directory(content: Content, begin: int, budget: Budget) -> Iterator[Entry]:
     """The records of a directory, as long as they follow each other: no count is believed."""
     window, base, at = content.read_at(begin, WINDOW), begin, 0
     at_end = len(window) < WINDOW
@@ -73,20 +75,24 @@ def directory(content: Content, begin: int) -> Iterator[Entry]:
         name = window[at + 46 : at + 46 + name_length]
         extra = window[at + 46 + name_length : at + 46 + name_length + extra_length]
         if UNKNOWN in (packed, unpacked, offset):
+            budget.steps -= extra_length // BYTES_OF_EXTRA_PER_STEP
             packed, unpacked, offset = _zip64(extra, packed, unpacked, offset)
+        if UNICODE_PATH in extra:
+            budget.steps -= extra_length // BYTES_OF_EXTRA_PER_STEP
         yield Entry(_name(name), flags, method, packed, unpacked, offset)
         if UNICODE_PATH in extra and (other := _unicode_path(extra)) not in (b"", name):
             yield Entry(_name(other), flags, method, packed, unpacked, offset)
         at += 46 + name_length + extra_length + comment_length
 
 
-def local_entry(content: Content, local: int, header: bytes) -> tuple[Entry, int]:
+def local_entry(content: Content, local: int, header: bytes, budget: Budget) -> tuple[Entry, int]:
     """What the local header (its 30 bytes) says, and where the data begin. Sizes it does not know are 0."""
     flags, method = struct.unpack_from("<HH", header, 6)
     packed, unpacked, name_length, extra_length = struct.unpack_from("<LLHH", header, 18)
     start = local + LOCAL_LENGTH + name_length + extra_length
     name = content.read_at(local + LOCAL_LENGTH, min(name_length, NAME_SHOWN))
     if UNKNOWN in (packed, unpacked):
+        budget.steps -= extra_length // BYTES_OF_EXTRA_PER_STEP
         extra = content.read_at(local + LOCAL_LENGTH + name_length, extra_length)
         packed, unpacked, _ = _zip64(extra, packed, unpacked, 0)
         packed, unpacked = (0 if size == UNKNOWN else size for size in (packed, unpacked))

@@ -43,6 +43,7 @@ ENTRIES_AT_MOST = 4 * MEMBERS_AT_MOST
 SEARCHED_FOR_NEXT = 8 * 1024 * 1024
 SEARCHED_INSIDE = 64 * 1024 * 1024
 STEPS_OF_ANOTHER_READING, STEPS_OF_AN_EMPTY_ENTRY, STEPS_OF_A_SEARCH = 16, 5, 5
+STEPS_OF_AN_END = 4
 BYTES_PER_STEP = 8 * 1024  # that are searched
 # One without a directory is no archive that anybody packed into another.
 STEPS_OF_A_ZIP, STEPS_WITHOUT_DIRECTORY = 40, 120
@@ -111,6 +112,9 @@ class _Zip:
         while (at := self.tail.rfind(END, 0, at)) >= 0:
             if self._is_inside_a_member(self.tail_at + at):
                 continue  # the directory of a zip that is stored in this one
+            self.budget.steps -= STEPS_OF_AN_END
+            if self.budget.steps < 0:
+                raise _TooMuch("a zip that takes too long to look into")
             record = self.tail[at : at + 22]
             for begin, shift in directories(self.content, self.tail_at + at, record):
                 if (begin, shift) in tried or self.content.read_at(begin, 4) != CENTRAL:
@@ -119,7 +123,7 @@ class _Zip:
                     raise _TooMuch(f"a zip with more than {DIRECTORIES_AT_MOST} directories")
                 tried.add((begin, shift))
                 split = split or 0 < int.from_bytes(record[4:6], "little") < 0xFFFF
-                for entry in directory(self.content, begin):
+                for entry in directory(self.content, begin, self.budget):
                     self._count()
                     for local in dict.fromkeys((entry.offset + shift, entry.offset)):
                         header = self.content.read_at(local, LOCAL_LENGTH)
@@ -130,7 +134,7 @@ class _Zip:
 
     def _listed(self, entry: Entry, local: int, header: bytes) -> Iterator[Said | Member]:
         """A member as the directory describes it, and as its local header does where that differs."""
-        described, start = local_entry(self.content, local, header)
+        described, start = local_entry(self.content, local, header, self.budget)
         end = start + self._length(entry, start)
         unpacked_to = yield from self._read(entry, start)
         if described.name != entry.name:
@@ -187,7 +191,8 @@ class _Zip:
                     at = self.ends[index]
                     continue
                 begun.add(at)
-                entry, start = local_entry(self.content, local, self.content.read_at(local, LOCAL_LENGTH))
+                header = self.content.read_at(local, LOCAL_LENGTH)
+                entry, start = local_entry(self.content, local, header, self.budget)
                 ends = self._ends(entry, start, self.ends[index] if listed else None)
                 codec, data_at = codec_of(self.content, entry.method, start)
                 if codec is not None and (end := self._unpacked_to(codec, data_at)) is not None:
