@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 
 from builders import varint, zip_of
 from clock import within
+from corpus import sqlite as written
 from git_custody.core.content import BytesContent
 from git_custody.formats import msgpack_arrays
 from git_custody.formats.recognise import recognise
@@ -77,6 +81,7 @@ TOO_LONG: dict[str, Callable[[], Made]] = {
     ),
     "one value of Arrow that is no pickle": lambda: ("a.arrow", arrow(b"N." * 39_000, 1_000)),
     "one long line in Arrow": lambda: ("a.arrow", arrow(b"\x80\x02V" + b"a" * 4_000_000, 30_000)),
+    "arrays of MessagePack in members": lambda: ("a.zip", many((b"\x91" * 500 + b"\xc0") * 600, 20, "{}.msgpack")),
     "values of MessagePack in members": lambda: ("a.zip", many(b"\xc0" * 300_000, 20, "{}.msgpack")),
 }
 
@@ -318,3 +323,63 @@ def test_functions_in_plans_are_found_as_before(text: bytes, cut: int) -> None:
     found = OLD_OF_PYTHON.search(text)
     told = [verdict.evidence for verdict in recognise(BytesContent(b"DSL_VERSION" + text), name="a")]
     assert told == ([] if found is None else [f"a Python function at byte {found.start() + 11}"])
+
+
+# Values that are packed, and JSON
+
+PACKED = zip_of((f"{number}", b"x") for number in range(20_000))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [lambda: lmdb(leaf(1, b"k", struct.pack("<q", 3), len(PACKED)), bytes(16) + PACKED), lambda: overlapping_gdbm()],
+)
+def test_packed_values_that_lie_over_each_other_are_too_much(kind: Callable[[], bytes]) -> None:
+    with within(1.5):
+        assert said("a", kind())[-1] == ("opaque", True)
+
+
+def overlapping_gdbm() -> bytes:
+    at = len(gdbm(60, (1, 0, 0, 0)))
+    return gdbm(60, (1, at, 0, len(PACKED)), PACKED)
+
+
+def test_packed_values_of_an_ordinary_database_are_fine() -> None:
+    values = [zlib.compress(b"%d" % number * 500) for number in range(200)]
+    rows = [("insert into a values (?)", (value,)) for value in values]
+    assert said("a", written(("create table a(b)", ()), *rows)) == []
+
+
+def nested(levels: int, text: str) -> bytes:
+    """Descriptions in descriptions, as texts whose escapes grow by five letters each time."""
+    quotes = ['"', *("\\" + "u005c" * level + "u0022" for level in range(levels))][:levels]
+    begin = "".join(f"{{{quote}.zarray{quote}:{quote}" for quote in quotes)
+    return (begin + text + "".join(quote + "}" for quote in reversed(quotes))).encode()
+
+
+def test_descriptions_of_zarr_in_each_other_are_too_much() -> None:
+    with within(1.5):
+        assert said(".zmetadata", nested(400, "a" * 3_000_000)) == [("opaque", True)]
+    assert said(".zmetadata", nested(4, "{}")) == []
+    evil = json.dumps({"filters": [{"id": "pickle"}]})
+    for _ in range(4):
+        evil = json.dumps({".zarray": evil})
+    assert said(".zmetadata", evil.encode()) == [("code", False)]
+
+
+@pytest.mark.parametrize("settings", [b"[1]", b'"a"', b"1", b"null", b"{}"])
+def test_settings_of_stable_baselines_may_be_none(settings: bytes) -> None:
+    assert said("a.zip", zip_of([("data", b" " * 5_000 + settings)])) == []
+
+
+def test_few_pickles_of_stable_baselines_are_kept() -> None:
+    pickled = base64.b64encode(b"\x80\x02X" + struct.pack("<L", 4 << 20) + bytes(4 << 20) + b"0cos\ngetcwd\n)R.")
+    data = b'{"a": {":serialized:": "' + pickled + b'"}}'
+    tracemalloc.start()
+    try:
+        found = said("a.zip", zip_of([("data", data)] * 20, zipfile.ZIP_DEFLATED))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found[0] == ("pickle", False)
+    assert peak < 48 * 1024 * 1024

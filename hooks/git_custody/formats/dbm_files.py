@@ -80,7 +80,7 @@ def _gdbm(scene: Scene, order: Order, width: int) -> Iterator[Member]:
     first = 112 if width == 8 else 60  # behind the free blocks and the two counts of a bucket
     if not 0 < bucket_size <= LARGEST_PAGE or not 0 < elements <= (bucket_size - first) // element.size + 1:
         return
-    sieve = Sieve(scene.budget)
+    sieve = Sieve(scene)
     most = min(BUCKETS_AT_MOST, READ_AT_MOST // bucket_size)
     known = content.read_at(directory, max(0, min(size, most * width)))
     for at in dict.fromkeys(
@@ -113,7 +113,7 @@ def _berkeley(scene: Scene, order: Order) -> Iterator[Member]:
     last = int.from_bytes(head[32:36], order)
     if size < 512 or size > LARGEST_PAGE or size & (size - 1):
         return
-    sieve = Sieve(scene.budget)
+    sieve = Sieve(scene)
     most = min(PAGES_AT_MOST, READ_AT_MOST // size)
     for number in range(1, last + 1, max(1, -(-last // most))):
         page = _Page(content.read_at(number * size, size), number * size, order)
@@ -164,7 +164,7 @@ def _oldest_berkeley(scene: Scene, order: Order) -> Iterator[Member]:
     if size < 64 or size > LARGEST_PAGE or size & (size - 1):
         return
     pages_order: Order = "little" if int.from_bytes(head[8:12], order) == 1234 else "big"
-    sieve = Sieve(scene.budget)
+    sieve = Sieve(scene)
     for number in range(1, min(PAGES_AT_MOST, READ_AT_MOST // size)):
         page = _Page(content.read_at(number * size, size), number * size, pages_order)
         sieve.spend(STEPS_PER_PAGE, copied=size)
@@ -238,7 +238,7 @@ def _dumb(scene: Scene) -> Iterator[Member]:
     """Values at multiples of the block size, with NUL bytes up to the next; the index is another file."""
     content = scene.content
     is_packed = hasattr(content, "ends_within")
-    sieve = Sieve(scene.budget)
+    sieve = Sieve(scene)
     for base in range(0, DUMB_PACKED_AT_MOST if is_packed else DUMB_AT_MOST, WINDOW):
         window = content.read_at(base, WINDOW)
         for at in range(0 if base else DUMB_BLOCK, len(window), DUMB_BLOCK):

@@ -66,7 +66,7 @@ class _Tree:
     def __init__(self, scene: Scene, layout: Layout) -> None:
         self.content = scene.content
         self.layout = layout
-        self.sieve = Sieve(scene.budget)
+        self.sieve = Sieve(scene)
         self.databases = DATABASES_AT_MOST
         self.page_size, self.root = self._newest()
         self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))

@@ -17,6 +17,7 @@ ID = "msgpack"
 UNPICKLED = (ID, "a NumPy array of Python objects in MessagePack, which is a pickle")
 VALUES_AT_MOST = 300_000
 VALUES_PER_STEP = 2
+BYTES_PER_STEP = 160
 DEPTH_AT_MOST = 512
 WINDOW = 4096
 KEY_AT_MOST = 8
@@ -74,13 +75,14 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     except _Broken:
         return
     except TooMuchError:
-        if _may_hold_objects(scene.content):
+        if _may_hold_objects(scene.content, scene.budget):
             yield Said(OPAQUE, ID, "MessagePack with more values than are looked at", forced=True)
 
 
-def _may_hold_objects(content: Content) -> bool:
+def _may_hold_objects(content: Content, budget: Budget) -> bool:
     for at in range(0, SEARCHED_AT_MOST, SEARCHED_AT_ONCE):
         window = content.read_at(at, SEARCHED_AT_ONCE + OVERLAP)
+        budget.steps -= len(window) // BYTES_PER_STEP
         if OF_OBJECTS.search(window):
             return True
         if len(window) < SEARCHED_AT_ONCE + OVERLAP:
@@ -102,6 +104,7 @@ def _arrays(content: Content, budget: Budget) -> Iterator[tuple[int, int]]:
         kind, count, header = _value(head)
         at += header
         if kind in ("map", "array"):
+            budget.steps -= 1
             if len(open_ones) >= DEPTH_AT_MOST:
                 raise TooMuchError
             if open_ones:

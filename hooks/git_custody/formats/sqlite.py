@@ -77,7 +77,7 @@ class _Database:
         self.usable = self.page_size - int.from_bytes(head[20:21], "big")
         # SQLite looks at two bits of it (`sqlite3InitOne`).
         self.encoding = ("utf-8", "utf-8", "utf-16-le", "utf-16-be")[int.from_bytes(head[56:60], "big") & 3]
-        self.sieve, self.texts = Sieve(scene.budget), Sieve(scene.budget)
+        self.sieve, self.texts = Sieve(scene), Sieve(scene)
         self.pages = min(PAGES_AT_MOST, READ_AT_MOST // max(1, self.page_size))
         self.rows = 2 * ROWS_AT_MOST
         self.values = VALUES_READ_AT_MOST

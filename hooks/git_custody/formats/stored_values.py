@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from git_custody.core.content import Content, PartContent
+from git_custody.formats.cursor import is_cut_short
 from git_custody.formats.pickle_opcodes import FIRST_BYTES
 from git_custody.formats.pickles import Walk, walk
-from git_custody.formats.verdicts import Budget, Member
+from git_custody.formats.verdicts import STEPS_AT_MOST, Budget, Member, Scene
 
 VALUES_AT_MOST = 50_000
 PACKED_AT_MOST = 250
@@ -46,10 +47,12 @@ Item = TypeVar("Item")
 class Sieve:
     """Picks out the values of one database that have to be looked at, of which `left` values more are."""
 
-    def __init__(self, budget: Budget) -> None:
-        self._budget = budget
+    def __init__(self, scene: Scene) -> None:
+        self._content = scene.content
+        self._budget = scene.budget
         self.left = 2 * VALUES_AT_MOST
         self._packed = PACKED_AT_MOST
+        self._packed_bytes = 0
         self._pieces = PIECES_AT_MOST
         self._walked = WALKED_AT_MOST
         self._long_ones = LONG_ONES
@@ -68,6 +71,10 @@ class Sieve:
         if head.startswith(PACKED) and len(head) == PACKED_AT_LEAST:
             self._packed -= 1
             if self._packed >= 0:
+                self._packed_bytes += value.size
+                if not self._content.read_at(self._packed_bytes - 1, 1) and not is_cut_short(self._content):
+                    self.spend(STEPS_AT_MOST)  # they lie over each other, which those of no program do
+                    return
                 yield Member(name, value)
         elif self.is_pickle(value, head):
             yield Member(name, value)
