@@ -383,3 +383,16 @@ def test_few_pickles_of_stable_baselines_are_kept() -> None:
         tracemalloc.stop()
     assert found[0] == ("pickle", False)
     assert peak < 48 * 1024 * 1024
+
+
+def test_no_number_of_records_hides_an_object_of_zodb() -> None:
+    data = bytes(50 * 150_000) + bytes(34) + struct.pack(">Q", len(EVIL)) + EVIL
+    head, tail = bytes(8) + struct.pack(">QcHHH", 23 + len(data), b" ", 0, 0, 0), struct.pack(">Q", 23 + len(data))
+    assert said("Data.fs", b"FS21" + head + data + tail) == [("pickle", False)]
+
+
+@pytest.mark.parametrize(("between", "expected"), [(100_000, "code"), (5_000_000, "opaque")])
+def test_a_long_header_of_blosc2_hides_no_program(between: int, expected: str) -> None:
+    head = b"\x9e\xa8b2frame\0\xd2" + struct.pack(">L", between + 100)
+    assert said("a", head + bytes(between) + b"lazyudf" + bytes(100)) == [(expected, expected == "opaque")]
+    assert said("a", head.replace(b"\xd2", b"\xd2\0\0\x40\0") + bytes(between) + b"lazyudf") == []

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from git_custody.formats.verdicts import CODE, Said, Scene
+from git_custody.formats.verdicts import CODE, OPAQUE, Said, Scene
 
-HEADER_AT_MOST = 64 * 1024
+HEADER_AT_MOST = 4 * 1024 * 1024
+BYTES_PER_STEP = 512
 LENGTH_AT = 11
 LAZY = b"\xa9LazyArray\xd2"  # and where in the header its kind stands
 OF_AN_EXPRESSION = b"\xc6\0\0\0\x01\0"  # which is checked, and computed by numexpr
@@ -21,6 +22,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
     """Tell an array that is a program."""
     length = int.from_bytes(scene.head[LENGTH_AT : LENGTH_AT + 4], "big")
     header = scene.content.read_at(0, min(length, HEADER_AT_MOST))
+    scene.budget.steps -= len(header) // BYTES_PER_STEP
     lazy = header.find(LAZY)
     if lazy >= 0:
         at = lazy + len(LAZY)
@@ -30,3 +32,5 @@ def inspect(scene: Scene) -> Iterator[Said]:
         is_program = NEWER in header
     if is_program:
         yield Said(CODE, "blosc2", "an array of Blosc2 with a Python function, whose source its reader executes")
+    elif length > HEADER_AT_MOST == len(header):
+        yield Said(OPAQUE, "blosc2", "a frame of Blosc2 whose header is too long to be looked into", forced=True)

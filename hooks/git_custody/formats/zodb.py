@@ -14,15 +14,14 @@ from git_custody.formats.verdicts import Member, Scene
 UNPICKLED = ("zodb", "an object in a ZODB database, which is a pickle")
 TRANSACTION = struct.Struct(">8sQ1sHHH")  # id, length, status, lengths of user, description and extension
 RECORD = struct.Struct(">8s8sQQHQ")  # object, transaction, places of both before, length of a version, length of data
-RECORDS_AT_MOST = 100_000
 STEPS_OF_EACH = 3
 
 
 def inspect(scene: Scene) -> Iterator[Member]:
     """Hand out the objects of every transaction that is complete."""
     content = scene.content
-    at, left = 4, RECORDS_AT_MOST
-    while len(header := content.read_at(at, TRANSACTION.size)) == TRANSACTION.size and left > 0:
+    at = 4
+    while len(header := content.read_at(at, TRANSACTION.size)) == TRANSACTION.size:
         scene.budget.steps -= STEPS_OF_EACH
         if scene.budget.steps < 0:
             return
@@ -33,8 +32,7 @@ def inspect(scene: Scene) -> Iterator[Member]:
             return
         if texts[2]:
             yield Member("transaction", PartContent(content, begin - texts[2], texts[2]), unpickled=UNPICKLED)
-        while begin + RECORD.size <= end and left > 0:
-            left -= 1
+        while begin + RECORD.size <= end and scene.budget.steps >= 0:
             scene.budget.steps -= STEPS_OF_EACH
             name, _, _, _, version, size = RECORD.unpack(content.read_at(begin, RECORD.size))
             begin += RECORD.size + (8 + version if version else 0)
