@@ -19,10 +19,25 @@ from git_custody.core.stores import _SAYS_SOMETHING, kept_in
 from git_custody.core.toml import PARTS_AT_MOST, parse_toml
 from git_custody.datasets.data_loads import LARGEST, _end_of_string, _is_shallow, loads
 from git_custody.datasets.metadata.facts import Subject
-from git_custody.datasets.metadata.loading import load_toml
+from git_custody.datasets.metadata.loading import load_json, load_toml
 from git_custody.datasets.metadata.reuse import HOLDER_AT_MOST, holder, parse_annotations, read_license_file
 
 WHOLE = Subject("data/x.csv", False, frozenset(["data/x.csv"]))
+
+
+# ---------------------------------------------------------------------- JSON
+
+
+@pytest.mark.parametrize("item", ["[]", '{"a": 1}', "[" * 20 + "]" * 20, "1", '""'])
+def test_lists_of_many_small_values_are_not_kept(item: str) -> None:
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            load_json(f'{{"{number:02}": [{",".join([item] * (1_000_000 // (len(item) + 1)))}]}}'.encode())
+        assert tracemalloc.get_traced_memory()[0] < 64 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+        load_json.cache_clear()
 
 
 # ---------------------------------------------------------------------- stores

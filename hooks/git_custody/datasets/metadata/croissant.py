@@ -43,7 +43,7 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     return notes.stated(STANDARD, "whole" if is_whole else "part")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _index(raw: bytes) -> tuple[dict[int, dict[str, Any]], tuple[set[int], set[int]], dict[str, list[int]]]:
     """The resources of a file by their numbers; of these, those that lie in no other one, and those that no other one
     lies in; and the numbers by the names of the files that they lead to. A repository of git is none of them: what lies

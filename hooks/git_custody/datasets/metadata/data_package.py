@@ -50,7 +50,7 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     return notes.stated(STANDARD, "whole" if is_whole else "part")
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _index(raw: bytes) -> dict[str, list[int]]:
     """The numbers of a file's resources by the names of the files that they lead to."""
     loaded = load_json(raw)
