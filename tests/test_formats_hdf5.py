@@ -642,10 +642,27 @@ def test_what_takes_too_long_in_attributes_is_said_to(name: str, value: bytes) -
     assert [(verdict.kind, verdict.forced) for verdict in verdicts] == [("opaque", True)]
 
 
-@pytest.mark.parametrize(("filters", "chunk"), [((1,), zlib.compress(bytes(4_000_000))), ((), bytes(2_000))])
+EMPTY = zlib.compress(b"")
+
+
+@pytest.mark.parametrize(
+    ("filters", "chunk"),
+    [((1,), zlib.compress(bytes(4_000_000))), ((), bytes(2_000)), ((*(2,) * 254, 1), EMPTY)],
+)
 def test_empty_rows_are_paid_for(filters: tuple[int, ...], chunk: bytes) -> None:
     with within(1.5):
         assert told(chunks_again(filters, chunk)) == [("pickle", "hdf5-objects", None)]
+
+
+def test_soft_links_are_paid_for() -> None:
+    file = Hdf5()
+    soft = struct.pack("<QQII16x", 0, 0, 2, 0)
+    leaf = file.put(b"SNOD\x01\0" + struct.pack("<H", 60_000) + soft * 60_000)
+    names = file.put(b"HEAP" + bytes(4) + struct.pack("<QQQ", 8, 1, file.put(bytes(8))))
+    tree = b"TREE" + struct.pack("<BBH", 0, 0, 60_000) + UNDEFINED * 2 + struct.pack("<QQ", 0, leaf) * 60_000 + bytes(8)
+    data = file.bytes(file.header((0x11, struct.pack("<QQ", file.put(tree), names))))
+    with within(0.4):
+        assert told(data) == []
 
 
 OLD_PLAIN_DATA = re.compile(rb"(?:[()\]}ltdasueN.012]|[pgILFSV][^\n]*\n)*\.", re.DOTALL)

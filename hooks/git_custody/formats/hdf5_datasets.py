@@ -15,7 +15,7 @@ from git_custody.formats.hdf5_blocks import BYTES_PER_COST, CHUNK_NODE, Exhauste
 from git_custody.formats.hdf5_objects import FILTERS, LAYOUT, File, Node
 
 ROWS_AT_MOST = 100
-EMPTY_ROWS_PER_COST = 16
+EMPTY_ROWS_PER_COST, FILTERS_PER_COST = 16, 32
 CHUNK_UNPACKED_AT_MOST = 4 * 1024 * 1024
 COMPACT, CONTIGUOUS, CHUNKED = range(3)
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3
@@ -81,18 +81,16 @@ def _blocks(file: File, node: Node, width: int) -> Iterator[bytes]:
     if layout.data is not None:
         yield layout.data.read_at(0, ROWS_AT_MOST * width)
     elif layout.chunks is not None:
+        pipeline = [] if filters is None else list(_filters(filters.body))
         for key, address in tree1(source, layout.chunks, CHUNK_NODE, 8 + 8 * layout.dimensions):
             size = min(number(key, 0, 4), CHUNK_UNPACKED_AT_MOST)
             if filters is None:
                 yield source.read(address, min(size, ROWS_AT_MOST * width))
             else:
-                applied = _applied(filters.body, number(key, 4, 4))
+                skipped = number(key, 4, 4)  # has a bit for each filter that was not applied to the chunk
+                applied = [known for at, known in enumerate(pipeline) if not skipped >> at & 1]
+                source.spend(len(pipeline) // FILTERS_PER_COST)
                 yield _unfiltered(source.read(address, size), applied, width, source)
-
-
-def _applied(pipeline: bytes, skipped: int) -> list[tuple[int, int]]:
-    """The filters that were applied to a chunk: `skipped` has a bit for each that was not."""
-    return [known for at, known in enumerate(_filters(pipeline)) if not skipped >> at & 1]
 
 
 def _unfiltered(data: bytes, filters: list[tuple[int, int]], width: int, source: Source) -> bytes:
@@ -111,7 +109,7 @@ def _unfiltered(data: bytes, filters: list[tuple[int, int]], width: int, source:
             data = data[:-4]
         else:
             raise Lost
-        source.spend(len(data) // BYTES_PER_COST)
+        source.spend(1 + len(data) // BYTES_PER_COST)
     return data
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from git_custody.core.content import BytesContent, Content, PartContent
 from git_custody.formats.hdf5_blocks import (
     BYTES_PER_COST,
+    ENTRIES_PER_COST,
     GROUP_NODE,
     Exhausted,
     Filtered,
@@ -351,6 +352,7 @@ class File:
             block = source.read(leaf, HEADER_FIRST_READ, 8)
             expect(block, b"SNOD")
             end = 8 + number(block, 6, 2) * step
+            source.spend(end // step // ENTRIES_PER_COST)
             if end > len(block):
                 block = source.read(leaf, end)
             for at in range(8, end, step):
