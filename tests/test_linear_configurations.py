@@ -157,6 +157,14 @@ def test_a_document_is_read_at_the_expense_of_its_file() -> None:
     assert budget.steps < 0
 
 
+def test_escaped_letters_are_looked_through_at_the_expense_of_the_file() -> None:
+    content, budget = BytesContent(b"\\u0061" * 100_000), Budget()
+    assert bounded_json.lacks(content, [b"word"], budget) == [b"word"]
+    budget.steps -= 1_250_000
+    assert bounded_json.lacks(content, [b"word"], budget) == []
+    assert budget.steps < 0
+
+
 @pytest.mark.parametrize("value", ["null", "0", "{}", '["dict"]', '{"__loader__": "x"}'])
 def test_what_is_no_text_is_no_name_that_skops_trusts(value: str) -> None:
     node = f'{{"__loader__": "TypeNode", "__module__": "builtins", "__class__": {value}}}'

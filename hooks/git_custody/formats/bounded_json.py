@@ -20,6 +20,7 @@ MEMORY_OF_AN_OBJECT, MEMORY_OF_A_PAIR = 232, 72
 MEMORY_OF_A_TEXT = 80  # half as much more where it is not in ASCII
 # A letter beyond U+FFFF makes each of a text take four bytes, twice: in the document, and in its value.
 WIDE = re.compile(rb"[\xf0-\xf4]|\\u[dD][89abAB]")
+ESCAPES_PER_STEP = 2
 ESCAPED_AT_MOST = 2  # windows with escaped letters that are looked through
 # A text to its end, or that of the data, so that none is begun twice; what stands before a colon is a key.
 TEXT = re.compile(rb'"([^"]*)(?:"(\s*:)?|\Z)')
@@ -97,17 +98,17 @@ def _has_too_many_keys(data: bytes) -> bool:
     return False
 
 
-def may_hold(content: Content, word: bytes) -> bool:
+def may_hold(content: Content, word: bytes, budget: Budget) -> bool:
     """Whether a document, also one that is `TooLong` or `Broken`, may have a word in a text, escaped or not."""
-    return holds(content, [word]) or content.read_at(SEARCHED_AT_MOST, 1) != b""
+    return holds(content, [word], budget) or content.read_at(SEARCHED_AT_MOST, 1) != b""
 
 
-def holds(content: Content, words: Iterable[bytes]) -> bool:
+def holds(content: Content, words: Iterable[bytes], budget: Budget) -> bool:
     """Whether it has all of these words, in so much of it as is searched."""
-    return not lacks(content, words)
+    return not lacks(content, words, budget)
 
 
-def lacks(content: Content, words: Iterable[bytes]) -> list[bytes]:
+def lacks(content: Content, words: Iterable[bytes], budget: Budget) -> list[bytes]:
     """Those of the words that it does not have, in so much of it as is searched; none where too much is escaped."""
     missing = list(words)
     escaped = 0
@@ -117,7 +118,8 @@ def lacks(content: Content, words: Iterable[bytes]) -> list[bytes]:
         missing = [word for word in missing if word not in window]
         if missing and ESCAPED_LETTER.search(window):  # which no writer of JSON makes of letters
             escaped += 1
-            if escaped > ESCAPED_AT_MOST:
+            budget.steps -= window.count(b"\\u00") // ESCAPES_PER_STEP
+            if escaped > ESCAPED_AT_MOST or budget.steps < 0:
                 return []
             window = unescaped(window)
             missing = [word for word in missing if word not in window]

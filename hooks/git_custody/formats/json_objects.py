@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from git_custody.core.content import BytesContent, Content
 from git_custody.formats import bounded_json
 from git_custody.formats.hydra import HARMLESS
-from git_custody.formats.verdicts import CODE, OPAQUE, Member, Said, Scene
+from git_custody.formats.verdicts import CODE, OPAQUE, Budget, Member, Said, Scene
 from git_custody.formats.yaml_tags import runs
 
 ID = "json-python"
@@ -60,7 +60,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     except bounded_json.Broken:
         return
     except bounded_json.TooLong:
-        yield from _searched(scene.content)
+        yield from _searched(scene.content, scene.budget)
         return
     pickles = 0
     has_reduced, named = False, None
@@ -125,7 +125,7 @@ def _is_hinted(content: Content) -> bool:
     return False
 
 
-def _searched(content: Content) -> Iterator[Said]:
+def _searched(content: Content, budget: Budget) -> Iterator[Said]:
     """The first name in a long file that something would be called by, and whether one may be hidden."""
     has_hidden = may_hold = False
     for at in range(0, SEARCHED_AT_MOST, WINDOW):
@@ -137,7 +137,7 @@ def _searched(content: Content) -> Iterator[Said]:
                 return
         if not has_hidden and HIDDEN.search(window):
             has_hidden = True
-            may_hold = len(bounded_json.lacks(content, HIDEABLE)) < len(HIDEABLE)
+            may_hold = len(bounded_json.lacks(content, HIDEABLE, budget)) < len(HIDEABLE)
         if PICKLED.encode() in window or may_hold:
             yield Said(OPAQUE, ID, "JSON of Python objects that is too long to be looked into", forced=True)
             return

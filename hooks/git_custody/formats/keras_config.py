@@ -77,13 +77,13 @@ def judge(content: Content, where: str, budget: Budget) -> Iterator[Said]:
 
 def _alone(scene: Scene, named: bool) -> Iterator[Said]:
     """A JSON file; only where it is `named` like a configuration, it may be in another encoding than UTF-8."""
-    if not named and not bounded_json.holds(scene.content, SIGNS):
+    if not named and not bounded_json.holds(scene.content, SIGNS, scene.budget):
         return
     config = _read(scene.content, scene.budget)
     if isinstance(config, Said):
         others = SIGNS_OF_KERAS if config.kind == OPAQUE else (b'"module"',)
-        if len(bounded_json.lacks(scene.content, others)) < len(others) and (
-            not named or bounded_json.holds(scene.content, SIGNS)
+        if len(bounded_json.lacks(scene.content, others, scene.budget)) < len(others) and (
+            not named or bounded_json.holds(scene.content, SIGNS, scene.budget)
         ):
             yield config
     elif isinstance(config, dict) and _is_keras(config):

@@ -90,11 +90,11 @@ def _findings(content: Content, budget: Budget) -> Iterator[Said]:
     try:
         schema = bounded_json.read(content, budget, KEYS)
     except bounded_json.TooLong:
-        if bounded_json.may_hold(content, b"__loader__"):
+        if bounded_json.may_hold(content, b"__loader__", budget):
             yield Said(OPAQUE, "skops", "a skops model whose schema is too long to be looked into", forced=True)
         return
     except bounded_json.Broken:
-        if bounded_json.may_hold(content, b"__loader__"):
+        if bounded_json.may_hold(content, b"__loader__", budget):
             yield Said(MALFORMED, "skops", "a skops model whose schema is not valid JSON, or has a key twice")
         return
     if not isinstance(schema, dict) or "__loader__" not in schema:

@@ -27,7 +27,7 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     try:
         settings = bounded_json.read(scene.content, scene.budget)
     except bounded_json.TooLong:
-        if bounded_json.may_hold(scene.content, KEY.encode()):
+        if bounded_json.may_hold(scene.content, KEY.encode(), scene.budget):
             what = "settings of a Stable-Baselines3 model that are too long to be looked into"
             yield Said(OPAQUE, "stable-baselines3", what, forced=True)
         return

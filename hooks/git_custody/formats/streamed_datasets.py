@@ -22,7 +22,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
     try:
         whose = _unpickled(bounded_json.read(scene.content, scene.budget))
     except bounded_json.TooLong:
-        if bounded_json.may_hold(scene.content, b'"pkl"') or bounded_json.may_hold(scene.content, b'"pickle"'):
+        if any(bounded_json.may_hold(scene.content, word, scene.budget) for word in (b'"pkl"', b'"pickle"')):
             yield Said(OPAQUE, ID, "the index of a data set that is too long to be looked into", forced=True)
         return
     except bounded_json.Broken:

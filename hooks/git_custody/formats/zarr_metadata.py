@@ -25,7 +25,7 @@ def inspect(scene: Scene) -> Iterator[Said]:
     try:
         found = _unpickled(bounded_json.read(scene.content, scene.budget), scene.budget)
     except bounded_json.TooLong:
-        if bounded_json.may_hold(scene.content, b"pickle"):
+        if bounded_json.may_hold(scene.content, b"pickle", scene.budget):
             yield Said(OPAQUE, "zarr", "a description of Zarr arrays that is too long to be looked into", forced=True)
         return
     except bounded_json.Broken:
