@@ -88,6 +88,7 @@ TOO_LONG: dict[str, Callable[[], Made]] = {
     ),
     "extra fields of a local header": lambda: ("a.zip", extra_fields(20_000)),
     "ends of zips": lambda: ("a.zip", many(b"PK\3\4" + b"PK\5\6" * 16_000, 60)),
+    "what begins like lzma": lambda: ("a.zip", many(b"\0" + b"\1\0\0\0" * 3 + bytes(4) + b"a" * 100, 30_000)),
     "contents of Java": lambda: ("a.zip", many(b"\xac\xed\0\5" + b"\x70" * 90_000, 12)),
 }  # fmt: skip
 

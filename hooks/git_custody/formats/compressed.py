@@ -23,6 +23,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 LZ4_MAGIC = b"\x04\x22\x4d\x18"
 SKIPPED_AT_MOST = 10_000
 WINDOW = 4096
+STEPS_OF_A_SLOW_CODEC = 64  # to begin a stream, whatever comes of it
 ZSTD_DICTIONARY = 3  # the bits of the frame header's descriptor that say how long the dictionary's id is
 # Told by their first bytes, and not unpacked here.
 UNREADABLE = {b"\x02\x21\x4c\x18": ("lz4", "lz4 (legacy frame)"), b"Rar!\x1a\x07": ("rar", "RAR")}
@@ -55,6 +56,8 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
         return
     if head.startswith(ZSTD_MAGIC) and head[4:5] and head[4] & ZSTD_DICTIONARY:
         yield Said(OPAQUE, codec.name, "zstd data that need a dictionary to unpack")
+    if codec.cost > 1:
+        scene.budget.steps -= STEPS_OF_A_SLOW_CODEC
     unpacked = Unpacked(lambda: Streams(codec, content, begin, trailer), scene.budget, codec.name)
     try:
         if certain or unpacked.read_at(0, 1):

@@ -96,6 +96,7 @@ class _Examination:
         self.is_own = is_own
         self.thorough = thorough
         self.has_left_out = False
+        self.is_full = False  # of verdicts none of which may make room
         self.opcodes: int | None = None  # that may still be read for names
 
     def of_file(self, content: Content, name: str) -> None:
@@ -171,8 +172,11 @@ class _Examination:
                 return
         if len(self.verdicts) >= VERDICTS_AT_MOST:
             self.has_left_out = True
+            if self.is_full or (said.kind == OPAQUE and not said.forced):
+                return
             mild = [at for at, known in enumerate(self.verdicts) if known.kind == OPAQUE and not known.forced]
-            if not mild or (said.kind == OPAQUE and not said.forced):
+            self.is_full = not mild
+            if not mild:
                 return
             del self.verdicts[mild[-1]]  # many of those must not hide what is worse
         self.verdicts.append(
