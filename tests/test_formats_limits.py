@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from clock import within
 from conftest import PICKLE
-from corpus import zipped
+from corpus import sqlite, zipped
 from git_custody.core.content import BytesContent
 from git_custody.formats import bounded_json
 from git_custody.formats.pickles import walk
@@ -61,6 +61,17 @@ def ascii_strings(count: int, text: bytes) -> bytes:
 
 def many(inside: bytes, count: int, name: str = "{}") -> bytes:
     return zipped({name.format(number): inside for number in range(count)}, zipfile.ZIP_DEFLATED)
+
+
+def database_in_tar() -> bytes:
+    rows = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT i, 'row ' || i FROM n"
+    )
+    data = sqlite(
+        ("CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT, c BLOB)", ()),
+        (f"INSERT INTO t SELECT *, randomblob(60) FROM ({rows})", ()),
+    )
+    return tar_header(b"0", len(data)) + data.ljust(-(-len(data) // 512) * 512, b"\0")
 
 
 # Each takes far longer than a second, or more memory than is there, where nothing counts what it does.
@@ -162,6 +173,7 @@ FINE: dict[str, Callable[[], Made]] = {
         * 10_000,
     ),
     "numbers in YAML": lambda: ("a.yaml", b"_target_: my.Model\nvalues: [" + b"1, " * 340_000 + b"]"),
+    "a tar of databases": lambda: ("a.tar", database_in_tar() * 6),
     "words in ASCII of R": lambda: ("a.rds", ascii_strings(300_000, b"hello")),
     "templates of twenty models": lambda: (
         "a.zip",

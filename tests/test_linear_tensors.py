@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clock import within
 from git_custody.core.content import BytesContent
-from git_custody.formats import safetensors_header
+from git_custody.formats import arrays, safetensors_header
 from git_custody.formats.recognise import recognise
 from git_custody.formats.verdicts import Verdict
 from test_formats_limits import many, npy
@@ -40,6 +40,7 @@ def safetensors(header: bytes) -> bytes:
     return struct.pack("<Q", len(header)) + header
 
 
+USUAL = b"{'descr': '<f4', 'fortran_order': False, 'shape': (20,), }".ljust(117) + b"\n"
 ENTRY = b'":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}'
 PAIRS = gguf(90_000, b"".join(text(b"%d" % number) + struct.pack("<LB", 0, 1) for number in range(90_000)))
 TOO_MUCH: dict[str, Callable[[], Made]] = {
@@ -94,6 +95,7 @@ FINE: dict[str, Callable[[], Made]] = {
         "a.npy",
         npy(repr({"descr": [(f"f{n}", "<f4") for n in range(3_000)], "fortran_order": False, "shape": (0,)}).encode()),
     ),
+    "an archive of many arrays": lambda: ("a.npz", many(npy(USUAL) + bytes(80), 30_000, "arr_{}.npy")),
 }
 
 
@@ -111,6 +113,28 @@ def test_headers_of_arrays_warn_of_nothing(header: bytes) -> None:
         warnings.simplefilter("always")
         assert judged("a.npy", npy(header)) == first
     assert not caught
+
+
+EXTENTS = st.sampled_from(["", "(", ")", ",", ", ", "0", "00", "7", "12", "-1", "1" * 18, "1" * 19, "1L", " "])
+
+
+@given(
+    st.sampled_from(["<f4", "|O", "|b1", "U5", "<M8[ns]", "é", "'", "\\x4f"]),
+    st.lists(EXTENTS, max_size=6),
+    st.booleans(),
+)
+@example("|O", ["7", ","], False)
+@example("<i8", ["7", ", ", "12"], True)
+@settings(max_examples=1000)
+def test_usual_headers_of_arrays_are_read_as_python_reads_them(kind: str, extents: list[str], order: bool) -> None:
+    text = f"{{'descr': '{kind}', 'fortran_order': {order}, 'shape': ({''.join(extents)}), }}   \n"
+    usual = arrays._usual(text.encode("latin-1"))
+    if usual is not None:
+        assert {**usual, "fortran_order": order} == arrays._parsed(text.encode("latin-1"))
+    for shape in ((), (3,), (0, 12), (4, 5, 6)):
+        assert (
+            arrays._usual(f"{{'descr': '<f4', 'fortran_order': {order}, 'shape': {shape}, }} \n".encode()) is not None
+        )
 
 
 def test_a_sign_of_objects_is_found_at_the_end_of_a_long_header() -> None:

@@ -15,7 +15,13 @@ from git_custody.formats.verdicts import SAFE, Budget, Member, Said, Scene
 OBJECTS = ("numpy-objects", "a NumPy array of Python objects, which is a pickle")
 MAGIC = b"\x93NUMPY"
 HEADER_PARSED_AT_MOST = 65_536
-BYTES_PER_STEP = 8  # of headers that are looked through; one that is parsed takes a step for each
+BYTES_PER_STEP = 8  # of headers that are looked through; an unusual one, to be parsed, takes a step for each
+# How NumPy writes the header of an array that has no fields.
+EXTENT = rb"(?:0|[1-9][0-9]{0,17})"
+USUAL = (
+    rb"\{'descr': '([<>|=]?[A-Za-z][0-9]{0,9})', 'fortran_order': (?:True|False), "
+    rb"'shape': \((%b(?:,|(?:, %b)+)|)\), \} *\n?" % (EXTENT, EXTENT)
+)
 STEPS_PER_ARRAY = 20
 SEARCHED_FIRST, BYTES_SEARCHED_PER_STEP = 4096, 1024
 HEADER_SEARCHED_AT_MOST = 4 * 1024 * 1024  # what describes an array at greater length describes something else
@@ -107,10 +113,11 @@ def _array_at(content: Content, at: int, budget: Budget) -> Array | None:
     length = int.from_bytes(start[8 : 8 + width], "little")
     data_at = at + 8 + width + length
     budget.steps -= STEPS_PER_ARRAY + min(length, HEADER_SEARCHED_AT_MOST) // BYTES_PER_STEP
-    if length <= HEADER_PARSED_AT_MOST:
-        budget.steps -= length
     header = content.read_at(at + 8 + width, min(length, HEADER_PARSED_AT_MOST))
-    described = _parsed(header) if length <= HEADER_PARSED_AT_MOST else None
+    described = _usual(header)
+    if described is None and length <= HEADER_PARSED_AT_MOST:
+        budget.steps -= length
+        described = _parsed(header)
     if described is None:
         # Too long or unusual to parse
         return Array(data_at, None, _has_sign_of_objects(content, at + 8 + width, length))
@@ -144,6 +151,15 @@ def _has_sign_of_objects(content: Content, at: int, length: int) -> bool:
             return False
         at += max(len(window) - 160, 1)  # a sign may lie across two windows
     return False
+
+
+def _usual(header: bytes) -> dict[object, object] | None:
+    import re
+
+    found = re.fullmatch(USUAL, header)
+    if found is None:
+        return None
+    return {"descr": found[1].decode(), "shape": tuple(int(extent) for extent in found[2].split(b",") if extent)}
 
 
 def _parsed(header: bytes) -> dict[object, object] | None:

@@ -20,6 +20,7 @@ INDEX_INSIDE, TABLE_INSIDE, INDEX_LEAF, TABLE_LEAF = 0x02, 0x05, 0x0A, 0x0D
 PAGES_AT_MOST = 20_000
 READ_AT_MOST = 256 * 1024 * 1024
 ROWS_AT_MOST = 50_000
+ROWS_OF_A_MEMBER = 3_000  # of an archive, which may hold dozens of databases
 ROWS_PER_TABLE = 128
 ROWS_PER_LEAF = 32  # a guess
 VALUES_READ_AT_MOST = 400_000
@@ -63,8 +64,9 @@ def inspect(scene: Scene) -> Iterator[Said | Member]:
     if not database.is_readable:
         return
     tables = list(database.tables())
+    most = ROWS_OF_A_MEMBER if scene.is_member else ROWS_AT_MOST
     for table in tables:
-        yield from database.blobs(table, max(ROWS_PER_TABLE, ROWS_AT_MOST // len(tables)))
+        yield from database.blobs(table, max(ROWS_PER_TABLE, most // len(tables)))
 
 
 class _Database:

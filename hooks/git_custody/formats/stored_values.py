@@ -15,7 +15,7 @@ from git_custody.core.content import Content, PartContent
 from git_custody.formats.cursor import is_cut_short
 from git_custody.formats.pickle_opcodes import FIRST_BYTES
 from git_custody.formats.pickles import Walk, walk
-from git_custody.formats.verdicts import STEPS_AT_MOST, Budget, Member, Scene
+from git_custody.formats.verdicts import Budget, Member, Scene
 
 VALUES_AT_MOST = 50_000
 PACKED_AT_MOST = 250
@@ -73,7 +73,7 @@ class Sieve:
             if self._packed >= 0:
                 self._packed_bytes += value.size
                 if not self._content.read_at(self._packed_bytes - 1, 1) and not is_cut_short(self._content):
-                    self.spend(STEPS_AT_MOST)  # they lie over each other, which those of no program do
+                    self.spend(self._budget.steps + 1)  # they lie over each other, which those of no program do
                     return
                 yield Member(name, value)
         elif self.is_pickle(value, head):
