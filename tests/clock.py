@@ -1,8 +1,9 @@
-"""A guard against hangs, for tests of hostile input."""
+"""Guards against hangs and floods, for tests of hostile input."""
 
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,3 +21,15 @@ def within(seconds: float) -> Iterator[None]:
     yield
     took = time.process_time() - began
     assert took < seconds * SLOWEST, f"{took:.1f} s of CPU time where {seconds} s are usual"
+
+
+@contextmanager
+def keeping_below(most: int, what: str = "") -> Iterator[None]:
+    """Fail when Python allocates `most` bytes or more at one time within the block, which takes several times as long."""
+    tracemalloc.start()
+    try:
+        yield
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < most, f"{what} {peak} bytes".lstrip()

@@ -5,7 +5,6 @@ import io
 import os
 import pickle
 import struct
-import tracemalloc
 import zipfile
 import zlib
 from datetime import date
@@ -16,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clock import within
+from clock import keeping_below, within
 from corpus import (
     EVIL0,
     TEXTS,
@@ -328,11 +327,8 @@ def test_endless_opcodes_end(kind: str) -> None:
 def test_a_deep_stack_is_cut(kind: str) -> None:
     data = ENDLESS[kind][:400_000] + ENDLESS["pops"][:100] + ENDLESS[kind][:400_000]
     judged(data)  # imports what it needs
-    tracemalloc.start()
-    judged(data)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8 * 1024 * 1024
+    with keeping_below(8 * 1024 * 1024):
+        judged(data)
 
 
 def test_bombs_are_bounded() -> None:

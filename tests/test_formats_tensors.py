@@ -6,7 +6,6 @@ import gzip
 import json
 import pickle
 import struct
-import tracemalloc
 from collections.abc import Iterator
 from random import Random
 from typing import Any
@@ -16,7 +15,7 @@ import safetensors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from clock import within
+from clock import keeping_below, within
 from corpus import EVIL0, zipped
 from git_custody.core.content import BytesContent
 from git_custody.formats import gguf, safetensors_header
@@ -330,11 +329,8 @@ def test_a_large_header_is_quick_and_needs_little_memory() -> None:
         assert list(safetensors_header.inspect(scene(data, "a.safetensors"))) == [
             Said("safe", "safetensors", "a safetensors file")
         ]
-    tracemalloc.start()
-    list(safetensors_header.inspect(scene(data, "a.safetensors")))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 16_000_000
+    with keeping_below(16_000_000):
+        list(safetensors_header.inspect(scene(data, "a.safetensors")))
 
 
 # Indexes
@@ -556,11 +552,8 @@ def test_long_vocabularies_are_quick_and_need_little_memory() -> None:
     del words
     with within(1):
         assert next(iter(gguf.inspect(scene(data)))) == Said("safe", "gguf", "a GGUF model")
-    tracemalloc.start()
-    list(gguf.inspect(scene(data)))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4_000_000
+    with keeping_below(4_000_000):
+        list(gguf.inspect(scene(data)))
 
 
 class Endless:

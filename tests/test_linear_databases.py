@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import varint, zip_of
-from clock import within
+from clock import keeping_below, within
 from corpus import sqlite as written
 from git_custody.core.content import BytesContent
 from git_custody.formats import msgpack_arrays
@@ -249,14 +249,8 @@ LARGE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", LARGE)
 def test_a_schema_of_sqlite_takes_little_memory_and_time(kind: str) -> None:
-    tracemalloc.start()
-    try:
-        with within(4):
-            assert said("a", LARGE[kind]) == []
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 24 * 1024 * 1024
+    with keeping_below(24 * 1024 * 1024), within(4):
+        assert said("a", LARGE[kind]) == []
 
 
 def test_a_page_of_sqlite_may_be_cut_short() -> None:

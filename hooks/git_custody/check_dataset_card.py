@@ -38,7 +38,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from .core import assets
-from .core.case import Hook
+from .core.case import ENCODING, NO_ENCODINGS, Hook
 from .core.findings import CUSTODY, CannotJudge, Finding, RepoPath, Rule, Slot, absent
 from .core.trees import GITLINK, SYMLINK, fold
 from .datasets import card_rules, lineage_rules, load_rules, merged_names, regulation, source_rules
@@ -136,7 +136,7 @@ RULES = (
 
 # What these filters put in the place of pointers is what is recorded.
 _OF_POINTERS = (("filter", "lfs"), ("filter", "annex"))
-_ATTRIBUTES = ("working-tree-encoding", "ident", "filter")
+_ATTRIBUTES = (ENCODING, "ident", "filter")
 
 
 def check(case: Case) -> Iterator[Said]:
@@ -496,7 +496,7 @@ def _attributes(case: Case, datasets: Iterable[Dataset], undocumented: Iterable[
         for name, value in sorted(values.items()):
             if value in ("unspecified", "unset") or (name, value) in _OF_POINTERS:
                 continue
-            if name == "working-tree-encoding" and value.lower() in ("utf-8", "utf8"):  # git leaves these alone
+            if name == ENCODING and value.lower() in NO_ENCODINGS:
                 continue
             shown = name if value == "set" else f"{name}={value}"
             yield Finding(

@@ -378,15 +378,15 @@ class Case:
         changed = (path for path in self.changed if path.rpartition("/")[2] == ".gitattributes" and path in self.after)
         files = {path: self.after[path] for path in (*self.attribute_files(paths), *changed)}
         raw = self.read_many(entry for entry in files.values() if entry.is_file)
-        saying = {path for path, entry in files.items() if _may_say(_ENCODING, raw.get(entry.oid))}
+        saying = {path for path, entry in files.items() if _may_say(ENCODING, raw.get(entry.oid))}
         if not saying:
             return {}
         if not self.is_whole and not saying.isdisjoint(self.changed):
             paths = [*paths, *(path for path, entry in self.after.items() if entry.is_file)]
-        found = self.attributes(sorted(set(paths)), (_ENCODING,))
-        said = {path: values[_ENCODING] for path, values in found.items()}
-        # git leaves the file alone for "set" and "unset", and for UTF-8 itself.
-        return {p: v for p, v in said.items() if v.lower() not in ("unspecified", "set", "unset", "utf-8", "utf8")}
+        found = self.attributes(sorted(set(paths)), (ENCODING,))
+        said = {path: values[ENCODING] for path, values in found.items()}
+        # git leaves the file alone for "set" and "unset", too.
+        return {p: v for p, v in said.items() if v.lower() not in ("unspecified", "set", "unset", *NO_ENCODINGS)}
 
     @cached_property
     def published(self) -> tuple[tuple[str, str], ...]:
@@ -441,7 +441,8 @@ def _settings(state: Tree) -> Tree:
     return Tree.of({path: state[path] for path in there})
 
 
-_ENCODING = "working-tree-encoding"
+ENCODING = "working-tree-encoding"
+NO_ENCODINGS = ("utf-8", "utf8")  # with which git leaves a file alone
 
 # Where runners look for the hooks to run (prek reads TOML, too).
 RUNNER_FILES = (".pre-commit-config.yaml", ".pre-commit-config.yml", "prek.toml")

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from .facts import Notes, Stated, Subject, first_text, index_by_name, listed, named, only
-from .loading import load_json
+from .loading import KEPT, load_json
 
 STANDARD = "Croissant"
 _PREFIXES = ("", "sc:", "schema:", "https://schema.org/", "http://schema.org/", "cr:")
@@ -43,7 +43,7 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     return notes.stated(STANDARD, "whole" if is_whole else "part")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KEPT)
 def _index(raw: bytes) -> tuple[dict[int, dict[str, Any]], tuple[set[int], set[int]], dict[str, list[int]]]:
     """The resources of a file by their numbers; of these, those that lie in no other one, and those that no other one
     lies in; and the numbers by the names of the files that they lead to. A repository of git is none of them: what lies

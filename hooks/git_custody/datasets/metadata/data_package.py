@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from .facts import DIGEST_LENGTHS, Notes, Stated, Subject, first_text, index_by_name, listed, named, only
-from .loading import load_json
+from .loading import KEPT, load_json
 
 STANDARD = "Data Package"
 _LICENSES = ("licenses", "license")
@@ -50,7 +50,7 @@ def read(file: str, raw: bytes, subject: Subject) -> Stated | None:
     return notes.stated(STANDARD, "whole" if is_whole else "part")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=KEPT)
 def _index(raw: bytes) -> dict[str, list[int]]:
     """The numbers of a file's resources by the names of the files that they lead to."""
     loaded = load_json(raw)

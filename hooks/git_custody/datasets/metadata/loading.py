@@ -22,7 +22,7 @@ MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 30
 MAX_EVENTS = 50_000
 # A file above many datasets is asked about each of them: so much of 1 MB each may be kept.
-_KEPT = 8
+KEPT = 8
 _FENCE = re.compile(r"\s*---[ \t]*(?:\r\n|\n|\r)")
 _END = re.compile(r"(?m)^(?:---|\.\.\.)[ \t]*\r?$")
 _TOP_KEY = re.compile(r"""["']?([A-Za-z_][A-Za-z0-9_-]*)["']?[ \t]*:(?:[ \t]|$)""")
@@ -36,7 +36,7 @@ class Loaded(NamedTuple):
     lines: Mapping[str, int]
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def load_json(raw: bytes) -> Loaded | None:
     """Read JSON; None for what is none, or too large to be metadata. Never raises."""
     if len(raw) >= MAX_BYTES or raw.count(b"[") + raw.count(b"{") > MAX_EVENTS:
@@ -50,7 +50,7 @@ def load_json(raw: bytes) -> Loaded | None:
         return None
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def load_toml(raw: bytes) -> Any:
     """Read TOML; None for what is none, or too large. Never raises."""
     if len(raw) > MAX_BYTES // 4:
@@ -61,7 +61,7 @@ def load_toml(raw: bytes) -> Any:
         return None
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def load_yaml(raw: bytes, keys: frozenset[str]) -> Loaded | None:
     """Read the fields `keys` of a YAML mapping; None for what is none. Never raises."""
     if len(raw) >= MAX_BYTES:
